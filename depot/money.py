@@ -1,0 +1,53 @@
+"""Round and print amounts of money. Decimal only: a float has no place in a bill."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+# Minor units of ISO 4217 where they differ from two.
+_MINOR_UNITS = {
+    **dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+}
+_SYMBOLS = {
+    "USD": "$",
+    "EUR": "€",
+    "GBP": "£",
+    "JPY": "¥",
+    "CAD": "CA$",
+    "AUD": "A$",
+    "NZD": "NZ$",
+    "INR": "₹",
+}
+
+
+def minor_units(currency: str) -> int:
+    """Return the number of decimals of an ISO 4217 currency; raise ValueError when it is no currency code."""
+    if len(currency) != 3 or not (currency.isascii() and currency.isalpha() and currency.isupper()):
+        raise ValueError(
+            f"'{currency}' is not a currency: give three capital letters of ISO 4217, such as USD."
+        )
+    return _MINOR_UNITS.get(currency, 2)
+
+
+def round_money(amount: Decimal, currency: str) -> Decimal:
+    """Return an amount rounded half away from zero to the currency's minor unit.
+
+    Raises TypeError for anything but a Decimal, so that a float cannot enter a bill unseen, and ValueError
+    for an amount that is not finite.
+    """
+    if not isinstance(amount, Decimal):
+        raise TypeError(f"Money must be a Decimal, not {type(amount).__name__}.")
+    if not amount.is_finite():
+        raise ValueError(f"{amount} is not an amount of money.")
+    rounded = amount.quantize(Decimal(1).scaleb(-minor_units(currency)), rounding=ROUND_HALF_UP)
+    return rounded if rounded else abs(rounded)  # no "-0.00" on a bill
+
+
+def format_money(amount: Decimal, currency: str) -> str:
+    """Return an amount for people, rounded: "$1,234.56", "-€3.00", "1,234 ISK", "12.50 NOK"."""
+    rounded = round_money(amount, currency)
+    sign = "-" if rounded < 0 else ""
+    digits = f"{abs(rounded):,f}"
+    symbol = _SYMBOLS.get(currency)
+    return f"{sign}{symbol}{digits}" if symbol else f"{sign}{digits} {currency}"
