@@ -1,0 +1,14 @@
+"""Chargers, sessions, plans and the commands between them."""
+
+from charging.models.chargers import Charger, ChargingSession, Connector, MeterSample
+from charging.models.plans import ChargerCommand, Plan, PlanSlot
+
+__all__ = [
+    "Charger",
+    "ChargerCommand",
+    "ChargingSession",
+    "Connector",
+    "MeterSample",
+    "Plan",
+    "PlanSlot",
+]

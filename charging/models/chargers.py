@@ -1,0 +1,208 @@
+"""Chargers, their connectors, and what happened on them."""
+
+from __future__ import annotations
+
+from django.contrib.auth.hashers import check_password, make_password
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from simple_history.models import HistoricalRecords
+
+from depot.models import Depot, ElectricalNode, Scoped
+from depot.models.site import FRACTION, POSITIVE
+from fleet.models import Vehicle
+
+
+class Charger(Scoped):
+    """A charging station: one OCPP identity, one or more connectors behind one power limit."""
+
+    class Current(models.TextChoices):
+        AC = "ac", "AC"
+        DC = "dc", "DC"
+
+    depot = models.ForeignKey(Depot, on_delete=models.CASCADE, related_name="chargers")
+    node = models.ForeignKey(ElectricalNode, on_delete=models.PROTECT, related_name="chargers")
+    name = models.CharField(max_length=60, help_text="As it is written on the pole, like C-07.")
+    identity = models.CharField(
+        "OCPP identity",
+        max_length=48,
+        unique=True,
+        validators=[
+            RegexValidator(r"^[A-Za-z0-9*\-_=:+|@.]+$", "Letters, digits and * - _ = : + | @ . only.")
+        ],
+        help_text="The last part of the address the charger connects to; also its user name.",
+    )
+    password_hash = models.CharField(max_length=200, blank=True, editable=False)
+    current = models.CharField(max_length=2, choices=Current)
+    max_charge_kw = models.FloatField(validators=POSITIVE, help_text="At the grid side, in kW.")
+    max_discharge_kw = models.FloatField(default=0.0, validators=POSITIVE, help_text="In kW. 0 = one-way.")
+    min_charge_kw = models.FloatField(
+        default=0.0, validators=POSITIVE, help_text="Least power it can hold, in kW."
+    )
+    min_discharge_kw = models.FloatField(default=0.0, validators=POSITIVE)
+    charge_efficiency = models.FloatField(
+        default=0.94, validators=FRACTION, help_text="Grid to battery, 0 to 1."
+    )
+    discharge_efficiency = models.FloatField(
+        default=0.94, validators=FRACTION, help_text="Battery to grid, 0 to 1."
+    )
+    iso15118_20 = models.BooleanField(
+        "ISO 15118-20", default=False, help_text="Speaks ISO 15118-20, which bidirectional charging needs."
+    )
+    fallback_kw = models.FloatField(
+        default=0.0,
+        validators=POSITIVE,
+        help_text="Charging power it falls back to when the link is dead, in kW. Discharge falls back to 0.",
+    )
+    vendor = models.CharField(max_length=50, blank=True, editable=False)
+    model = models.CharField(max_length=50, blank=True, editable=False)
+    firmware = models.CharField(max_length=50, blank=True, editable=False)
+    protocol = models.CharField(
+        max_length=10, blank=True, editable=False, help_text="As negotiated, like ocpp2.0.1."
+    )
+    connected = models.BooleanField(default=False, editable=False)
+    connection = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Counts log-ins; an old link writes nothing."
+    )
+    last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
+    booted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    history = HistoricalRecords(excluded_fields=["connected", "connection", "last_seen_at"])
+
+    class Meta:
+        ordering = ["depot", "name"]
+        constraints = [models.UniqueConstraint(fields=["depot", "name"], name="charger_name_once_per_depot")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def bidirectional(self) -> bool:
+        return self.max_discharge_kw > 0
+
+    def set_password(self, raw: str) -> None:
+        self.password_hash = make_password(raw)
+
+    def check_password(self, raw: str) -> bool:
+        return bool(self.password_hash) and check_password(raw, self.password_hash)
+
+    def clean(self) -> None:
+        if self.node_id and self.node.depot_id != self.depot_id:
+            raise ValidationError(
+                {"node": "This node belongs to another depot. Choose a node of this depot."}
+            )
+        if self.node_id and self.max_charge_kw is not None and self.max_charge_kw > self.node.import_limit_kw:
+            raise ValidationError(
+                {
+                    "max_charge_kw": f"{self.node.name} carries {self.node.import_limit_kw:g} kW at most. "
+                    "Enter less, or choose another node."
+                }
+            )
+        if self.min_charge_kw and self.max_charge_kw is not None and self.min_charge_kw > self.max_charge_kw:
+            raise ValidationError({"min_charge_kw": "The least power is above the greatest. Enter less."})
+
+
+class Connector(Scoped):
+    """One plug of a charger, and the vehicle that parks at it."""
+
+    depot_path = "charger__depot"
+
+    class Status(models.TextChoices):
+        UNKNOWN = "unknown", "Not heard of yet"
+        AVAILABLE = "available", "Available"
+        OCCUPIED = "occupied", "Plugged in"
+        RESERVED = "reserved", "Reserved"
+        UNAVAILABLE = "unavailable", "Out of service"
+        FAULTED = "faulted", "Faulted"
+
+    charger = models.ForeignKey(Charger, on_delete=models.CASCADE, related_name="connectors")
+    evse_id = models.PositiveSmallIntegerField(default=1)
+    connector_id = models.PositiveSmallIntegerField(default=1)
+    bay = models.CharField(max_length=20, blank=True, help_text="The parking bay it serves, like B-07.")
+    vehicle = models.ForeignKey(
+        Vehicle,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="connectors",
+        help_text="The vehicle that parks here. Chargers that recognise vehicles overrule it.",
+    )
+    status = models.CharField(max_length=12, choices=Status, default=Status.UNKNOWN, editable=False)
+    status_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["charger", "evse_id", "connector_id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["charger", "evse_id", "connector_id"], name="connector_once_per_charger"
+            ),
+            models.UniqueConstraint(
+                fields=["vehicle"], condition=Q(vehicle__isnull=False), name="one_home_connector_per_vehicle"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.bay or f"{self.charger.name}/{self.evse_id}"
+
+    def clean(self) -> None:
+        if self.vehicle is not None and self.charger_id and self.vehicle.depot_id != self.charger.depot_id:
+            raise ValidationError(
+                {"vehicle": "This vehicle belongs to another depot. Choose one of this depot."}
+            )
+
+
+class ChargingSession(Scoped):
+    """A vehicle at a plug, from plug-in to unplug. Both registers count up from the session's start."""
+
+    depot_path = "connector__charger__depot"
+
+    connector = models.ForeignKey(Connector, on_delete=models.PROTECT, related_name="sessions")
+    vehicle = models.ForeignKey(
+        Vehicle, null=True, blank=True, on_delete=models.PROTECT, related_name="sessions"
+    )
+    transaction_id = models.CharField(max_length=64)
+    plugged_in_at = models.DateTimeField()
+    unplugged_at = models.DateTimeField(null=True, blank=True)
+    soc_in = models.FloatField(null=True, blank=True, validators=FRACTION)
+    soc_out = models.FloatField(null=True, blank=True, validators=FRACTION)
+    import_kwh = models.FloatField(default=0.0, help_text="Into the vehicle, at the charger's grid side.")
+    export_kwh = models.FloatField(default=0.0, help_text="Out of the vehicle, at the charger's grid side.")
+    last_sequence = models.IntegerField(default=-1, editable=False)
+    last_sample_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-plugged_in_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connector", "transaction_id"], name="one_session_per_transaction"
+            ),
+            models.UniqueConstraint(
+                fields=["connector"],
+                condition=Q(unplugged_at__isnull=True),
+                name="one_open_session_per_connector",
+            ),
+        ]
+        indexes = [models.Index(fields=["vehicle", "plugged_in_at"], name="sessions_of_vehicle")]
+
+
+class MeterSample(Scoped):
+    """What a charger measured in a session: power now, both registers, and the vehicle's SoC if it knows it."""
+
+    depot_path = "session__connector__charger__depot"
+
+    session = models.ForeignKey(ChargingSession, on_delete=models.CASCADE, related_name="samples")
+    sampled_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    power_kw = models.FloatField(help_text="Above zero into the vehicle, below zero out of it.")
+    import_kwh_total = models.FloatField()
+    export_kwh_total = models.FloatField(default=0.0)
+    soc = models.FloatField(null=True, validators=FRACTION)
+
+    class Meta:
+        ordering = ["session", "sampled_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["session", "sampled_at"], name="one_sample_per_session_and_moment"
+            ),
+        ]
+        indexes = [models.Index(fields=["sampled_at"], name="samples_by_time")]

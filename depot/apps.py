@@ -1,0 +1,10 @@
+from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
+
+
+class DepotConfig(AppConfig):
+    name = "depot"
+    verbose_name = "Depot: site, people, work"
+
+    def ready(self) -> None:
+        autodiscover_modules("jobs")

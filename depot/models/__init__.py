@@ -1,0 +1,31 @@
+"""The site: who, where, limits; and what every app shares."""
+
+from depot.models.base import Scoped, ScopedQuerySet
+from depot.models.meters import Forecast, Meter, MeterReading, Quality
+from depot.models.people import ApiKey, Membership, Role, Scope, User
+from depot.models.records import Alert, AuditEvent
+from depot.models.site import Depot, ElectricalNode, InterconnectionAgreement, SolarArray, StationaryBattery
+from depot.models.work import ImportBatch, Job
+
+__all__ = [
+    "Alert",
+    "ApiKey",
+    "AuditEvent",
+    "Depot",
+    "ElectricalNode",
+    "Forecast",
+    "ImportBatch",
+    "InterconnectionAgreement",
+    "Job",
+    "Membership",
+    "Meter",
+    "MeterReading",
+    "Quality",
+    "Role",
+    "Scope",
+    "Scoped",
+    "ScopedQuerySet",
+    "SolarArray",
+    "StationaryBattery",
+    "User",
+]

@@ -1,0 +1,11 @@
+"""The worker: Celery carries the work, Job rows in the database are the truth."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "depot.project.settings")
+
+app = Celery("depot")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["depot.jobs"])

@@ -1,0 +1,29 @@
+"""All addresses: pages under the depot's short name, the API, the admin, health."""
+
+from django.contrib import admin
+from django.contrib.auth import views as auth_views
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from depot.project import health, pages
+
+admin.site.site_header = "Depot set-up"
+admin.site.site_title = "Depot set-up"
+admin.site.index_title = "What the depot is made of"
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("health/live", health.live, name="health-live"),
+    path("health/ready", health.ready, name="health-ready"),
+    path("api/v1/", include("depot.project.api")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path("log-in/", auth_views.LoginView.as_view(template_name="depot/login.html"), name="login"),
+    path("log-out/", auth_views.LogoutView.as_view(), name="logout"),
+    path("", pages.depots, name="depots"),
+    path("<slug:slug>/", pages.home, name="home"),
+    path("<slug:slug>/", include("depot.urls")),
+    path("<slug:slug>/", include("fleet.urls")),
+    path("<slug:slug>/", include("billing.urls")),
+    path("<slug:slug>/", include("charging.urls")),
+]

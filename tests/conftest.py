@@ -1,0 +1,63 @@
+"""Fixtures that every room shares: a depot, its people, and a stranger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+
+from depot.models import Depot, User
+from tests import factories
+
+
+@pytest.fixture
+def depot(db: None) -> Depot:
+    return factories.make_depot()
+
+
+@pytest.fixture
+def other_depot(db: None) -> Depot:
+    return factories.make_depot("Harbor")
+
+
+@pytest.fixture
+def manager(depot: Depot) -> User:
+    return factories.make_person(depot, "manager", "manager")
+
+
+@pytest.fixture
+def dispatcher(depot: Depot) -> User:
+    return factories.make_person(depot, "dispatcher", "dispatcher")
+
+
+@pytest.fixture
+def technician(depot: Depot) -> User:
+    return factories.make_person(depot, "technician", "technician")
+
+
+@pytest.fixture
+def viewer(depot: Depot) -> User:
+    return factories.make_person(depot, "viewer", "viewer")
+
+
+@pytest.fixture
+def outsider(other_depot: Depot) -> User:
+    return factories.make_person(other_depot, "owner", "outsider")
+
+
+@pytest.fixture
+def login(client: Client) -> Iterator:
+    """Return a function that gives a browser logged in as somebody."""
+
+    def as_user(user: User) -> Client:
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return as_user
+
+
+@pytest.fixture(autouse=True)
+def plain_files(settings) -> None:
+    """Serve static files by name, and keep what a test writes out of the installation's folder."""
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
