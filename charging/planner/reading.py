@@ -84,7 +84,7 @@ class Fields:
         """Return a required number above zero."""
         before = len(self.problems)
         value = self.number(key, None, 0.0, high)
-        if len(self.problems) == before and value == 0.0:
+        if key in self.data and len(self.problems) == before and value == 0.0:
             self.note(key, "is 0; use a number above 0")
         return value or 1.0
 
@@ -177,10 +177,16 @@ class Fields:
         return np.array(value, dtype=np.float64)
 
     def limit_series(self, key: str, steps: int) -> NDArray[np.float64]:
-        """Return `steps` limits from 0 upwards; absent or null means no limit (infinity)."""
-        if self.data.get(key) is None:
+        """Return `steps` limits from 0 upwards; absent or null (also of one step) means infinity: no limit."""
+        value = self.data.get(key)
+        if value is None:
             return np.full(steps, np.inf)
-        return self.series(key, steps, low=0.0)
+        if not isinstance(value, list):
+            return self.series(key, steps, low=0.0)
+        open_steps = np.array([item is None for item in value])
+        closed = Fields({key: [item or 0.0 for item in value]}, self.place, self.problems, (key,))
+        limits = closed.series(key, steps, low=0.0)
+        return np.where(open_steps, np.inf, limits) if len(value) == steps else limits
 
     def child(self, key: str, allowed: Iterable[str]) -> "Fields":
         """Return the object below a required field."""

@@ -1,0 +1,447 @@
+"""The planner's input: one depot over one horizon, as frozen dataclasses, read from and written to JSON.
+
+Series are numpy arrays of `steps` values. A *boundary* b is the moment at the start of step b: boundary 0 is
+now, boundary `steps` is the end. Powers are AC at the charger's grid side, in kW; SoC is a fraction 0..1 of
+capacity. Infinity in a limit series means that there is no limit.
+"""
+
+import math
+from collections import Counter
+from dataclasses import dataclass, is_dataclass
+from dataclasses import fields as fields_of
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charging.planner.reading import Fields
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+Tier = Literal["must", "should"]
+
+VERSION = 1
+NOT_YET = {
+    "flexible_loads": "flexible loads are not planned yet; remove them or add them to building_load_kw",
+    "events": "programme events are not planned yet; remove them",
+    "reserve": "reserve is not planned yet; remove it or raise min_soc instead",
+}
+
+
+class CaseError(ValueError):
+    """The case is wrong; `problems` holds one readable sentence a problem."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """A feeder, panel or transformer between chargers and the grid connection."""
+
+    id: str
+    parent: str | None
+    import_limit_kw: FloatArray
+    export_limit_kw: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Site:
+    """The grid connection with what the building draws and the sun offers."""
+
+    import_limit_kw: FloatArray
+    export_limit_kw: FloatArray
+    building_load_kw: FloatArray
+    solar_kw: FloatArray
+    solar_curtailable: bool = True
+    nodes: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prices:
+    """Energy prices per step; they may be negative."""
+
+    import_per_kwh: FloatArray
+    export_per_kwh: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DemandCharge:
+    """A price on the highest metered import in a window, one maximum per billing period.
+
+    `period` numbers each step's billing period (0..P-1); `billed_kw_so_far` has P values.
+    """
+
+    id: str
+    price_per_kw: float
+    billed_kw_so_far: FloatArray
+    window: BoolArray
+    period: IntArray
+    metering_minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Charger:
+    """A charger; powers are AC at its grid side."""
+
+    id: str
+    node: str | None
+    max_charge_kw: float
+    max_discharge_kw: float
+    charge_efficiency: float
+    discharge_efficiency: float
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A trip over the half-open steps from..to; its energy is used evenly over them."""
+
+    from_step: int
+    to_step: int
+    energy_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The SoC wanted at a boundary; a "should" target costs `price_per_kwh` per missing kWh."""
+
+    boundary: int
+    soc: float
+    tier: Tier
+    price_per_kwh: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """A vehicle at its charger; None in a power limit means that only the charger limits it."""
+
+    id: str
+    capacity_kwh: float
+    initial_soc: float
+    min_soc: float
+    max_soc: float
+    charger: str
+    v2g: bool = False
+    v2g_min_soc: float = 0.0
+    wear_cost_per_kwh: float = 0.0
+    max_charge_kw: float | None = None
+    max_discharge_kw: float | None = None
+    away: tuple[Away, ...] = ()
+    targets: tuple[Target, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A stationary battery; it must hold at least `final_soc` at the end."""
+
+    id: str
+    node: str | None
+    capacity_kwh: float
+    initial_soc: float
+    min_soc: float
+    max_soc: float
+    max_charge_kw: float
+    max_discharge_kw: float
+    charge_efficiency: float
+    discharge_efficiency: float
+    wear_cost_per_kwh: float = 0.0
+    final_soc: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DepotCase:
+    """Everything the planner knows about one depot over one horizon."""
+
+    name: str
+    start: datetime
+    step_minutes: int
+    steps: int
+    currency: str
+    site: Site
+    prices: Prices
+    demand_charges: tuple[DemandCharge, ...] = ()
+    chargers: tuple[Charger, ...] = ()
+    vehicles: tuple[Vehicle, ...] = ()
+    storage: tuple[Storage, ...] = ()
+
+    @property
+    def hours(self) -> float:
+        """Return the length of a step in hours."""
+        return self.step_minutes / 60.0
+
+    def moment(self, boundary: int) -> datetime:
+        """Return the moment of a boundary in the case's own offset."""
+        return self.start + timedelta(minutes=self.step_minutes * boundary)
+
+
+def names(kind: type) -> tuple[str, ...]:
+    """Return the field names of a dataclass; they are the JSON names too."""
+    return tuple(field.name for field in fields_of(kind))
+
+
+def case_from_json(data: object, source: str = "CASE.json") -> DepotCase:
+    """Read a case from parsed JSON (INTERFACES section 2).
+
+    Raises CaseError with all problems, one sentence each, naming source, place and cure.
+    """
+    problems: list[str] = []
+    fields = Fields(data, "", problems, ("version", *names(DepotCase), *NOT_YET))
+    case = _read_case(fields)
+    if problems:
+        raise CaseError([f"{source}: {problem}" for problem in problems])
+    return case
+
+
+def _read_case(fields: Fields) -> DepotCase:
+    if fields.whole("version", 0) != VERSION and fields.data.get("version") is not None:
+        fields.note("version", f"{fields.data['version']!r} is not supported; use {VERSION}")
+    for key, sentence in NOT_YET.items():
+        fields.refuse(key, sentence)
+    steps, step_minutes = fields.whole("steps", 1), fields.whole("step_minutes", 1)
+    site = _read_site(fields.child("site", names(Site)), steps)
+    prices = fields.child("prices", names(Prices))
+    chargers = tuple(
+        _read_charger(item, site.nodes)
+        for item in fields.children("chargers", (*names(Charger), "min_charge_kw", "min_discharge_kw"), True)
+    )
+    vehicle_fields = fields.children("vehicles", names(Vehicle), True)
+    case = DepotCase(
+        name=fields.text("name", ""),
+        start=fields.moment("start"),
+        step_minutes=step_minutes,
+        steps=steps,
+        currency=fields.text("currency", ""),
+        site=site,
+        prices=Prices(
+            import_per_kwh=prices.series("import_per_kwh", steps),
+            export_per_kwh=prices.series("export_per_kwh", steps, default=0.0),
+        ),
+        demand_charges=tuple(
+            _read_demand(item, steps, step_minutes)
+            for item in fields.children("demand_charges", names(DemandCharge))
+        ),
+        chargers=chargers,
+        vehicles=tuple(_read_vehicle(item, steps, chargers) for item in vehicle_fields),
+        storage=tuple(_read_storage(item, site.nodes) for item in fields.children("storage", names(Storage))),
+    )
+    _note_doubles(fields, "site.nodes", [item.id for item in site.nodes])
+    _note_doubles(fields, "demand_charges", [item.id for item in case.demand_charges])
+    _note_doubles(fields, "chargers", [item.id for item in chargers])
+    batteries = [item.id for item in case.storage]
+    _note_doubles(fields, "vehicles and storage", [item.id for item in case.vehicles] + batteries)
+    return case
+
+
+def _note_doubles(fields: Fields, key: str, ids: list[str]) -> None:
+    for name, count in Counter(ids).items():
+        if count > 1 and name:
+            fields.note(key, f"id {name!r} stands {count} times; give each its own id")
+
+
+def _read_site(fields: Fields, steps: int) -> Site:
+    nodes = []
+    for item in fields.children("nodes", names(Node)):
+        nodes.append(
+            Node(
+                id=item.text("id"),
+                parent=item.optional_text("parent"),
+                import_limit_kw=item.limit_series("import_limit_kw", steps),
+                export_limit_kw=item.limit_series("export_limit_kw", steps),
+            )
+        )
+    _note_broken_tree(fields, nodes)
+    return Site(
+        import_limit_kw=fields.series("import_limit_kw", steps, low=0.0),
+        export_limit_kw=fields.series("export_limit_kw", steps, default=0.0, low=0.0),
+        building_load_kw=fields.series("building_load_kw", steps),
+        solar_kw=fields.series("solar_kw", steps, default=0.0, low=0.0),
+        solar_curtailable=fields.flag("solar_curtailable", True),
+        nodes=tuple(nodes),
+    )
+
+
+def _note_broken_tree(fields: Fields, nodes: list[Node]) -> None:
+    parents = {node.id: node.parent for node in nodes}
+    for index, node in enumerate(nodes):
+        place = f"nodes[{index}].parent"
+        if node.parent is not None and node.parent not in parents:
+            fields.note(place, f"no node is called {node.parent!r}; name one of site.nodes or write null")
+            continue
+        seen, above = {node.id}, node.parent
+        while above is not None and above not in seen:
+            seen.add(above)
+            above = parents.get(above)
+        if above is not None:
+            fields.note(place, f"{node.parent!r} leads back to itself; end the chain with parent null")
+
+
+def _read_node_name(fields: Fields, nodes: tuple[Node, ...]) -> str | None:
+    name = fields.optional_text("node")
+    if name and name not in {node.id for node in nodes}:
+        fields.note(
+            "node",
+            f"no node is called {name!r}; name one of site.nodes or write null for the grid connection",
+        )
+        return None
+    return name
+
+
+def _read_demand(fields: Fields, steps: int, step_minutes: int) -> DemandCharge:
+    window = fields.series("window", steps, default=1.0)
+    if not np.isin(window, (0.0, 1.0)).all():
+        fields.note("window", "holds something else than 0 and 1; write 1 for each step that counts")
+    period, billed = _read_periods(fields, steps)
+    metering = fields.whole("metering_minutes", 1, default=step_minutes)
+    if metering % step_minutes:
+        fields.note(
+            "metering_minutes",
+            f"{metering} is no multiple of the step of {step_minutes} minutes; use a multiple",
+        )
+    return DemandCharge(
+        id=fields.text("id"),
+        price_per_kw=fields.number("price_per_kw", low=0.0),
+        billed_kw_so_far=billed,
+        window=window > 0.5,
+        period=period,
+        metering_minutes=metering,
+    )
+
+
+def _read_periods(fields: Fields, steps: int) -> tuple[IntArray, FloatArray]:
+    """Return each step's period as an index, and what is billed so far in each period.
+
+    Numbers 0..P-1 are taken as they are; others (such as 202603) are numbered in rising order.
+    """
+    raw = fields.series("period", steps, default=0.0)
+    if (raw != np.round(raw)).any():
+        fields.note("period", "holds numbers that are not whole; number the billing periods 0, 1, ...")
+    names, ranked = np.unique(np.round(raw).astype(np.int64), return_inverse=True)
+    listed = fields.data.get("billed_kw_so_far")
+    if not isinstance(listed, list):
+        billed = np.full(len(names), fields.number("billed_kw_so_far", 0.0, low=0.0))
+        return ranked.astype(np.int64), billed
+    billed = fields.series("billed_kw_so_far", len(listed), low=0.0)
+    if names[0] >= 0 and names[-1] < len(listed):
+        return np.round(raw).astype(np.int64), billed
+    if len(names) != len(listed):
+        fields.note(
+            "billed_kw_so_far", f"has {len(listed)} values for {len(names)} periods; give one value a period"
+        )
+        return ranked.astype(np.int64), np.zeros(len(names))
+    return ranked.astype(np.int64), billed
+
+
+def _read_charger(fields: Fields, nodes: tuple[Node, ...]) -> Charger:
+    for key in ("min_charge_kw", "min_discharge_kw"):
+        if fields.number(key, 0.0, low=0.0) > 0.0:
+            fields.note(key, "minimum powers are not planned yet; write 0")
+    return Charger(
+        id=fields.text("id"),
+        node=_read_node_name(fields, nodes),
+        max_charge_kw=fields.number("max_charge_kw", low=0.0),
+        max_discharge_kw=fields.number("max_discharge_kw", 0.0, low=0.0),
+        charge_efficiency=fields.positive("charge_efficiency", 1.0),
+        discharge_efficiency=fields.positive("discharge_efficiency", 1.0),
+    )
+
+
+def _read_soc_range(fields: Fields) -> tuple[float, float]:
+    low, high = fields.number("min_soc", 0.0, 0.0, 1.0), fields.number("max_soc", 1.0, 0.0, 1.0)
+    if low > high:
+        fields.note("min_soc", f"{low:g} is above max_soc {high:g}; lower it or raise max_soc")
+    return low, high
+
+
+def _read_vehicle(fields: Fields, steps: int, chargers: tuple[Charger, ...]) -> Vehicle:
+    low, high = _read_soc_range(fields)
+    return Vehicle(
+        id=fields.text("id"),
+        capacity_kwh=fields.positive("capacity_kwh"),
+        initial_soc=fields.number("initial_soc", None, 0.0, 1.0),
+        min_soc=low,
+        max_soc=high,
+        charger=_read_charger_name(fields, chargers),
+        v2g=fields.flag("v2g", False),
+        v2g_min_soc=fields.number("v2g_min_soc", low, 0.0, 1.0),
+        wear_cost_per_kwh=fields.number("wear_cost_per_kwh", 0.0, low=0.0),
+        max_charge_kw=fields.optional_number("max_charge_kw", 0.0),
+        max_discharge_kw=fields.optional_number("max_discharge_kw", 0.0),
+        away=_read_away(fields, steps),
+        targets=tuple(_read_target(item, steps) for item in fields.children("targets", names(Target))),
+    )
+
+
+def _read_charger_name(fields: Fields, chargers: tuple[Charger, ...]) -> str:
+    if "charger" in fields.data and fields.data["charger"] is None:
+        fields.note("charger", "assigning chargers is not planned yet; name the vehicle's charger")
+        return ""
+    name = fields.text("charger")
+    if name and name not in {charger.id for charger in chargers}:
+        fields.note("charger", f"no charger is called {name!r}; name one of chargers")
+    return name
+
+
+def _read_away(fields: Fields, steps: int) -> tuple[Away, ...]:
+    trips: list[Away] = []
+    for item in fields.children("away", names(Away)):
+        first = item.whole("from_step", 0, steps - 1)
+        last = item.whole("to_step", 1, steps)
+        if last <= first:
+            item.note("to_step", f"{last} is not after from_step {first}; use a later step")
+        if any(first < other.to_step and other.from_step < last for other in trips):
+            item.note("from_step", "overlaps another trip of this vehicle; merge or move one")
+        trips.append(Away(first, last, item.number("energy_kwh", 0.0, low=0.0)))
+    return tuple(sorted(trips, key=lambda trip: trip.from_step))
+
+
+def _read_target(fields: Fields, steps: int) -> Target:
+    tier: Tier = "must" if fields.choice("tier", ("must", "should")) == "must" else "should"
+    default_price = 0.0 if tier == "must" else None
+    return Target(
+        boundary=fields.whole("boundary", 0, steps),
+        soc=fields.number("soc", None, 0.0, 1.0),
+        tier=tier,
+        price_per_kwh=fields.number("price_per_kwh", default_price, low=0.0),
+    )
+
+
+def _read_storage(fields: Fields, nodes: tuple[Node, ...]) -> Storage:
+    low, high = _read_soc_range(fields)
+    return Storage(
+        id=fields.text("id"),
+        node=_read_node_name(fields, nodes),
+        capacity_kwh=fields.positive("capacity_kwh"),
+        initial_soc=fields.number("initial_soc", None, 0.0, 1.0),
+        min_soc=low,
+        max_soc=high,
+        max_charge_kw=fields.number("max_charge_kw", low=0.0),
+        max_discharge_kw=fields.number("max_discharge_kw", low=0.0),
+        charge_efficiency=fields.positive("charge_efficiency", 1.0),
+        discharge_efficiency=fields.positive("discharge_efficiency", 1.0),
+        wear_cost_per_kwh=fields.number("wear_cost_per_kwh", 0.0, low=0.0),
+        final_soc=fields.number("final_soc", low, 0.0, 1.0),
+    )
+
+
+def case_to_json(case: DepotCase) -> dict[str, Any]:
+    """Return the case as the JSON object of INTERFACES section 2; `case_from_json` reads it back."""
+    return {"version": VERSION} | {key: _plain(getattr(case, key)) for key in names(DepotCase)}
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON for a value; infinity (no limit) becomes null."""
+    if isinstance(value, np.ndarray):
+        if value.dtype != np.float64:
+            return value.astype(int).tolist()
+        limits = [None if math.isinf(item) else item for item in value.tolist()]
+        return limits if any(item is not None for item in limits) else None
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if is_dataclass(value):
+        return {key: _plain(getattr(value, key)) for key in names(type(value))}
+    return value
