@@ -169,6 +169,9 @@ class VehicleState(Scoped):
     odometer_km = models.FloatField(null=True, blank=True)
     battery_temp_c = models.FloatField(null=True, blank=True)
     soh = models.FloatField(default=1.0, validators=FRACTION)
+    marks = models.JSONField(
+        default=dict, editable=False, help_text="When and by whom each value was last said; the newer wins."
+    )
 
     def __str__(self) -> str:
         return f"{self.vehicle}: {self.soc:.0%} at {self.soc_observed_at:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,174 @@
+"""Take in what vehicles and chargers say: keep every reading once, move each vehicle's state forward only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+
+from django.db import transaction
+
+from fleet.models import TelemetryReading, Vehicle, VehicleState
+
+CHARGER = VehicleState.Source.CHARGER.value
+STATE_FIELDS = ("soc", "plugged_in", "charging_power_kw", "odometer_km", "battery_temp_c", "soh")
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one vehicle said, or a charger said of it, at one moment. None = not said.
+
+    `soc` and `soh` are fractions 0..1; `charging_power_kw` is above zero into the vehicle. A reading of
+    `quality` "suspect" is kept, but changes no state.
+    """
+
+    vehicle_id: int
+    observed_at: datetime
+    source: str
+    source_event_id: str = ""
+    soc: float | None = None
+    odometer_km: float | None = None
+    energy_used_kwh_total: float | None = None
+    battery_temp_c: float | None = None
+    soh: float | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    plugged_in: bool | None = None
+    charging_power_kw: float | None = None
+    quality: str = TelemetryReading.Quality.GOOD.value
+
+
+READING_FIELDS = tuple(field.name for field in fields(Observation))
+Key = tuple[int, datetime, str, str]
+
+
+def observe(observations: Sequence[Observation], received_at: datetime) -> list[str]:
+    """Keep readings and move states; say of each "accepted", "duplicate" or "late" (older than the state).
+
+    A late reading is kept too. The number of queries does not depend on the number of readings, and the
+    states at the end do not depend on their order, on how they were split into calls, or on repetition.
+    """
+    if not observations:
+        return []
+    vehicle_ids = sorted({observation.vehicle_id for observation in observations})
+    with transaction.atomic():
+        vehicles = Vehicle.objects.select_for_update(no_key=True).filter(pk__in=vehicle_ids)
+        list(vehicles.order_by("pk").values_list("pk"))  # one writer at a time for each vehicle
+        states = {state.vehicle_id: state for state in VehicleState.objects.filter(vehicle__in=vehicle_ids)}
+        statuses, new = _sort_out(observations, states, _stored_keys(observations))
+        TelemetryReading.objects.bulk_create(
+            [TelemetryReading(received_at=received_at, **asdict(observation)) for observation in new],
+            ignore_conflicts=True,
+        )
+        _move(states, [one for one in new if one.quality == TelemetryReading.Quality.GOOD])
+    return statuses
+
+
+def _key(observation: Observation) -> Key:
+    return (
+        observation.vehicle_id,
+        observation.observed_at,
+        observation.source,
+        observation.source_event_id,
+    )
+
+
+def _stored_keys(observations: Sequence[Observation]) -> set[Key]:
+    rows = TelemetryReading.objects.filter(
+        vehicle__in={one.vehicle_id for one in observations},
+        observed_at__in={one.observed_at for one in observations},
+    )
+    return set(rows.values_list("vehicle_id", "observed_at", "source", "source_event_id"))
+
+
+def _sort_out(
+    observations: Sequence[Observation], states: dict[int, VehicleState], seen: set[Key]
+) -> tuple[list[str], list[Observation]]:
+    """Return the status of each observation, and those that were not there before."""
+    statuses, new = [], []
+    for observation in observations:
+        key = _key(observation)
+        if key in seen:
+            statuses.append("duplicate")
+            continue
+        seen.add(key)
+        new.append(observation)
+        state = states.get(observation.vehicle_id)
+        late = state is not None and observation.observed_at < state.observed_at
+        statuses.append("late" if late else "accepted")
+    return statuses, new
+
+
+def _move(states: dict[int, VehicleState], observations: Sequence[Observation]) -> None:
+    """Write the states that these observations change."""
+    touched = {
+        one.vehicle_id
+        for one in observations
+        if one.vehicle_id in states and _apply(states[one.vehicle_id], one)
+    }
+    VehicleState.objects.bulk_update(
+        [states[vehicle_id] for vehicle_id in sorted(touched)],
+        ["observed_at", "soc_source", "soc_observed_at", "marks", *STATE_FIELDS],
+    )
+    first = {one.vehicle_id for one in observations if one.vehicle_id not in states and one.soc is not None}
+    if first:
+        VehicleState.objects.bulk_create(_first_states(first))
+
+
+def _first_states(vehicle_ids: set[int]) -> list[VehicleState]:
+    """Make the first states, from all readings so far: a state begins with the first known SoC."""
+    readings = TelemetryReading.objects.filter(vehicle__in=vehicle_ids, quality=TelemetryReading.Quality.GOOD)
+    states: dict[int, VehicleState] = {}
+    for observation in _observations(readings):
+        state = states.setdefault(
+            observation.vehicle_id,
+            VehicleState(
+                vehicle_id=observation.vehicle_id,
+                observed_at=observation.observed_at,
+                soc_observed_at=observation.observed_at,
+                marks=dict.fromkeys(STATE_FIELDS, ""),
+            ),
+        )
+        _apply(state, observation)
+    return [states[vehicle_id] for vehicle_id in sorted(states)]
+
+
+def _observations(readings: Iterable[TelemetryReading]) -> Iterable[Observation]:
+    for reading in readings:
+        yield Observation(**{name: getattr(reading, name) for name in READING_FIELDS})
+
+
+def _apply(state: VehicleState, observation: Observation) -> bool:
+    """Take over what is newer than what the state knows; tell whether anything was."""
+    mark = _mark(observation.observed_at, observation.source, observation.source_event_id)
+    marks = state.marks = state.marks or _marks_of(state)
+    values = {name: getattr(observation, name) for name in STATE_FIELDS}
+    if observation.plugged_in is False:
+        values["charging_power_kw"] = 0.0
+    newer = {name: value for name, value in values.items() if value is not None and mark > marks[name]}
+    for name, value in newer.items():
+        setattr(state, name, value)
+        marks[name] = mark
+    if "soc" in newer:
+        state.soc_source = _soc_source(observation.source)
+        state.soc_observed_at = observation.observed_at
+    moved = observation.observed_at > state.observed_at
+    if moved:
+        state.observed_at = observation.observed_at
+    return moved or bool(newer)
+
+
+def _mark(at: datetime, source: str, event: str) -> str:
+    """Return a text that sorts by time, then the charger above others, then by name: never a tie."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}|{int(source == CHARGER)}|{source}|{event}"
+
+
+def _marks_of(state: VehicleState) -> dict[str, str]:
+    """Return the marks of a state that was entered by hand: all its values are as old as itself."""
+    return dict.fromkeys(STATE_FIELDS, _mark(state.observed_at, "", "")) | {
+        "soc": _mark(state.soc_observed_at, "", "")
+    }
+
+
+def _soc_source(source: str) -> str:
+    return source if source in VehicleState.Source.values else VehicleState.Source.TELEMATICS.value
