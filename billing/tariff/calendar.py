@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
+from itertools import pairwise
 from math import gcd
 
 import numpy as np
@@ -84,8 +85,22 @@ def season_days(tariff: Tariff, row: Price, days: Ints) -> int:
     """Return on how many of the days (since 1970) any of the row's seasons is running."""
     held = np.zeros(days.size, dtype=np.bool_)
     for when in row.when:
-        held |= _season_of(tariff, when, days)
+        held |= season_of(tariff, when, days)
     return int(held.sum())
+
+
+def season_of(tariff: Tariff, when: When, days: Ints) -> Bools:
+    """Tell for each day (since 1970) whether any of the condition's seasons is running."""
+    if not when.seasons:
+        return np.ones(days.size, dtype=np.bool_)
+    month_day = _month_days(days)
+    held = np.zeros(days.size, dtype=np.bool_)
+    for season in tariff.seasons:
+        if season.id in when.seasons:
+            for first, last in season.spans:
+                after, before = month_day >= first, month_day <= last
+                held |= after & before if first <= last else after | before
+    return held
 
 
 def day_number(day: date) -> int:
@@ -105,20 +120,7 @@ def moment(utc_minute: int, zone: tzinfo) -> datetime:
 
 def _days_of(tariff: Tariff, when: When, days: Ints) -> Bools:
     kinds = np.isin(_day_kinds(tariff, days), list(when.days))
-    return np.asarray(kinds & _season_of(tariff, when, days))
-
-
-def _season_of(tariff: Tariff, when: When, days: Ints) -> Bools:
-    if not when.seasons:
-        return np.ones(days.size, dtype=np.bool_)
-    month_day = _month_days(days)
-    held = np.zeros(days.size, dtype=np.bool_)
-    for season in tariff.seasons:
-        if season.id in when.seasons:
-            for first, last in season.spans:
-                after, before = month_day >= first, month_day <= last
-                held |= after & before if first <= last else after | before
-    return held
+    return np.asarray(kinds & season_of(tariff, when, days))
 
 
 def _month_days(days: Ints) -> Ints:
@@ -141,7 +143,7 @@ def _utc_offsets(utc_minute: Ints, zone: tzinfo) -> Ints:
     first, last = int(utc_minute[0]), int(utc_minute[-1])
     probes = [*range(first, last, MINUTES_PER_DAY), last]
     starts, offsets = [first], [_offset(first, zone)]
-    for before, after in zip(probes, probes[1:], strict=False):
+    for before, after in pairwise(probes):
         if _offset(after, zone) != offsets[-1]:
             low, high = before, after
             while high - low > 1:

@@ -171,13 +171,15 @@ def _spike_notices(start_at: datetime, step_minutes: int, import_kw: Floats) -> 
     candidates = (import_kw > SPIKE_OVER_NEIGHBOURS * neighbours) & (import_kw > 0)
     rest = import_kw[~candidates]
     usual = float(rest.max()) if rest.size else 0.0
-    steps = np.flatnonzero(candidates & (import_kw > SPIKE_OVER_REST * usual)) if usual else []
+    if not usual:
+        return []
+    step_length = timedelta(minutes=step_minutes)
     return [
         Notice(
             "spike",
-            f"{import_kw[step]:g} kW at {(start_at + int(step) * timedelta(minutes=step_minutes)).isoformat()} "
-            f"stands alone, {import_kw[step] / usual:.0f} times the next highest: check the meter. "
+            f"{import_kw[step]:g} kW at {(start_at + int(step) * step_length).isoformat()} stands alone"
+            f", {import_kw[step] / usual:.0f} times the next highest: check the meter. "
             "It is billed as measured.",
         )
-        for step in steps
+        for step in np.flatnonzero(candidates & (import_kw > SPIKE_OVER_REST * usual))
     ]

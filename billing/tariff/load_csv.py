@@ -219,7 +219,9 @@ def _step(utc_minute: npt.NDArray[np.int64], file: str) -> int:
     sizes, counts = np.unique(np.diff(utc_minute), return_counts=True)
     step = int(sizes[np.argmax(counts)])
     if not MIN_STEP_MINUTES <= step <= MAX_STEP_MINUTES:
-        raise LoadError([Problem(file, f"the rows are {step} minutes apart", "Give steps of 5 to 60 minutes")])
+        raise LoadError(
+            [Problem(file, f"the rows are {step} minutes apart", "Give steps of 5 to 60 minutes")]
+        )
     slots = int(utc_minute[-1] - utc_minute[0]) // step + 1
     if 1 - utc_minute.size / slots > MAX_MISSING_SHARE:
         message = f"{slots - utc_minute.size} of {slots} steps of {step} minutes are missing"

@@ -1,7 +1,8 @@
 """One version of a tariff, as data: what is charged, when, and at which price.
 
-Every price is a `Price` row with conditions (`When`): season, kind of day, hours of the day. Within a component
-the first row that matches a moment is the one that counts. Nothing here computes; `bill` and `curve` do.
+Every price is a `Price` row with conditions (`When`): season, kind of day, hours of the day. Within a
+component the first row that matches a moment is the one that counts. Nothing here computes; `bill` and
+`curve` do.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FixedUnit = Literal["month", "day", "year"]
 
 @dataclass(frozen=True, slots=True)
 class Season:
-    """Name a part of the year: inclusive spans of month*100 + day (601 is 1 June); a span may wrap New Year."""
+    """Name a part of the year: inclusive spans of month*100 + day (601 is 1 June), which may wrap New Year."""
 
     id: str
     label: str
@@ -64,7 +65,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class SeriesPrice:
-    """Price each interval from the load's own price series: value x `factor` + `adder`, within floor and cap."""
+    """Price each interval from the load's price series: value x `factor` + `adder`, within floor and cap."""
 
     factor: Decimal = Decimal(1)
     adder_per_kwh: Decimal = Decimal(0)
@@ -74,7 +75,7 @@ class SeriesPrice:
 
 @dataclass(frozen=True, slots=True)
 class EnergyComponent:
-    """Charge each imported kWh, by `prices` or by `series`; several components stack (generation, delivery)."""
+    """Charge each imported kWh, by `prices` or by `series`; components stack (generation, delivery)."""
 
     id: str
     label: str
@@ -143,9 +144,9 @@ class Tax:
 class Tariff:
     """Hold one version of a tariff.
 
-    `time_zone` None means the source names none: the caller gives one. Validity dates are local and inclusive.
-    `holidays` are single dates; `recurring_holidays` are month*100 + day of every year. `line_decimals` is the
-    number of decimals to which each line is rounded (half up). `unsupported` names elements that the engine
+    `time_zone` None means the source names none: the caller gives one. Validity dates are local, inclusive.
+    `holidays` are single dates; `recurring_holidays` are month*100 + day of every year. `line_decimals` is
+    the number of decimals to which each line is rounded (half up). `unsupported` names elements that the engine
     refuses to bill; while it is not empty there is no total. `notes` go to every bill's warnings.
     """
 

@@ -1,0 +1,133 @@
+"""Check what no schema can: that a tariff's parts fit each other and leave no hour without a price."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import date
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from billing.tariff.calendar import date_of, day_number, minutes_of, season_of
+from billing.tariff.model import HOLIDAY, MINUTES_PER_DAY, DemandCharge, Price, Tariff
+from billing.tariff.problems import Problem
+from depot.money import minor_units
+
+_SLOT_MINUTES = 5
+_KINDS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday", "holiday")
+
+
+def check(tariff: Tariff) -> list[Problem]:
+    """Return every fault in how the tariff's parts fit together (empty = sound)."""
+    problems = _zone(tariff) + _currency(tariff) + _dates(tariff) + _ids(tariff) + _seasons(tariff)
+    for charge in tariff.demand:
+        problems += _window_edges(charge)
+    if not problems:
+        problems += [fault for c in tariff.energy if c.prices for fault in _holes(tariff, c.id, c.prices)]
+    return problems
+
+
+def _zone(tariff: Tariff) -> list[Problem]:
+    if tariff.time_zone is None:
+        return []
+    try:
+        ZoneInfo(tariff.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        cure = "Write a zone such as America/New_York"
+        return [Problem("time_zone", f"'{tariff.time_zone}' is not a known time zone", cure)]
+    return []
+
+
+def _currency(tariff: Tariff) -> list[Problem]:
+    try:
+        minor_units(tariff.currency)
+    except ValueError:
+        return [Problem("currency", f"'{tariff.currency}' is no currency code", "Write ISO 4217 such as USD")]
+    return []
+
+
+def _dates(tariff: Tariff) -> list[Problem]:
+    if tariff.valid_from and tariff.valid_to and tariff.valid_to < tariff.valid_from:
+        return [Problem("valid_to", f"{tariff.valid_to} is before valid_from", "Give a later day")]
+    return []
+
+
+def _ids(tariff: Tariff) -> list[Problem]:
+    groups: dict[str, list[str]] = {
+        "seasons": [season.id for season in tariff.seasons],
+        "energy": [component.id for component in tariff.energy],
+        "demand": [charge.id for charge in tariff.demand],
+        "fixed": [charge.id for charge in tariff.fixed],
+        "taxes": [tax.id for tax in tariff.taxes],
+    }
+    groups |= {place: [price.id for price in prices] for place, prices in _price_lists(tariff)}
+    return [
+        Problem(place, f"id '{name}' is used {count} times", "Give each its own id")
+        for place, names in groups.items()
+        for name, count in Counter(names).items()
+        if count > 1
+    ]
+
+
+def _price_lists(tariff: Tariff) -> Iterable[tuple[str, tuple[Price, ...]]]:
+    yield from ((f"energy/{component.id}/prices", component.prices) for component in tariff.energy)
+    yield from ((f"demand/{charge.id}/prices", charge.prices) for charge in tariff.demand)
+    if tariff.export:
+        yield "export/prices", tariff.export.prices
+
+
+def _seasons(tariff: Tariff) -> list[Problem]:
+    known = {season.id for season in tariff.seasons}
+    problems = [
+        Problem(f"seasons/{season.id}", "it has no dates", "Give dates or months")
+        for season in tariff.seasons
+        if not season.spans
+    ]
+    for place, prices in _price_lists(tariff):
+        for price in prices:
+            for name in sorted({name for when in price.when for name in when.seasons} - known):
+                cure = f"Use one of: {', '.join(sorted(known)) or 'none is defined'}"
+                problems.append(Problem(f"{place}/{price.id}", f"season '{name}' is not defined", cure))
+    if tariff.export and tariff.export.method == "prices" and not tariff.export.prices:
+        problems.append(Problem("export", "method 'prices' has no prices", "Add them or remove export"))
+    return problems
+
+
+def _window_edges(charge: DemandCharge) -> list[Problem]:
+    edges = {edge for p in charge.prices for when in p.when for span in when.hours for edge in span}
+    return [
+        Problem(
+            f"demand/{charge.id}",
+            f"the window edge {edge // 60:02d}:{edge % 60:02d} cuts a {charge.metering_minutes}-minute metering block",
+            "Move the edge to a multiple of metering_minutes, or shorten metering_minutes",
+        )
+        for edge in sorted(edges)
+        if edge % charge.metering_minutes
+    ]
+
+
+def _holes(tariff: Tariff, component: str, prices: tuple[Price, ...]) -> list[Problem]:
+    """Find the first moment without a price, over every date of a leap year and every kind of day."""
+    days = np.arange(day_number(date(2024, 1, 1)), day_number(date(2025, 1, 1)))
+    minutes = np.arange(0, MINUTES_PER_DAY, _SLOT_MINUTES)
+    covered = np.zeros((days.size, len(_KINDS), minutes.size), dtype=np.bool_)
+    for price in prices:
+        for when in price.when:
+            covered[np.ix_(season_of(tariff, when, days), sorted(when.days), minutes_of(when, minutes))] = (
+                True
+            )
+    if not tariff.holidays and not tariff.recurring_holidays:
+        covered[:, HOLIDAY, :] = True
+    holes = np.argwhere(~covered)
+    if not holes.size:
+        return []
+    day, kind, slot = (int(value) for value in holes[0])
+    minute = int(minutes[slot])
+    message = (
+        f"no price holds on a {_KINDS[kind]} at {minute // 60:02d}:{minute % 60:02d} "
+        f"on {date_of(int(days[day])):%d %B}"
+    )
+    return [
+        Problem(f"energy/{component}", message, "Add a last price without 'when' for the remaining hours")
+    ]
