@@ -58,8 +58,8 @@ def make_profile(hours: npt.ArrayLike, soc: npt.ArrayLike, temperature_c: npt.Ar
 def repetition_hours(profile: SocProfile) -> float:
     """Return the length of one pass when a profile is repeated.
 
-    A profile that spans whole days is closed: its last sample is the first of the next pass. Any other is open:
-    one more (median) step leads from its last sample to the first of the next pass.
+    A profile that spans whole days is closed: its last sample is the first of the next pass. Any other is
+    open: one more (median) step leads from its last sample to the first of the next pass.
     """
     span = profile.span_hours
     if abs(span / HOURS_PER_DAY - round(span / HOURS_PER_DAY)) * HOURS_PER_DAY < EDGE_HOURS:
@@ -95,9 +95,9 @@ def cut(profile: SocProfile, from_hour: float, to_hour: float) -> SocProfile:
 class DailyUse:
     """Hold the stress on a battery per day (the last day may be short); every array has one value a day.
 
-    `depth` is the largest rainflow range of the day. `mean_rate` is the mean absolute SoC change per hour, rests
-    included; `charge_rate` its mean while charging. `starts` is the index of each day's first interval in
-    `samples`, the profile with a sample added at each midnight.
+    `depth` is the largest rainflow range of the day. `mean_rate` is the mean absolute SoC change per hour,
+    rests included; `charge_rate` its mean while charging. `starts` is the index of each day's first interval
+    in `samples`, the profile with a sample added at each midnight.
     """
 
     samples: SocProfile

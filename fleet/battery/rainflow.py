@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ class Cycles:
 
 @dataclass(frozen=True, slots=True)
 class CycleBin:
-    """Hold the cycles whose depth and mean SoC lie in one box: low edge exclusive for depth, high inclusive."""
+    """Hold the count of cycles whose depth and mean SoC lie in one box, upper edges included."""
 
     depth_from: float
     depth_to: float
@@ -65,7 +66,7 @@ def count_cycles(soc: npt.ArrayLike) -> Cycles:
             else:
                 rows.append(_row(stack[-3], stack[-2], 1.0))
                 del stack[-3:-1]
-    rows.extend(_row(low, high, 0.5) for low, high in zip(stack, stack[1:], strict=False))
+    rows.extend(_row(low, high, 0.5) for low, high in pairwise(stack))
     table = np.array(rows, dtype=np.float64).reshape(-1, 3)
     return Cycles(depth=table[:, 0], mean=table[:, 1], count=table[:, 2])
 
