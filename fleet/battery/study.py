@@ -9,6 +9,7 @@ import csv
 import io
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,6 @@ class Study:
     chemistry: str
     years: int
     repeat: bool
-    temperature_c: float
     pack: PackValue
 
 
@@ -89,7 +89,7 @@ def read_profile(text: str, file_name: str, temperature_c: float) -> SocProfile:
     return make_profile(column["hours"], column["soc"], column.get("temperature_c", temperature_c))
 
 
-def run_study(study: Study) -> dict[str, object]:
+def run_study(study: Study) -> dict[str, Any]:
     """Return the answer of INTERFACES section 4 as plain data; for "nmc" that of the model that ages more.
 
     Raises ValueError for an unknown chemistry, for years below 1, and for a profile shorter than the years
@@ -137,6 +137,22 @@ def extrapolation_warnings(model: CellModel, outside: Extrapolation) -> list[str
         ),
     )
     return [f"{model.label}: {share:.0%} {what}." for share, what in sentences if share > 0]
+
+
+def describe(answer: dict[str, Any]) -> str:
+    """Return a study's answer as a short text for people."""
+    lines = [
+        f"{answer['cell']['label']} ({answer['cell']['source']})",
+        "year  capacity  calendar  cycling  full cycles",
+    ]
+    lines += [
+        f"{row['year']:>4}  {row['relative_capacity']:>8.4f}  {row['calendar_loss']:>8.4f}"
+        f"  {row['cycle_loss']:>7.4f}  {row['equivalent_full_cycles']:>11.1f}"
+        for row in answer["years"]
+    ]
+    cost = answer["wear"]["marginal_cost_per_kwh"]
+    lines.append(f"Marginal wear: {cost:.4f} per kWh discharged through the charger.")
+    return "\n".join([*lines, *answer["warnings"]])
 
 
 def _header_problems(header: list[str], file_name: str) -> list[str]:
@@ -220,7 +236,7 @@ def _cycle_rows(study: Study) -> list[dict[str, float]]:
     ]
 
 
-def _wear_rows(study: Study, model: CellModel) -> dict[str, object]:
+def _wear_rows(study: Study, model: CellModel) -> dict[str, float]:
     mean_c = float(daily_use(study.profile).mean_kelvin.mean()) - 273.15
     marginal = marginal_wear_cost(model.name, mean_c, study.pack)
     average = profile_wear_cost(model, _whole(study), study.pack, study.years)
