@@ -64,8 +64,8 @@ class _Sheet:
         """Sum a weight by billing period and group; steps of group -1 are left out."""
         held = group >= 0
         key = self.period[held] * groups + group[held]
-        summed: Floats = np.bincount(key, weights=weight[held], minlength=len(self.spans) * groups)
-        return summed.reshape(len(self.spans), groups)
+        summed = np.bincount(key, weights=weight[held], minlength=len(self.spans) * groups)
+        return np.asarray(summed, dtype=np.float64).reshape(len(self.spans), groups)
 
 
 def bill(

@@ -25,7 +25,7 @@ FixedUnit = Literal["month", "day", "year"]
 
 @dataclass(frozen=True, slots=True)
 class Season:
-    """Name a part of the year: inclusive spans of month*100 + day (601 is 1 June), which may wrap New Year."""
+    """Name a part of the year: inclusive spans of month*100 + day (601 is 1 June); may wrap New Year."""
 
     id: str
     label: str
@@ -146,8 +146,8 @@ class Tariff:
 
     `time_zone` None means the source names none: the caller gives one. Validity dates are local, inclusive.
     `holidays` are single dates; `recurring_holidays` are month*100 + day of every year. `line_decimals` is
-    the number of decimals to which each line is rounded (half up). `unsupported` names elements that the engine
-    refuses to bill; while it is not empty there is no total. `notes` go to every bill's warnings.
+    the number of decimals to which each line is rounded (half up). `unsupported` names elements that the
+    engine refuses to bill; while it is not empty there is no total. `notes` go to every bill's warnings.
     """
 
     name: str

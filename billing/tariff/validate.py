@@ -99,7 +99,7 @@ def _window_edges(charge: DemandCharge) -> list[Problem]:
     return [
         Problem(
             f"demand/{charge.id}",
-            f"the window edge {edge // 60:02d}:{edge % 60:02d} cuts a {charge.metering_minutes}-minute metering block",
+            f"window edge {edge // 60:02d}:{edge % 60:02d} cuts a {charge.metering_minutes}-minute block",
             "Move the edge to a multiple of metering_minutes, or shorten metering_minutes",
         )
         for edge in sorted(edges)
@@ -114,9 +114,8 @@ def _holes(tariff: Tariff, component: str, prices: tuple[Price, ...]) -> list[Pr
     covered = np.zeros((days.size, len(_KINDS), minutes.size), dtype=np.bool_)
     for price in prices:
         for when in price.when:
-            covered[np.ix_(season_of(tariff, when, days), sorted(when.days), minutes_of(when, minutes))] = (
-                True
-            )
+            held, kinds = season_of(tariff, when, days), np.isin(np.arange(len(_KINDS)), list(when.days))
+            covered[np.ix_(held, kinds, minutes_of(when, minutes))] = True
     if not tariff.holidays and not tariff.recurring_holidays:
         covered[:, HOLIDAY, :] = True
     holes = np.argwhere(~covered)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import tzinfo
+from datetime import date, timedelta, tzinfo
 
 import numpy as np
 
@@ -22,8 +22,8 @@ def bill_warnings(
     found += _validity(tariff, load, zone) + _coverage(load, periods) + _demand(tariff, load)
     if tariff.reactive_price_per_kvar:
         found.append(
-            f"The tariff charges {tariff.reactive_price_per_kvar} {tariff.currency}/kVAr of reactive demand; the "
-            "load has no reactive readings, so a power factor of 1 is assumed and nothing is billed for it."
+            f"The tariff charges {tariff.reactive_price_per_kvar} {tariff.currency}/kVAr of reactive demand; "
+            "the load has no reactive readings, so a power factor of 1 is assumed and nothing is billed."
         )
     exported_kwh = float(load.export_kw.sum()) * load.step_minutes / 60
     if tariff.export is None and exported_kwh > 0:
@@ -32,13 +32,17 @@ def bill_warnings(
 
 
 def _validity(tariff: Tariff, load: LoadSeries, zone: tzinfo) -> list[str]:
-    first, last = load.start_at.astimezone(zone).date(), load.end_at.astimezone(zone).date()
+    first, last = load.start_at.astimezone(zone).date(), _last_day(load, zone)
     early = tariff.valid_from is not None and first < tariff.valid_from
     late = tariff.valid_to is not None and last > tariff.valid_to
     if not early and not late:
         return []
     since, until = tariff.valid_from or "any time", tariff.valid_to or "today's version"
     return [f"The tariff is valid from {since} to {until}; the load runs from {first} to {last}."]
+
+
+def _last_day(load: LoadSeries, zone: tzinfo) -> date:
+    return (load.end_at - timedelta(minutes=load.step_minutes)).astimezone(zone).date()
 
 
 def _coverage(load: LoadSeries, periods: Sequence[BillPeriod]) -> list[str]:
@@ -56,6 +60,6 @@ def _demand(tariff: Tariff, load: LoadSeries) -> list[str]:
         return []
     intervals = ", ".join(map(str, shorter))
     return [
-        f"Demand is metered over {intervals} minutes but the load has {load.step_minutes}-minute steps: the power "
-        "is taken as even within a step, and the real peak may be higher."
+        f"Demand is metered over {intervals} minutes but the load has {load.step_minutes}-minute steps: the "
+        "power is taken as even within a step, and the real peak may be higher."
     ]

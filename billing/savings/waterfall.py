@@ -1,0 +1,112 @@
+"""From the unmanaged bill to what was really paid, step by step, adding up exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from billing.tariff.result import BillResult
+from depot.money import format_money
+
+_GROUPS = ("energy", "demand", "export")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One bar: what it adds to the cost (negative = saves), the running total after it, and a sentence."""
+
+    id: str
+    label: str
+    amount: Decimal
+    running_total: Decimal
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waterfall:
+    """All steps in order; the first is the unmanaged bill, the last the actual cost (both are totals)."""
+
+    currency: str
+    steps: tuple[Step, ...]
+    net_saving: Decimal
+
+
+def waterfall(
+    unmanaged_bill: BillResult,
+    actual_bill: BillResult,
+    wear_actual: Decimal,
+    wear_baseline: Decimal,
+    programme_revenue: Decimal = Decimal(0),
+) -> Waterfall:
+    """Explain actual cost = unmanaged bill + changes - programme revenue + added battery wear.
+
+    Both bills come from the same tariff version and the same billing periods; otherwise ValueError. The net
+    saving is the unmanaged bill less the actual cost, so that wear counts on both sides once.
+    """
+    start = _total(unmanaged_bill)
+    _total(actual_bill)
+    _check_same(unmanaged_bill, actual_bill)
+    before, after = _grouped(unmanaged_bill), _grouped(actual_bill)
+    changes = [
+        ("energy", "Energy shifted", after["energy"] - before["energy"], "Moving charging to other hours"),
+        ("demand", "Demand charges", after["demand"] - before["demand"], "Other demand peaks"),
+        (
+            "other",
+            "Fixed and other",
+            after["other"] - before["other"],
+            "Fixed charges, minimum bill and taxes",
+        ),
+        ("export", "Export credit", after["export"] - before["export"], "Energy sold to the grid"),
+        ("programmes", "Programmes", -programme_revenue, "Grid programmes"),
+        ("wear", "Battery wear added", wear_actual - wear_baseline, "Different use of the batteries"),
+    ]
+    currency = actual_bill.currency
+    running = start
+    steps = [
+        Step(
+            "unmanaged",
+            "Unmanaged",
+            start,
+            start,
+            f"Charging at full power on plug-in: {format_money(start, currency)}.",
+        )
+    ]
+    for id, label, amount, what in changes:
+        running += amount
+        steps.append(Step(id, label, amount, running, _sentence(what, amount, currency)))
+    steps.append(
+        Step(
+            "actual", "Actual", running, running, f"Paid and worn in fact: {format_money(running, currency)}."
+        )
+    )
+    return Waterfall(actual_bill.currency, tuple(steps), start - running)
+
+
+def _total(bill: BillResult) -> Decimal:
+    if bill.total is None:
+        raise ValueError("A bill without a total has no waterfall: " + " ".join(bill.unsupported))
+    return bill.total
+
+
+def _check_same(unmanaged_bill: BillResult, actual_bill: BillResult) -> None:
+    both = (unmanaged_bill, actual_bill)
+    kinds = {(bill.currency, tuple((p.start_at, p.end_at) for p in bill.periods)) for bill in both}
+    if len(kinds) > 1:
+        raise ValueError(
+            "The bills differ in currency or billing periods. Bill both by one tariff and calendar."
+        )
+
+
+def _grouped(bill: BillResult) -> dict[str, Decimal]:
+    sums = dict.fromkeys((*_GROUPS, "other"), Decimal(0))
+    for period in bill.periods:
+        for line in period.lines:
+            group = next((name for name in _GROUPS if line.id.startswith(name)), "other")
+            sums[group] += line.amount
+    return sums
+
+
+def _sentence(what: str, amount: Decimal, currency: str) -> str:
+    if not amount:
+        return f"{what} made no difference."
+    return f"{what} {'saved' if amount < 0 else 'cost'} {format_money(abs(amount), currency)}."
