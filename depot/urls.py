@@ -1,4 +1,9 @@
-from django.urls import path  # noqa: F401
+from django.urls import path
+
+from depot.views import alerts
 
 app_name = "depot"
-urlpatterns: list = []
+urlpatterns = [
+    path("cards/alerts", alerts.card, name="card-alerts"),
+    path("cards/alert-bell", alerts.bell, name="alert-bell"),
+]

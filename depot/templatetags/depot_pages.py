@@ -1,0 +1,215 @@
+"""The words and parts that all pages share: numbers with units, states, freshness, icons, cards, places."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.template.context import Context
+from django.templatetags.static import static
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from depot import clock
+from depot.models import Depot
+from depot.money import format_money, minor_units
+
+register = template.Library()
+
+MISSING = "–"
+STATE_WORDS = {
+    "ready": "Ready",
+    "on_track": "On track",
+    "at_risk": "At risk",
+    "will_miss": "Will miss",
+    "charging": "Charging",
+    "discharging": "Discharging",
+    "waiting": "Waiting",
+    "away": "Away",
+    "offline": "Offline",
+    "info": "For information",
+    "warning": "Needs attention",
+    "critical": "Act now",
+}
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+@register.filter
+def number(value: float | Decimal | None, decimals: int = 0) -> str:
+    """Write a number with thousands separators and a true minus sign; a dash when there is none."""
+    if value is None:
+        return MISSING
+    text = f"{value:,.{decimals}f}"
+    if not text.strip("-0.,"):
+        text = text.lstrip("-")
+    return text.replace("-", "−")
+
+
+@register.filter
+def kw(value: float | None) -> str:
+    """Write a power: one decimal below 100 kW, none above."""
+    if value is None:
+        return MISSING
+    return f"{number(value, 0 if abs(value) >= 99.95 or float(value).is_integer() else 1)} kW"
+
+
+@register.filter
+def signed_kw(value: float | None) -> str:
+    """Write a power with its sign: + charging or import, − discharging or export."""
+    text = kw(value)
+    return f"+{text}" if value is not None and value > 0 and text != "0 kW" else text
+
+
+@register.filter
+def kwh(value: float | None) -> str:
+    """Write an energy: one decimal below 100 kWh, none above."""
+    if value is None:
+        return MISSING
+    return f"{number(value, 0 if abs(value) >= 99.95 or float(value).is_integer() else 1)} kWh"
+
+
+@register.filter
+def percent(fraction: float | None, decimals: int = 0) -> str:
+    """Write a fraction of 1 as a percentage: 0.84 is 84 %."""
+    return MISSING if fraction is None else f"{number(fraction * 100, decimals)} %"
+
+
+@register.filter
+def cents(amount: Decimal | float | None, currency: str) -> str:
+    """Write an amount to the currency's smallest unit, as on a bill."""
+    if amount is None:
+        return MISSING
+    exact = amount if isinstance(amount, Decimal) else Decimal(str(amount))
+    return format_money(exact, currency).replace("-", "−")
+
+
+@register.filter
+def money(amount: Decimal | float | None, currency: str) -> str:
+    """Write an amount to the whole unit of its currency, for a glance: $1,940."""
+    if amount is None:
+        return MISSING
+    whole = cents(round(Decimal(str(amount))), currency)
+    decimals = minor_units(currency)
+    return whole.replace("." + "0" * decimals, "", 1) if decimals else whole
+
+
+@register.filter
+def local_time(at: datetime | None, depot: Depot) -> str:
+    """Write a moment as the depot's time of day: 06:10."""
+    return MISSING if at is None else f"{depot.local(at):%H:%M}"
+
+
+@register.filter
+def local_day(at: datetime | None, depot: Depot) -> str:
+    """Write the depot's date of a moment: Tue 24 Nov."""
+    if at is None:
+        return MISSING
+    local = depot.local(at)
+    return f"{local:%a} {local.day} {local:%b}"
+
+
+@register.filter
+def local_moment(at: datetime | None, depot: Depot) -> str:
+    """Write a moment as the depot's day and time: Tue 24 Nov 06:10."""
+    return MISSING if at is None else f"{local_day(at, depot)} {local_time(at, depot)}"
+
+
+def age_in_words(age: timedelta) -> str:
+    """Say how long ago: "just now", "12 s ago", "4 min ago", "3 h ago", "2 days ago"."""
+    seconds = age.total_seconds()
+    if seconds < 2:
+        return "just now"
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s ago"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE:.0f} min ago"
+    if seconds < 2 * _DAY:
+        return f"{seconds // _HOUR:.0f} h ago"
+    return f"{seconds // _DAY:.0f} days ago"
+
+
+@register.filter
+def ago(at: datetime | None) -> str:
+    """Say how long ago a moment was, by the depot's clock."""
+    return "never" if at is None else age_in_words(clock.now() - at)
+
+
+@register.simple_tag
+def freshness(at: datetime | None, stale_after_seconds: float = 300) -> SafeString:
+    """Stamp a value with its age; greyed and marked once it is older than `stale_after_seconds`."""
+    if at is None:
+        return format_html('<span class="fresh stale">never received</span>')
+    age = clock.now() - at
+    stale = age.total_seconds() > stale_after_seconds
+    return format_html(
+        '<time class="fresh{}" datetime="{}">{}{}</time>',
+        " stale" if stale else "",
+        at.isoformat(),
+        "stale, " if stale else "",
+        age_in_words(age),
+    )
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Draw an icon of static/icons.svg; the word beside it carries the meaning."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        static("icons.svg"),
+        name.replace("_", "-"),
+    )
+
+
+@register.simple_tag
+def badge(state: str, words: str = "") -> SafeString:
+    """Show a state (a key of `STATE_WORDS`) as icon, word and colour; `words` replaces the word."""
+    if state not in STATE_WORDS:
+        raise template.TemplateSyntaxError(
+            f"badge knows no state '{state}'. Use one of {', '.join(STATE_WORDS)}."
+        )
+    return format_html(
+        '<span class="badge tone-{}">{}{}</span>',
+        state.replace("_", "-"),
+        icon(state),
+        words or STATE_WORDS[state],
+    )
+
+
+def installed_url(view: str, slug: str) -> str:
+    """Return the address of a depot's page or fragment, or "" when no app serves it."""
+    try:
+        return reverse(view, kwargs={"slug": slug})
+    except NoReverseMatch:
+        return ""
+
+
+@register.simple_tag(takes_context=True)
+def open_places(context: Context) -> list[dict[str, Any]]:
+    """Return the places that exist, each with its address and whether the page belongs to it."""
+    depot: Depot | None = context.get("depot")
+    if depot is None:
+        return []
+    here = context["request"].path
+    home = reverse("home", kwargs={"slug": depot.slug})
+    places = []
+    for place in context["places"]:
+        url = installed_url(place.view, depot.slug)
+        current = here == url if url == home else here.startswith(url)
+        if url:
+            places.append({"label": place.label, "icon": place.icon, "url": url, "current": current})
+    return places
+
+
+@register.inclusion_tag("partials/card_slot.html", takes_context=True)
+def card(context: Context, view: str, span: int = 12, every: str = "10s", name: str = "") -> dict[str, Any]:
+    """Place a card that `view` fills and refreshes; nothing is placed where no app serves the view."""
+    return {"url": installed_url(view, context["depot"].slug), "span": span, "every": every, "name": name}
+
+
+@register.inclusion_tag("partials/slot.html", takes_context=True)
+def slot(context: Context, view: str, every: str = "15s") -> dict[str, Any]:
+    """Place a fragment without a frame (in the top bar, in a line) that `view` fills and refreshes."""
+    return {"url": installed_url(view, context["depot"].slug), "every": every}

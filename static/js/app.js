@@ -1,0 +1,82 @@
+// The little that pages need beside htmx: theme switch, menus, and cards that say when they are stale.
+(() => {
+  const root = document.documentElement;
+  const systemDark = matchMedia("(prefers-color-scheme: dark)");
+
+  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : systemDark.matches);
+
+  const announceTheme = () => {
+    for (const button of document.querySelectorAll("[data-theme-switch]")) {
+      button.setAttribute("aria-pressed", String(isDark()));
+    }
+    document.dispatchEvent(new CustomEvent("themechange"));
+  };
+
+  const switchTheme = () => {
+    const theme = isDark() ? "light" : "dark";
+    root.dataset.theme = theme;
+    try {
+      localStorage.setItem("theme", theme);
+    } catch {
+      // forbidden storage: the choice lasts for this page
+    }
+    announceTheme();
+  };
+
+  const closeMenus = (except) => {
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (menu !== except) menu.open = false;
+    }
+  };
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-theme-switch]")) switchTheme();
+    closeMenus(event.target.closest("details.menu"));
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    const menu = document.querySelector("details.menu[open]");
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+
+  systemDark.addEventListener("change", announceTheme);
+  document.addEventListener("DOMContentLoaded", announceTheme);
+
+  // Cards refresh only while somebody looks, keep their place when nothing changed, and never hide
+  // that they could not be refreshed.
+  const lastAnswers = new WeakMap();
+  const cardOf = (event) => event.detail.elt?.closest?.("[data-card]");
+  const isPoll = (event) => !event.detail.requestConfig?.triggeringEvent;
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (document.hidden && cardOf(event) && lastAnswers.has(event.detail.target) && isPoll(event)) {
+      event.preventDefault();
+    }
+  });
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { target, xhr } = event.detail;
+    if (!cardOf(event) || xhr.status !== 200) return;
+    if (lastAnswers.get(target) === xhr.responseText) event.detail.shouldSwap = false;
+    lastAnswers.set(target, xhr.responseText);
+  });
+
+  const markStale = (event) => cardOf(event)?.classList.add("is-stale");
+  document.addEventListener("htmx:sendError", markStale);
+  document.addEventListener("htmx:timeout", markStale);
+  document.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.xhr.status === 401) location.reload();
+    markStale(event);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.successful) cardOf(event)?.classList.remove("is-stale");
+  });
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    for (const card of document.querySelectorAll("[data-card] [hx-get]")) htmx.trigger(card, "refresh");
+  });
+})();
