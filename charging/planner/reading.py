@@ -177,14 +177,16 @@ class Fields:
         return np.array(value, dtype=np.float64)
 
     def limit_series(self, key: str, steps: int) -> NDArray[np.float64]:
-        """Return `steps` limits from 0 upwards; absent or null (also of one step) means infinity: no limit."""
+        """Return `steps` limits from 0 upwards; absent or null, as of one step, means no limit."""
         value = self.data.get(key)
         if value is None:
             return np.full(steps, np.inf)
         if not isinstance(value, list):
             return self.series(key, steps, low=0.0)
         open_steps = np.array([item is None for item in value])
-        closed = Fields({key: [item or 0.0 for item in value]}, self.place, self.problems, (key,))
+        closed = Fields(
+            {key: [0.0 if item is None else item for item in value]}, self.place, self.problems, (key,)
+        )
         limits = closed.series(key, steps, low=0.0)
         return np.where(open_steps, np.inf, limits) if len(value) == steps else limits
 

@@ -1,0 +1,172 @@
+"""Everything at a depot that charges or discharges, vehicles first and then batteries, as rows of arrays.
+
+D devices, T steps. Energies are kWh inside the battery, powers kW AC at the charger's grid side.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from charging.planner.case import (
+    BoolArray,
+    Charger,
+    DemandCharge,
+    DepotCase,
+    FloatArray,
+    IntArray,
+    Storage,
+    Target,
+    Vehicle,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Devices:
+    """Vehicles and stationary batteries of a case; shapes are (D,), (D, T) or, per boundary, (D, T + 1)."""
+
+    ids: tuple[str, ...]
+    vehicle_count: int
+    capacity_kwh: FloatArray
+    initial_kwh: FloatArray
+    floor_kwh: FloatArray
+    ceiling_kwh: FloatArray
+    discharge_floor_kwh: FloatArray
+    charge_efficiency: FloatArray
+    discharge_efficiency: FloatArray
+    wear_cost_per_kwh: FloatArray
+    charger_index: IntArray
+    node_index: IntArray
+    use_kwh: FloatArray
+    plugged: BoolArray
+    charge_limit_kw: FloatArray
+    discharge_limit_kw: FloatArray
+    targets: tuple[tuple[Target, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Envelope:
+    """The energies a device can hold at each boundary when it is alone at the depot, shape (D, T + 1).
+
+    `fullest_kwh` charges at full power from now on: no plan holds more at any boundary. `idle_kwh` never
+    charges. Wherever even the fullest path is under the minimum, the limit is the fullest path itself, so that a start
+    outside the limits stays solvable and is mended as fast as the charger can.
+    """
+
+    fullest_kwh: FloatArray
+    idle_kwh: FloatArray
+    lower_kwh: FloatArray
+    upper_kwh: FloatArray
+
+
+def devices_of(case: DepotCase) -> Devices:
+    """Return the case's vehicles and stationary batteries as arrays."""
+    charger_rows = {charger.id: row for row, charger in enumerate(case.chargers)}
+    node_rows = {node.id: row for row, node in enumerate(case.site.nodes)}
+    holders: tuple[Vehicle | Storage, ...] = (*case.vehicles, *case.storage)
+    stations: tuple[Charger | Storage, ...] = (
+        *(case.chargers[charger_rows[item.charger]] for item in case.vehicles),
+        *case.storage,
+    )
+    vehicle_count = len(case.vehicles)
+    use, plugged = _trips(case, len(holders))
+    capacity = _floats(item.capacity_kwh for item in holders)
+    low = _floats(item.min_soc for item in holders)
+    v2g_low = _floats([item.v2g_min_soc for item in case.vehicles] + [0.0] * len(case.storage))
+    charge = _floats(item.max_charge_kw for item in stations)
+    discharge = _floats(item.max_discharge_kw for item in stations)
+    for row, vehicle in enumerate(case.vehicles):
+        charge[row] = min(charge[row], _or_infinity(vehicle.max_charge_kw))
+        discharge[row] = min(discharge[row], _or_infinity(vehicle.max_discharge_kw)) if vehicle.v2g else 0.0
+    return Devices(
+        ids=tuple(item.id for item in holders),
+        vehicle_count=vehicle_count,
+        capacity_kwh=capacity,
+        initial_kwh=capacity * _floats(item.initial_soc for item in holders),
+        floor_kwh=capacity * low,
+        ceiling_kwh=capacity * _floats(item.max_soc for item in holders),
+        discharge_floor_kwh=capacity * np.maximum(low, v2g_low),
+        charge_efficiency=_floats(item.charge_efficiency for item in stations),
+        discharge_efficiency=_floats(item.discharge_efficiency for item in stations),
+        wear_cost_per_kwh=_floats(item.wear_cost_per_kwh for item in holders),
+        charger_index=_rows(
+            [charger_rows[item.charger] for item in case.vehicles] + [-1] * len(case.storage)
+        ),
+        node_index=_rows(-1 if item.node is None else node_rows[item.node] for item in stations),
+        use_kwh=use,
+        plugged=plugged,
+        charge_limit_kw=charge[:, None] * plugged,
+        discharge_limit_kw=discharge[:, None] * plugged,
+        targets=tuple(item.targets for item in case.vehicles)
+        + tuple((Target(case.steps, item.final_soc, "must"),) for item in case.storage),
+    )
+
+
+def _floats(values: Iterable[float]) -> FloatArray:
+    return np.array(list(values), dtype=np.float64)
+
+
+def _rows(values: Iterable[int]) -> IntArray:
+    return np.array(list(values), dtype=np.int64)
+
+
+def _or_infinity(limit_kw: float | None) -> float:
+    return np.inf if limit_kw is None else limit_kw
+
+
+def _trips(case: DepotCase, count: int) -> tuple[FloatArray, BoolArray]:
+    """Return the energy used per step and whether a device is at the depot, both (D, T)."""
+    use, plugged = np.zeros((count, case.steps)), np.ones((count, case.steps), dtype=bool)
+    for row, vehicle in enumerate(case.vehicles):
+        for trip in vehicle.away:
+            use[row, trip.from_step : trip.to_step] = trip.energy_kwh / (trip.to_step - trip.from_step)
+            plugged[row, trip.from_step : trip.to_step] = False
+    return use, plugged
+
+
+def envelope_of(devices: Devices, hours: float) -> Envelope:
+    """Return what each device can hold at each boundary when no other device and no node limits it."""
+    count, steps = devices.use_kwh.shape
+    idle = np.empty((count, steps + 1))
+    idle[:, 0] = devices.initial_kwh
+    idle[:, 1:] = devices.initial_kwh[:, None] - np.cumsum(devices.use_kwh, axis=1)
+    fullest = np.empty((count, steps + 1))
+    fullest[:, 0] = devices.initial_kwh
+    most = devices.charge_limit_kw * devices.charge_efficiency[:, None] * hours
+    for step in range(steps):
+        room = np.maximum(0.0, devices.ceiling_kwh - fullest[:, step])
+        fullest[:, step + 1] = fullest[:, step] + np.minimum(most[:, step], room) - devices.use_kwh[:, step]
+    return Envelope(
+        fullest_kwh=fullest,
+        idle_kwh=idle,
+        lower_kwh=np.minimum(devices.floor_kwh[:, None], fullest),
+        upper_kwh=np.maximum(devices.ceiling_kwh[:, None], idle),
+    )
+
+
+def node_members(case: DepotCase, devices: Devices) -> BoolArray:
+    """Return which devices hang below which node, directly or through other nodes, shape (nodes, D)."""
+    rows = {node.id: row for row, node in enumerate(case.site.nodes)}
+    members = np.zeros((len(rows), len(devices.ids)), dtype=bool)
+    for device, node_row in enumerate(devices.node_index):
+        name = case.site.nodes[node_row].id if node_row >= 0 else None
+        while name is not None:
+            members[rows[name], device] = True
+            name = case.site.nodes[rows[name]].parent
+    return members
+
+
+def metering_groups(case: DepotCase, charge: DemandCharge) -> tuple[IntArray, IntArray]:
+    """Return each step's metering interval (-1 outside the window) and each interval's billing period.
+
+    Intervals follow the clock of the case's offset; the first one may have begun before the case does. An
+    interval counts with the mean of those of its steps that lie in the window.
+    """
+    start_minute = case.start.hour * 60 + case.start.minute
+    clock = (start_minute + case.step_minutes * np.arange(case.steps)) // charge.metering_minutes
+    groups = np.full(case.steps, -1, dtype=np.int64)
+    if not charge.window.any():
+        return groups, np.empty(0, dtype=np.int64)
+    keys = np.stack([charge.period, clock])[:, charge.window]
+    intervals, groups[charge.window] = np.unique(keys, axis=1, return_inverse=True)
+    return groups, intervals[0]

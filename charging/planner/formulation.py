@@ -1,0 +1,437 @@
+"""The planner's linear programme, built as arrays (the mathematics is in docs/algorithms/planning.md).
+
+Columns: import, export and solar per step; one peak per demand charge and billing period; charge and discharge
+per device and step at the depot; the energy of a device at its *checkpoints* only (pull-out, pull-in, target, end).
+State rows between checkpoints hold the energy balance; the SoC limits in between are added by `solve` as rows where
+an answer crosses them, because they bind at few moments.
+
+The strict programme takes all limits as hard. The relaxed one, for cases where that is impossible, counts in kWh
+what is beyond the grid connection's limits, missing at "must" targets, and missing to the minimum SoC.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from charging.planner.arrays import LinearProgramme, ProgrammeBuilder
+from charging.planner.case import BoolArray, DepotCase, FloatArray, IntArray
+from charging.planner.devices import Devices, Envelope, metering_groups, node_members
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gates:
+    """Steps where a switch rules a device, each (D, T): made only where an answer needs it.
+
+    `one_way`: charge or discharge, not both. `floor`: discharge only if the energy stays at or above the device's
+    discharge floor. `ceiling`: charge only if the energy stays at or below the maximum.
+    """
+
+    one_way: BoolArray
+    floor: BoolArray
+    ceiling: BoolArray
+
+    @classmethod
+    def none(cls, shape: tuple[int, ...]) -> "Gates":
+        """Return no gates at all."""
+        return cls(np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape, bool))
+
+    def joined(self, other: "Gates") -> "Gates":
+        """Return the gates of both."""
+        return Gates(self.one_way | other.one_way, self.floor | other.floor, self.ceiling | other.ceiling)
+
+    def any(self) -> bool:
+        """Tell whether there is any gate."""
+        return bool(self.one_way.any() or self.floor.any() or self.ceiling.any())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Formulation:
+    """A programme with the places of its columns and rows; -1 in a map means that there is none.
+
+    `goals` are the cost vectors of the relaxed programme's levels, most important first, without money.
+    """
+
+    programme: LinearProgramme
+    import_columns: IntArray
+    export_columns: IntArray
+    solar_columns: IntArray
+    charge_at: IntArray
+    discharge_at: IntArray
+    energy_at: IntArray
+    balance_rows: IntArray
+    goals: tuple[FloatArray, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Site:
+    """Columns of the site while the programme grows; the excess columns exist in the relaxed one."""
+
+    imports: tuple[IntArray, ...]
+    exports: tuple[IntArray, ...]
+    solar: IntArray
+    balance_rows: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Powers:
+    """Charge and discharge columns with their devices and steps."""
+
+    charge_at: IntArray
+    discharge_at: IntArray
+
+    def entries(self, charging: bool) -> tuple[IntArray, IntArray, IntArray]:
+        """Return device, step and column of every charge (or discharge) column."""
+        places = self.charge_at if charging else self.discharge_at
+        device, step = np.nonzero(places >= 0)
+        return device, step, places[device, step]
+
+
+def formulate(
+    case: DepotCase, devices: Devices, envelope: Envelope, gates: Gates, relaxed: bool = False
+) -> Formulation:
+    """Return the linear programme of a case, strict or relaxed, with switches at the given gates."""
+    builder = ProgrammeBuilder()
+    site = _add_site(builder, case, relaxed)
+    powers = _add_powers(builder, case, devices, envelope)
+    for charging, sign in ((True, -1.0), (False, 1.0)):
+        _, step, columns = powers.entries(charging)
+        builder.put(site.balance_rows[step], columns, sign)
+    _add_demand_charges(builder, case, site)
+    _add_nodes(builder, case, devices, powers)
+    _add_shared_chargers(builder, case, devices, powers)
+    points = _checkpoints(case, devices, gates, relaxed)
+    least = np.full_like(envelope.lower_kwh, -np.inf) if relaxed else required_kwh(devices, envelope)
+    energy_at = _add_energy(builder, devices, envelope, points, least)
+    _add_energy_balance(builder, case.hours, devices, envelope, powers, energy_at)
+    missing = _add_targets(builder, devices, envelope, energy_at, relaxed)
+    deficit = _add_floors(builder, envelope, energy_at) if relaxed else np.empty(0, dtype=np.int64)
+    _add_site_direction(builder, case, devices, site, relaxed)
+    _add_gates(builder, devices, envelope, powers, energy_at, gates)
+    programme = builder.programme()
+    excess = np.concatenate([*site.imports[1:], *site.exports[1:], np.empty(0, dtype=np.int64)])
+    goals = tuple(
+        _goal(builder, columns, weight)
+        for columns, weight in ((excess, case.hours), (missing, 1.0), (deficit, case.hours))
+        if columns.size
+    )
+    return Formulation(
+        programme=programme,
+        import_columns=np.stack(site.imports),
+        export_columns=np.stack(site.exports),
+        solar_columns=site.solar,
+        charge_at=powers.charge_at,
+        discharge_at=powers.discharge_at,
+        energy_at=energy_at,
+        balance_rows=site.balance_rows,
+        goals=goals,
+    )
+
+
+def _goal(builder: ProgrammeBuilder, columns: IntArray, weight: float) -> FloatArray:
+    cost = np.zeros(builder.columns)
+    cost[columns] = weight
+    return cost
+
+
+def _add_site(builder: ProgrammeBuilder, case: DepotCase, relaxed: bool) -> _Site:
+    """Add import, export, solar and the balance: import - export + solar - charge + discharge = load."""
+    site, prices, steps = case.site, case.prices, case.steps
+    import_cost, export_cost = case.hours * prices.import_per_kwh, -case.hours * prices.export_per_kwh
+    imports = [builder.add_columns(steps, import_cost, 0.0, site.import_limit_kw)]
+    exports = [builder.add_columns(steps, export_cost, 0.0, site.export_limit_kw)]
+    if relaxed:
+        imports.append(builder.add_columns(steps, import_cost))
+        exports.append(builder.add_columns(steps, export_cost))
+    solar = builder.add_columns(steps, 0.0, 0.0 if site.solar_curtailable else site.solar_kw, site.solar_kw)
+    rows = builder.add_rows(steps, site.building_load_kw, site.building_load_kw)
+    for columns, sign in [(item, 1.0) for item in (*imports, solar)] + [(item, -1.0) for item in exports]:
+        builder.put(rows, columns, sign)
+    return _Site(tuple(imports), tuple(exports), solar, rows)
+
+
+def _add_powers(builder: ProgrammeBuilder, case: DepotCase, devices: Devices, envelope: Envelope) -> _Powers:
+    """Add charge and discharge columns where a device has power at all; wear is priced per kWh leaving it."""
+    charge_limit = devices.charge_limit_kw
+    # What a device can hold at most bounds what may leave it above its floor; it saves switches later.
+    spare_kwh = np.maximum(0.0, envelope.fullest_kwh[:, :-1] - devices.discharge_floor_kwh[:, None])
+    discharge_limit = np.minimum(
+        devices.discharge_limit_kw, spare_kwh * devices.discharge_efficiency[:, None] / case.hours
+    )
+    wear = np.broadcast_to((case.hours * wear_per_ac_kwh(devices))[:, None], discharge_limit.shape)
+    places = []
+    for limit, cost in ((charge_limit, np.zeros_like(charge_limit)), (discharge_limit, wear)):
+        used = limit > 0.0
+        at = np.full(limit.shape, -1, dtype=np.int64)
+        at[used] = builder.add_columns(int(used.sum()), cost[used], 0.0, limit[used])
+        places.append(at)
+    return _Powers(*places)
+
+
+def wear_per_ac_kwh(devices: Devices) -> FloatArray:
+    """Return the wear cost per kWh discharged at the charger's grid side, shape (D,)."""
+    return devices.wear_cost_per_kwh / devices.discharge_efficiency
+
+
+def _add_demand_charges(builder: ProgrammeBuilder, case: DepotCase, site: _Site) -> None:
+    """Add one peak per billing period, at or above each metering interval's mean import and what is billed."""
+    for charge in case.demand_charges:
+        peaks = builder.add_columns(
+            len(charge.billed_kw_so_far), charge.price_per_kw, charge.billed_kw_so_far
+        )
+        groups, periods = metering_groups(case, charge)
+        rows = builder.add_rows(len(periods), upper=0.0)
+        builder.put(rows, peaks[periods], -1.0)
+        steps = np.nonzero(groups >= 0)[0]
+        share = 1.0 / np.bincount(groups[steps], minlength=len(periods))
+        for columns in site.imports:
+            builder.put(rows[groups[steps]], columns[steps], share[groups[steps]])
+
+
+def _add_nodes(builder: ProgrammeBuilder, case: DepotCase, devices: Devices, powers: _Powers) -> None:
+    """Add each node's limits in the steps where the devices below it could reach them."""
+    for node, members in zip(case.site.nodes, node_members(case, devices), strict=True):
+        binding = (devices.charge_limit_kw[members].sum(axis=0) > node.import_limit_kw) | (
+            devices.discharge_limit_kw[members].sum(axis=0) > node.export_limit_kw
+        )
+        rows = np.full(case.steps, -1, dtype=np.int64)
+        rows[binding] = builder.add_rows(
+            int(binding.sum()), -node.export_limit_kw[binding], node.import_limit_kw[binding]
+        )
+        for charging, sign in ((True, 1.0), (False, -1.0)):
+            device, step, columns = powers.entries(charging)
+            chosen = members[device] & binding[step]
+            builder.put(rows[step[chosen]], columns[chosen], sign)
+
+
+def _add_shared_chargers(
+    builder: ProgrammeBuilder, case: DepotCase, devices: Devices, powers: _Powers
+) -> None:
+    """Limit the total power of vehicles that share a charger."""
+    for number, charger in enumerate(case.chargers):
+        members = devices.charger_index == number
+        if members.sum() < 2:
+            continue
+        for charging, limit in ((True, charger.max_charge_kw), (False, charger.max_discharge_kw)):
+            rows = builder.add_rows(case.steps, upper=limit)
+            device, step, columns = powers.entries(charging)
+            chosen = members[device]
+            builder.put(rows[step[chosen]], columns[chosen], 1.0)
+
+
+def _checkpoints(case: DepotCase, devices: Devices, gates: Gates, relaxed: bool) -> BoolArray:
+    """Return the boundaries (D, T + 1) whose energy is a column of its own; the start never is."""
+    points = np.zeros((len(devices.ids), case.steps + 1), dtype=bool)
+    points[:, 1:] = relaxed
+    points[:, 1:] |= gates.floor | gates.ceiling
+    points[:, 1:-1] |= devices.plugged[:, 1:] != devices.plugged[:, :-1]
+    points[:, -1] = True
+    for device, targets in enumerate(devices.targets):
+        points[device, [target.boundary for target in targets]] = True
+    points[:, 0] = False
+    return points
+
+
+def required_kwh(devices: Devices, envelope: Envelope) -> FloatArray:
+    """Return the least energy at each boundary: the minimum and the "must" targets, as far as the device can."""
+    required = envelope.lower_kwh.copy()
+    for device, targets in enumerate(devices.targets):
+        for target in targets:
+            if target.tier == "must":
+                wanted = target.soc * devices.capacity_kwh[device]
+                reachable = min(wanted, envelope.fullest_kwh[device, target.boundary])
+                required[device, target.boundary] = max(required[device, target.boundary], reachable)
+    return required
+
+
+def _add_energy(
+    builder: ProgrammeBuilder, devices: Devices, envelope: Envelope, points: BoolArray, least_kwh: FloatArray
+) -> IntArray:
+    """Add an energy column at each checkpoint within least_kwh and the envelope's upper limit."""
+    energy_at = np.full(points.shape, -1, dtype=np.int64)
+    energy_at[points] = builder.add_columns(
+        int(points.sum()), 0.0, least_kwh[points], envelope.upper_kwh[points]
+    )
+    return energy_at
+
+
+def _add_energy_balance(
+    builder: ProgrammeBuilder,
+    hours: float,
+    devices: Devices,
+    envelope: Envelope,
+    powers: _Powers,
+    energy_at: IntArray,
+) -> None:
+    """Add the row that leads from each checkpoint a to the next one, b.
+
+    energy[b] = energy[a] + hours * (sum of efficiency * charge - sum of discharge / efficiency) - use over a..b
+    """
+    device, boundary = np.nonzero(energy_at >= 0)
+    before = np.r_[0, boundary[:-1]][: len(device)]
+    first = np.r_[True, device[1:] != device[:-1]][: len(device)]
+    before[first] = 0
+    # The idle path falls by the use alone, so its change between two checkpoints is the energy used there.
+    change = envelope.idle_kwh[device, boundary] - envelope.idle_kwh[device, before]
+    change[first] += devices.initial_kwh[device[first]]
+    rows = builder.add_rows(len(device), change, change)
+    builder.put(rows, energy_at[device, boundary], 1.0)
+    builder.put(rows[~first], energy_at[device, before][~first], -1.0)
+    row_of_step = np.full(powers.charge_at.shape, -1, dtype=np.int64)
+    for unit, start, end, row in zip(device, before, boundary, rows, strict=True):
+        row_of_step[unit, start:end] = row
+    for charging in (True, False):
+        owner, step, columns = powers.entries(charging)
+        builder.put(row_of_step[owner, step], columns, -energy_per_kw(devices, hours, charging)[owner])
+
+
+def energy_per_kw(devices: Devices, hours: float, charging: bool) -> FloatArray:
+    """Return what one kW over one step adds to (or, discharging, takes from) the battery in kWh, shape (D,)."""
+    if charging:
+        return hours * devices.charge_efficiency
+    return -hours / devices.discharge_efficiency
+
+
+def _add_targets(
+    builder: ProgrammeBuilder, devices: Devices, envelope: Envelope, energy_at: IntArray, relaxed: bool
+) -> IntArray:
+    """Add energy + missing >= wanted for "should" targets and, relaxed, for "must" ones; return the latter's missing.
+
+    What no plan can reach is not asked for: wanted is at most the fullest path. Targets at the start are settled.
+    """
+    must_missing = []
+    for device, targets in enumerate(devices.targets):
+        for target in targets:
+            if target.boundary == 0 or (target.tier == "must" and not relaxed):
+                continue
+            wanted = min(
+                target.soc * devices.capacity_kwh[device], envelope.fullest_kwh[device, target.boundary]
+            )
+            missing = builder.add_columns(1, 0.0 if target.tier == "must" else target.price_per_kwh)
+            row = builder.add_rows(1, lower=wanted)
+            builder.put(row, energy_at[device, [target.boundary]], 1.0)
+            builder.put(row, missing, 1.0)
+            if target.tier == "must":
+                must_missing.append(missing)
+    return np.concatenate([np.empty(0, dtype=np.int64), *must_missing])
+
+
+def _add_floors(builder: ProgrammeBuilder, envelope: Envelope, energy_at: IntArray) -> IntArray:
+    """Add energy + deficit >= minimum at every checkpoint; return the deficit columns."""
+    points = energy_at >= 0
+    deficit = builder.add_columns(int(points.sum()))
+    rows = builder.add_rows(len(deficit), lower=envelope.lower_kwh[points])
+    builder.put(rows, energy_at[points], 1.0)
+    builder.put(rows, deficit, 1.0)
+    return deficit
+
+
+def _add_site_direction(
+    builder: ProgrammeBuilder, case: DepotCase, devices: Devices, site: _Site, relaxed: bool
+) -> None:
+    """Forbid import and export at once where exporting pays more than importing costs."""
+    load, solar = case.site.building_load_kw, case.site.solar_kw
+    most_import = np.maximum(0.0, load + devices.charge_limit_kw.sum(axis=0))
+    most_export = np.maximum(0.0, solar - load + devices.discharge_limit_kw.sum(axis=0))
+    if not relaxed:
+        most_import = np.minimum(most_import, case.site.import_limit_kw)
+        most_export = np.minimum(most_export, case.site.export_limit_kw)
+    pays = case.prices.export_per_kwh > case.prices.import_per_kwh
+    steps = np.nonzero(pays & (most_import > 0.0) & (most_export > 0.0))[0]
+    importing = builder.add_switches(len(steps))
+    import_rows = builder.add_rows(len(steps), upper=0.0)
+    export_rows = builder.add_rows(len(steps), upper=most_export[steps])
+    for columns in site.imports:
+        builder.put(import_rows, columns[steps], 1.0)
+    for columns in site.exports:
+        builder.put(export_rows, columns[steps], 1.0)
+    builder.put(import_rows, importing, -most_import[steps])
+    builder.put(export_rows, importing, most_export[steps])
+
+
+def _add_gates(
+    builder: ProgrammeBuilder,
+    devices: Devices,
+    envelope: Envelope,
+    powers: _Powers,
+    energy_at: IntArray,
+    gates: Gates,
+) -> None:
+    """Add the switches: one way at a time, discharge only above the floor, charge only below the ceiling."""
+    device, step = np.nonzero(gates.one_way & (powers.charge_at >= 0) & (powers.discharge_at >= 0))
+    charging = builder.add_switches(len(device))
+    most_charge, most_discharge = (
+        devices.charge_limit_kw[device, step],
+        devices.discharge_limit_kw[device, step],
+    )
+    _switch(builder, powers.charge_at[device, step], charging, -most_charge, 0.0)
+    _switch(builder, powers.discharge_at[device, step], charging, most_discharge, most_discharge)
+
+    device, step = np.nonzero(gates.floor & (powers.discharge_at >= 0))
+    discharging = builder.add_switches(len(device))
+    most_discharge = devices.discharge_limit_kw[device, step]
+    _switch(builder, powers.discharge_at[device, step], discharging, -most_discharge, 0.0)
+    floor, lowest = devices.discharge_floor_kwh[device], lowest_kwh(devices, envelope)[device, step + 1]
+    below = floor - lowest
+    rows = builder.add_rows(len(device), lower=lowest)
+    builder.put(rows, energy_at[device, step + 1], 1.0)
+    builder.put(rows, discharging, -below)
+
+    device, step = np.nonzero(gates.ceiling & (powers.charge_at >= 0))
+    charging = builder.add_switches(len(device))
+    _switch(builder, powers.charge_at[device, step], charging, -devices.charge_limit_kw[device, step], 0.0)
+    highest = envelope.upper_kwh[device, step + 1]
+    above = highest - devices.ceiling_kwh[device]
+    _switch(builder, energy_at[device, step + 1], charging, above, highest)
+
+
+def _switch(
+    builder: ProgrammeBuilder, columns: IntArray, switches: IntArray, factor: FloatArray, upper: ArrayLike
+) -> None:
+    """Add column + factor * switch <= upper, one row a column."""
+    rows = builder.add_rows(len(columns), upper=upper)
+    builder.put(rows, columns, 1.0)
+    builder.put(rows, switches, factor)
+
+
+def lowest_kwh(devices: Devices, envelope: Envelope) -> FloatArray:
+    """Return an energy that no allowed plan goes below: discharge stops at the floor, then only trips take."""
+    start = np.minimum(devices.discharge_floor_kwh, devices.initial_kwh)
+    return start[:, None] + envelope.idle_kwh - devices.initial_kwh[:, None]
+
+
+def limit_rows(
+    form: Formulation, devices: Devices, envelope: Envelope, hours: float, points: BoolArray
+) -> tuple[FloatArray, FloatArray, IntArray, IntArray, FloatArray]:
+    """Return rows that hold the SoC limits at boundaries that are no checkpoints: lower, upper and CSR parts.
+
+    lower <= energy at the checkpoint before + what the steps since add <= upper
+    """
+    lower, upper, starts = [], [], [0]
+    columns: list[IntArray] = []
+    values: list[FloatArray] = []
+    gain, loss = energy_per_kw(devices, hours, True), energy_per_kw(devices, hours, False)
+    for device, boundary in zip(*np.nonzero(points & (form.energy_at < 0)), strict=True):
+        earlier = np.nonzero(form.energy_at[device, :boundary] >= 0)[0]
+        start = earlier[-1] if earlier.size else 0
+        base = envelope.idle_kwh[device, boundary] - envelope.idle_kwh[device, start]
+        base += 0.0 if earlier.size else devices.initial_kwh[device]
+        charge, discharge = form.charge_at[device, start:boundary], form.discharge_at[device, start:boundary]
+        charge, discharge = charge[charge >= 0], discharge[discharge >= 0]
+        energy = form.energy_at[device, earlier[-1:]]
+        columns += [energy, charge, discharge]
+        values += [
+            np.ones(len(energy)),
+            np.full(len(charge), gain[device]),
+            np.full(len(discharge), loss[device]),
+        ]
+        lower.append(envelope.lower_kwh[device, boundary] - base)
+        upper.append(envelope.upper_kwh[device, boundary] - base)
+        starts.append(starts[-1] + len(energy) + len(charge) + len(discharge))
+    return (
+        np.array(lower),
+        np.array(upper),
+        np.array(starts[:-1], dtype=np.int64),
+        np.concatenate([np.empty(0, dtype=np.int64), *columns]),
+        np.concatenate([np.empty(0), *values]),
+    )
