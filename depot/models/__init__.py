@@ -2,7 +2,7 @@
 
 from depot.models.base import Scoped, ScopedQuerySet
 from depot.models.meters import Forecast, Meter, MeterReading, Quality
-from depot.models.people import ApiKey, Membership, Role, Scope, User
+from depot.models.people import ApiKey, IdempotencyKey, Membership, Role, Scope, User
 from depot.models.records import Alert, AuditEvent
 from depot.models.site import Depot, ElectricalNode, InterconnectionAgreement, SolarArray, StationaryBattery
 from depot.models.work import ImportBatch, Job
@@ -14,6 +14,7 @@ __all__ = [
     "Depot",
     "ElectricalNode",
     "Forecast",
+    "IdempotencyKey",
     "ImportBatch",
     "InterconnectionAgreement",
     "Job",

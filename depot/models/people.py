@@ -72,3 +72,23 @@ class ApiKey(Scoped):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class IdempotencyKey(Scoped):
+    """A write that an API key has named, and its answer: sent again, it is answered and not done again."""
+
+    depot_path = "api_key__depot"
+
+    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="idempotency_keys")
+    key = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64, help_text="SHA-256 of address and body.")
+    answer = models.JSONField(default=dict)
+    created_at = models.DateTimeField(help_text="Wall time.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["api_key", "key"], name="one_answer_per_idempotency_key"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key

@@ -4,6 +4,7 @@ from fleet.models.schedules import Assignment, Block, CalendarException, Service
 from fleet.models.vehicles import (
     BatteryHealth,
     Chemistry,
+    QuarantinedReading,
     TelemetryReading,
     Vehicle,
     VehicleState,
@@ -16,6 +17,7 @@ __all__ = [
     "Block",
     "CalendarException",
     "Chemistry",
+    "QuarantinedReading",
     "ServiceCalendar",
     "TelemetryReading",
     "Vehicle",

@@ -211,6 +211,29 @@ class TelemetryReading(Scoped):
         ]
 
 
+class QuarantinedReading(Scoped):
+    """A reading of a vehicle that the depot does not know (yet): kept, so that nothing is lost."""
+
+    depot = models.ForeignKey(Depot, on_delete=models.CASCADE, related_name="quarantined_readings")
+    vehicle_ref = models.CharField("vehicle", max_length=80, help_text="What the sender called the vehicle.")
+    observed_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    source_event_id = models.CharField(max_length=80, blank=True)
+    payload = models.JSONField(help_text="The item as it was sent.")
+
+    class Meta:
+        ordering = ["depot", "vehicle_ref", "observed_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["depot", "vehicle_ref", "observed_at", "source_event_id"],
+                name="one_quarantined_reading_per_event",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.vehicle_ref} at {self.observed_at:%Y-%m-%d %H:%M} UTC"
+
+
 class BatteryHealth(Scoped):
     """A vehicle's battery at the end of one day, from its own history."""
 

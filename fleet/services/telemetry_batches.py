@@ -1,0 +1,158 @@
+"""Take in a batch of telemetry from a program: read, match, doubt, keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from django.db import transaction
+
+from depot.intake import Refused
+from depot.models import Depot
+from fleet.ingest import Item, Known, Limits, doubt, read_item
+from fleet.models import QuarantinedReading, TelemetryReading, Vehicle, VehicleState
+from fleet.services.telemetry import Observation, observe
+
+QUARANTINE_LIMIT = 50_000
+SOURCE = VehicleState.Source.TELEMATICS.value
+MESSAGES = {
+    "accepted": "",
+    "duplicate": "This reading was there already.",
+    "late": "Kept in the records; a newer state of this vehicle is known.",
+    "quarantined": "No vehicle of this depot has this id, VIN or external id. Kept until it is entered.",
+    "quarantine_full": "Too many readings of unknown vehicles wait. Enter the vehicles, then send again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one item: a status of the API's contract, a stable code, a sentence."""
+
+    status: str
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An item on its way through: where it stood in the batch, the vehicle it speaks of, why it is doubted."""
+
+    index: int
+    item: Item
+    vehicle: Vehicle
+    doubt: str = ""
+
+
+def take_in(depot: Depot, raw_items: Sequence[object], now: datetime) -> list[Result]:
+    """Keep the readings of a batch and return one result an item, in order. All or nothing is committed."""
+    results: dict[int, Result] = {}
+    known: list[_Entry] = []
+    unknown: dict[int, Item] = {}
+    with transaction.atomic():
+        find = _Directory(depot).find
+        for index, raw in enumerate(raw_items):
+            try:
+                item = read_item(raw, now)
+            except Refused as refusal:
+                results[index] = Result("rejected", refusal.code, refusal.message)
+                continue
+            vehicle = find(item.vehicle)
+            if vehicle is None:
+                unknown[index] = item
+            else:
+                known.append(_Entry(index, item, vehicle))
+        _doubt(known)
+        results |= _observe(known, now)
+        results |= _quarantine(depot, unknown, raw_items, now)
+    return [results[index] for index in range(len(raw_items))]
+
+
+class _Directory:
+    """The vehicles of a depot by every name a sender may use."""
+
+    def __init__(self, depot: Depot) -> None:
+        vehicles = list(Vehicle.objects.of_depot(depot).select_related("type", "state"))
+        self.by_id = {vehicle.pk: vehicle for vehicle in vehicles}
+        self.by_name = {vehicle.vin.upper(): vehicle for vehicle in vehicles if vehicle.vin}
+        self.by_external_id = {v.external_id: v for v in vehicles if v.external_id}
+
+    def find(self, name: str | int) -> Vehicle | None:
+        """Find a number as an id; find a text as external id, VIN, or id, in this order."""
+        if isinstance(name, int):
+            return self.by_id.get(name)
+        found = self.by_external_id.get(name) or self.by_name.get(name.upper())
+        if found is None and name.isascii() and name.isdigit():
+            found = self.by_id.get(int(name))
+        return found
+
+
+def _doubt(entries: Iterable[_Entry]) -> None:
+    """Note what cannot be true, in the order of time, each against the newest SoC that can."""
+    newest: dict[int, Known | None] = {}
+    for entry in sorted(entries, key=lambda entry: entry.item.observed_at):
+        vehicle, item = entry.vehicle, entry.item
+        known = newest.setdefault(vehicle.pk, _known(vehicle))
+        entry.doubt = doubt(item, _limits(vehicle), known)
+        if item.soc is not None and not entry.doubt and (known is None or item.observed_at > known.at):
+            newest[vehicle.pk] = Known(item.soc, item.observed_at)
+
+
+def _known(vehicle: Vehicle) -> Known | None:
+    state = getattr(vehicle, "state", None)
+    return Known(state.soc, state.soc_observed_at) if state else None
+
+
+def _limits(vehicle: Vehicle) -> Limits:
+    kind = vehicle.type
+    return Limits(
+        capacity_kwh=kind.usable_kwh,
+        max_charge_kw=max(kind.max_charge_ac_kw, kind.max_charge_dc_kw),
+        max_discharge_kw=max(kind.max_discharge_ac_kw, kind.max_discharge_dc_kw),
+    )
+
+
+def _observe(entries: Sequence[_Entry], now: datetime) -> dict[int, Result]:
+    statuses = observe([_observation(entry) for entry in entries], now)
+    return {
+        entry.index: _result(status, entry.doubt) for entry, status in zip(entries, statuses, strict=True)
+    }
+
+
+def _observation(entry: _Entry) -> Observation:
+    values = asdict(entry.item)
+    del values["vehicle"]
+    observation = Observation(vehicle_id=entry.vehicle.pk, source=SOURCE, **values)
+    return (
+        replace(observation, quality=TelemetryReading.Quality.SUSPECT.value) if entry.doubt else observation
+    )
+
+
+def _result(status: str, doubt: str) -> Result:
+    if doubt and status != "duplicate":
+        return Result(status, "implausible", f"{doubt} Kept as suspect; the vehicle's state is unchanged.")
+    return Result(status, status, MESSAGES[status])
+
+
+def _quarantine(
+    depot: Depot, items: Mapping[int, Item], raw_items: Sequence[object], now: datetime
+) -> dict[int, Result]:
+    if not items:
+        return {}
+    if QuarantinedReading.objects.of_depot(depot).count() + len(items) > QUARANTINE_LIMIT:
+        return dict.fromkeys(items, Result("rejected", "quarantine_full", MESSAGES["quarantine_full"]))
+    QuarantinedReading.objects.bulk_create(
+        [
+            QuarantinedReading(
+                depot=depot,
+                vehicle_ref=str(item.vehicle),
+                observed_at=item.observed_at,
+                received_at=now,
+                source_event_id=item.source_event_id,
+                payload=raw_items[index],
+            )
+            for index, item in items.items()
+        ],
+        ignore_conflicts=True,
+    )
+    return dict.fromkeys(items, Result("quarantined", "unknown_vehicle", MESSAGES["quarantined"]))
