@@ -62,24 +62,14 @@ def waterfall(
     ]
     currency = actual_bill.currency
     running = start
-    steps = [
-        Step(
-            "unmanaged",
-            "Unmanaged",
-            start,
-            start,
-            f"Charging at full power on plug-in: {format_money(start, currency)}.",
-        )
-    ]
+    first = f"Charging at full power on plug-in: {format_money(start, currency)}."
+    steps = [Step("unmanaged", "Unmanaged", start, start, first)]
     for id, label, amount, what in changes:
         running += amount
         steps.append(Step(id, label, amount, running, _sentence(what, amount, currency)))
-    steps.append(
-        Step(
-            "actual", "Actual", running, running, f"Paid and worn in fact: {format_money(running, currency)}."
-        )
-    )
-    return Waterfall(actual_bill.currency, tuple(steps), start - running)
+    last = f"Paid and worn in fact: {format_money(running, currency)}."
+    steps.append(Step("actual", "Actual", running, running, last))
+    return Waterfall(currency, tuple(steps), start - running)
 
 
 def _total(bill: BillResult) -> Decimal:

@@ -139,7 +139,10 @@ def _number(cell: str) -> float:
 
 
 def _times(table: _Table, zone: tzinfo | None, file: str) -> tuple[npt.NDArray[np.int64], set[int]]:
-    """Return each row's UTC minute and the set of UTC offsets (minutes) that the file itself wrote."""
+    """Return each row's UTC minute and the set of UTC offsets (minutes) that the file itself wrote.
+
+    Rows without an offset are one fault, not thousands, when no zone is named.
+    """
     problems: list[Problem] = []
     minutes: list[int] = []
     offsets: set[int] = set()
@@ -155,7 +158,9 @@ def _times(table: _Table, zone: tzinfo | None, file: str) -> tuple[npt.NDArray[n
             offset, fault = _local_offset(at, zone, seen)
             minutes.append(_since_epoch(at) - offset)
         elif fault is None:
-            fault = "has no UTC offset"
+            cure = "Write 2025-07-01T00:15:00-07:00, or name the file's zone with --timezone"
+            problems.append(Problem(f"{file}, row {line}, column start", f"'{text}' has no UTC offset", cure))
+            break
         if fault:
             cure = "Write 2025-07-01T00:15:00-07:00, or local time of a zone named with --timezone"
             problems.append(Problem(f"{file}, row {line}, column start", f"'{text}' {fault}", cure))
