@@ -1,6 +1,6 @@
 """Read the values of records that programs send: strict types, limits with units, times with an offset.
 
-Pure: the clock is an argument. Every refusal has a stable code and a sentence that names the field and the cure.
+Pure: the clock is an argument. Every refusal has a stable code and a sentence that names field and cure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FUTURE_LIMIT = timedelta(minutes=5)
 PAST_LIMIT = timedelta(days=366)
 
 
-class Refused(ValueError):
+class IntakeError(ValueError):
     """A record that cannot be taken in; `code` is stable, `message` is for people."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -36,12 +36,12 @@ class Limits:
 def record(raw: object, known: Iterable[str]) -> Mapping[str, Any]:
     """Return `raw` as a record; refuse what is no object and fields that have no meaning here."""
     if not isinstance(raw, dict):
-        raise Refused("not_an_object", "This item is not a JSON object. Send one object per reading.")
+        raise IntakeError("not_an_object", "This item is not a JSON object. Send one object per reading.")
     known = list(known)
     unknown = sorted(set(raw) - set(known))
     if unknown:
         names = ", ".join(ascii(name)[1:-1][:40] for name in unknown[:5])
-        raise Refused("unknown_field", f"Unknown fields: {names}. Known: {', '.join(known)}.")
+        raise IntakeError("unknown_field", f"Unknown fields: {names}. Known: {', '.join(known)}.")
     return raw
 
 
@@ -50,20 +50,22 @@ def moment(record: Mapping[str, Any], name: str, now: datetime) -> datetime:
     raw = record.get(name)
     example = "Write it like 2026-03-10T15:00:00Z."
     if not isinstance(raw, str):
-        raise Refused("time_missing", f"{name} is missing or not a text. {example}")
+        raise IntakeError("time_missing", f"{name} is missing or not a text. {example}")
     try:
         at = datetime.fromisoformat(raw)
         if at.tzinfo is None:
-            raise Refused("time_without_offset", f"{name} has no offset from UTC. {example}")
+            raise IntakeError("time_without_offset", f"{name} has no offset from UTC. {example}")
         at = at.astimezone(UTC)
     except (OverflowError, ValueError) as error:
-        if isinstance(error, Refused):
+        if isinstance(error, IntakeError):
             raise
-        raise Refused("time_unreadable", f"{name} is not an ISO 8601 time. {example}") from error
+        raise IntakeError("time_unreadable", f"{name} is not an ISO 8601 time. {example}") from error
     if at > now + FUTURE_LIMIT:
-        raise Refused("in_future", f"{name} is more than 5 minutes in the future. Check the sender's clock.")
+        raise IntakeError(
+            "in_future", f"{name} is more than 5 minutes in the future. Check the sender's clock."
+        )
     if at < now - PAST_LIMIT:
-        raise Refused("too_old", f"{name} is more than a year ago. Check the sender's clock.")
+        raise IntakeError("too_old", f"{name} is more than a year ago. Check the sender's clock.")
     return at
 
 
@@ -73,9 +75,9 @@ def number(record: Mapping[str, Any], name: str, limits: Limits) -> float | None
     if raw is None:
         return None
     if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise Refused("not_a_number", f"{name} is not a number. Send {limits.unit} as a JSON number.")
+        raise IntakeError("not_a_number", f"{name} is not a number. Send {limits.unit} as a JSON number.")
     if not math.isfinite(raw) or not limits.low <= raw <= limits.high:
-        raise Refused(
+        raise IntakeError(
             "out_of_range", f"{name} must be between {limits.low:g} and {limits.high:g} {limits.unit}."
         )
     return float(raw)
@@ -86,7 +88,7 @@ def flag(record: Mapping[str, Any], name: str) -> bool | None:
     raw = record.get(name)
     if raw is None or isinstance(raw, bool):
         return raw
-    raise Refused("not_a_boolean", f"{name} must be true or false.")
+    raise IntakeError("not_a_boolean", f"{name} must be true or false.")
 
 
 def text(record: Mapping[str, Any], name: str, longest: int) -> str:
@@ -95,9 +97,9 @@ def text(record: Mapping[str, Any], name: str, longest: int) -> str:
     if raw is None:
         return ""
     if not isinstance(raw, str):
-        raise Refused("not_a_text", f"{name} must be a text.")
+        raise IntakeError("not_a_text", f"{name} must be a text.")
     if len(raw) > longest:
-        raise Refused("too_long", f"{name} is longer than {longest} characters.")
+        raise IntakeError("too_long", f"{name} is longer than {longest} characters.")
     if not raw.isprintable():
-        raise Refused("unprintable", f"{name} contains characters that cannot be printed.")
+        raise IntakeError("unprintable", f"{name} contains characters that cannot be printed.")
     return raw

@@ -12,7 +12,9 @@ from django.db.models import F, Q
 from simple_history.models import HistoricalRecords
 
 from depot.models.base import Scoped
+from depot.models.nesting import nesting_problems
 
+RESERVED_SLUGS = frozenset({"admin", "api", "health", "log-in", "log-out", "static", "metrics"})
 FRACTION = [MinValueValidator(0.0), MaxValueValidator(1.0)]
 POSITIVE = [MinValueValidator(0.0)]
 
@@ -77,6 +79,12 @@ class Depot(Scoped):
     def tz(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
 
+    def clean(self) -> None:
+        if self.slug in RESERVED_SLUGS:
+            raise ValidationError(
+                {"slug": f"“{self.slug}” is an address of the program itself. Choose another."}
+            )
+
     def local(self, at: datetime) -> datetime:
         """Return a moment in the depot's own time."""
         return at.astimezone(self.tz)
@@ -109,6 +117,8 @@ class ElectricalNode(Scoped):
         default=0.0, validators=POSITIVE, help_text="Most power that may flow back out, in kW. 0 = none."
     )
     history = HistoricalRecords()
+    edited_with_its_tree = False
+    """Set while a form edits several nodes at once and checks how they nest itself."""
 
     class Meta:
         ordering = ["depot", "pk"]
@@ -132,35 +142,19 @@ class ElectricalNode(Scoped):
         return f"{self.name} ({self.get_kind_display()}, {self.import_limit_kw:g} kW)"
 
     def clean(self) -> None:
-        """Refuse a parent in another depot, a ring, and limits above the parent's."""
-        parent = self.parent
-        if parent is None:
-            return
-        if parent.depot_id != self.depot_id:
+        """Refuse a parent in another depot, a ring, and limits that do not nest."""
+        if self.parent is not None and self.parent.depot_id != self.depot_id:
             raise ValidationError(
-                {"parent": f"{parent.name} belongs to another depot. Choose a node of this depot."}
+                {"parent": f"{self.parent.name} belongs to another depot. Choose a node of this depot."}
             )
-        problems: dict[str, str] = {}
-        for field, word in (("import_limit_kw", "import"), ("export_limit_kw", "export")):
-            own, above = getattr(self, field), getattr(parent, field)
-            if own is not None and own > above:
-                problems[field] = (
-                    f"The {word} limit of {own:g} kW is above the {above:g} kW of {parent.name}, which feeds "
-                    f"this node. Enter {above:g} kW or less, or raise {parent.name} first."
-                )
-        ancestor: ElectricalNode | None = parent
-        while ancestor is not None:
-            if self.pk and ancestor.pk == self.pk:
-                problems["parent"] = f"{parent.name} is fed by this node itself. Choose a node above it."
-                break
-            ancestor = ancestor.parent
-        if self.pk:
-            for child in self.children.all():
-                if child.import_limit_kw > self.import_limit_kw:
-                    problems.setdefault(
-                        "import_limit_kw",
-                        f"{child.name} below this node has a limit of {child.import_limit_kw:g} kW. Lower it first.",
-                    )
+        if self.edited_with_its_tree:
+            return
+        others = ElectricalNode.objects.filter(depot=self.depot_id).exclude(pk=self.pk)
+        problems = {
+            problem.field: problem.message
+            for problem in nesting_problems([self, *others])
+            if problem.node is self or (self.pk and problem.node.parent_id == self.pk)
+        }
         if problems:
             raise ValidationError(problems)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from depot.intake import Limits, Refused, flag, moment, number, record, text
+from depot.intake import IntakeError, Limits, flag, moment, number, record, text
 
 NUMBERS = {
     "soc_percent": Limits(0, 100, "percent"),
@@ -44,14 +44,14 @@ class Item:
 
 
 def read_item(raw: object, now: datetime) -> Item:
-    """Return the item that `raw` (a parsed JSON value) says. Raise `Refused` when it cannot be used."""
+    """Return the item that `raw` (a parsed JSON value) says. Raise `IntakeError` when it cannot be used."""
     item = record(raw, FIELDS)
     numbers = {name: number(item, name, limits) for name, limits in NUMBERS.items()}
     plugged_in = flag(item, "plugged_in")
     if plugged_in is None and all(value is None for value in numbers.values()):
-        raise Refused("nothing_said", "This item holds no value. Send at least one, like soc_percent.")
+        raise IntakeError("nothing_said", "This item holds no value. Send at least one, like soc_percent.")
     if (numbers["lat"] is None) != (numbers["lon"] is None):
-        raise Refused("half_a_position", "Send lat and lon together.")
+        raise IntakeError("half_a_position", "Send lat and lon together.")
     return Item(
         vehicle=_vehicle(item.get("vehicle")),
         observed_at=moment(item, "observed_at", now),
@@ -72,10 +72,10 @@ def _vehicle(raw: Any) -> str | int:
     if isinstance(raw, int) and not isinstance(raw, bool):
         if 0 < raw < 2**63:
             return raw
-        raise Refused("out_of_range", "vehicle is not an id of this depot.")
+        raise IntakeError("out_of_range", "vehicle is not an id of this depot.")
     name = text({"vehicle": raw}, "vehicle", LONGEST_ID).strip()
     if not name:
-        raise Refused("vehicle_missing", "vehicle is missing. Send its id, VIN or external id.")
+        raise IntakeError("vehicle_missing", "vehicle is missing. Send its id, VIN or external id.")
     return name
 
 

@@ -37,14 +37,23 @@ def doubt(item: Item, limits: Limits, known: Known | None) -> str:
     older item than that has nothing to be compared with. The room to move grows with time, so a wrong known
     value never shuts out the truth for longer than a charge takes.
     """
+    return _doubt_power(item, limits) or _doubt_soc(item, limits, known)
+
+
+def _doubt_power(item: Item, limits: Limits) -> str:
     power = item.charging_power_kw
-    if power is not None:
-        if power > limits.max_charge_kw * RATING_SLACK + POWER_SLACK_KW:
-            return f"charging_power_kw is above the vehicle's {limits.max_charge_kw:g} kW."
-        if -power > limits.max_discharge_kw * RATING_SLACK + POWER_SLACK_KW:
-            return f"charging_power_kw discharges above the vehicle's {limits.max_discharge_kw:g} kW."
-        if item.plugged_in is False and abs(power) > POWER_SLACK_KW:
-            return "charging_power_kw flows although plugged_in is false."
+    if power is None:
+        return ""
+    if power > limits.max_charge_kw * RATING_SLACK + POWER_SLACK_KW:
+        return f"charging_power_kw is above the vehicle's {limits.max_charge_kw:g} kW."
+    if -power > limits.max_discharge_kw * RATING_SLACK + POWER_SLACK_KW:
+        return f"charging_power_kw discharges above the vehicle's {limits.max_discharge_kw:g} kW."
+    if item.plugged_in is False and abs(power) > POWER_SLACK_KW:
+        return "charging_power_kw flows although plugged_in is false."
+    return ""
+
+
+def _doubt_soc(item: Item, limits: Limits, known: Known | None) -> str:
     if item.soc is None or known is None or item.observed_at <= known.at:
         return ""
     hours = (item.observed_at - known.at).total_seconds() / 3600

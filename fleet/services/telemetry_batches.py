@@ -8,7 +8,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from depot.intake import Refused
+from depot.intake import IntakeError
 from depot.models import Depot
 from fleet.ingest import Item, Known, Limits, doubt, read_item
 from fleet.models import QuarantinedReading, TelemetryReading, Vehicle, VehicleState
@@ -36,7 +36,7 @@ class Result:
 
 @dataclass(slots=True)
 class _Entry:
-    """An item on its way through: where it stood in the batch, the vehicle it speaks of, why it is doubted."""
+    """An item on its way through: its place in the batch, the vehicle it speaks of, why it is doubted."""
 
     index: int
     item: Item
@@ -54,7 +54,7 @@ def take_in(depot: Depot, raw_items: Sequence[object], now: datetime) -> list[Re
         for index, raw in enumerate(raw_items):
             try:
                 item = read_item(raw, now)
-            except Refused as refusal:
+            except IntakeError as refusal:
                 results[index] = Result("rejected", refusal.code, refusal.message)
                 continue
             vehicle = find(item.vehicle)

@@ -1,0 +1,66 @@
+"""How the nodes of an electrical tree nest: no ring, and no limit above the one of the node that feeds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Node(Protocol):
+    """What is looked at of a node."""
+
+    pk: int | None
+    parent_id: int | None
+    name: str
+    import_limit_kw: float | None
+    export_limit_kw: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one field of one node."""
+
+    node: Node
+    field: str
+    message: str
+
+
+def nesting_problems(nodes: Iterable[Node]) -> list[Problem]:
+    """Return every ring and every limit above the parent's. Nodes without a limit yet are passed over."""
+    nodes = list(nodes)
+    by_id = {node.pk: node for node in nodes if node.pk is not None}
+    problems: list[Problem] = []
+    for node in nodes:
+        parent = by_id.get(node.parent_id)
+        if parent is None:
+            continue
+        if _in_ring(node, by_id):
+            message = f"{parent.name} is fed by {node.name} itself. Choose a node above it."
+            problems.append(Problem(node, "parent", message))
+        else:
+            problems.extend(_above(node, parent))
+    return problems
+
+
+def _in_ring(node: Node, by_id: Mapping[int | None, Node]) -> bool:
+    seen: set[int | None] = set()
+    above = by_id.get(node.parent_id)
+    while above is not None and above.pk not in seen:
+        if above is node:
+            return True
+        seen.add(above.pk)
+        above = by_id.get(above.parent_id)
+    return False
+
+
+def _above(node: Node, parent: Node) -> Iterator[Problem]:
+    for field, word in (("import_limit_kw", "import"), ("export_limit_kw", "export")):
+        own, limit = getattr(node, field), getattr(parent, field)
+        if own is not None and limit is not None and own > limit:
+            yield Problem(
+                node,
+                field,
+                f"The {word} limit of {node.name} ({own:g} kW) is above the {limit:g} kW of {parent.name}, "
+                f"which feeds it. Enter {limit:g} kW or less there, or raise {parent.name} first.",
+            )
