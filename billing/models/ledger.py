@@ -23,6 +23,12 @@ class Interval(Scoped):
     unmanaged_charge_kwh = models.FloatField(default=0.0, help_text="The counterfactual's charging.")
     unmanaged_import_kwh = models.FloatField(default=0.0, help_text="The counterfactual's import.")
     unmanaged_export_kwh = models.FloatField(default=0.0, help_text="The counterfactual's export.")
+    v2g_wear_cost = models.DecimalField(
+        max_digits=12,
+        decimal_places=6,
+        default=0,
+        help_text="Battery wear of the discharged energy, at each vehicle's marginal cost.",
+    )
     tariff = models.ForeignKey(Tariff, null=True, on_delete=models.PROTECT, related_name="+")
     import_price_per_kwh = models.DecimalField(max_digits=12, decimal_places=6, null=True)
     export_price_per_kwh = models.DecimalField(max_digits=12, decimal_places=6, null=True)

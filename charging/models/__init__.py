@@ -1,7 +1,7 @@
 """Chargers, sessions, plans and the commands between them."""
 
 from charging.models.chargers import Charger, ChargingSession, Connector, MeterSample
-from charging.models.plans import ChargerCommand, Plan, PlanSlot
+from charging.models.plans import ChargerCommand, Plan
 
 __all__ = [
     "Charger",
@@ -10,5 +10,4 @@ __all__ = [
     "Connector",
     "MeterSample",
     "Plan",
-    "PlanSlot",
 ]

@@ -167,6 +167,11 @@ class ChargingSession(Scoped):
     soc_out = models.FloatField(null=True, blank=True, validators=FRACTION)
     import_kwh = models.FloatField(default=0.0, help_text="Into the vehicle, at the charger's grid side.")
     export_kwh = models.FloatField(default=0.0, help_text="Out of the vehicle, at the charger's grid side.")
+    unmanaged_carry_kwh = models.FloatField(
+        default=0.0,
+        editable=False,
+        help_text="What unmanaged charging would still owe this vehicle's battery at plug-in; below zero = ahead.",
+    )
     last_sequence = models.IntegerField(default=-1, editable=False)
     last_sample_at = models.DateTimeField(null=True, blank=True, editable=False)
 

@@ -8,7 +8,6 @@ from django.db import models
 
 from charging.models.chargers import Charger, Connector
 from depot.models import Depot, Scoped
-from fleet.models import Vehicle
 
 
 class Plan(Scoped):
@@ -52,28 +51,6 @@ class Plan(Scoped):
 
     def __str__(self) -> str:
         return f"{self.depot} {self.made_at:%Y-%m-%d %H:%M} UTC ({self.get_status_display().lower()})"
-
-
-class PlanSlot(Scoped):
-    """One vehicle's power in one step of a plan, as sent to its charger."""
-
-    depot_path = "plan__depot"
-
-    plan = models.ForeignKey(Plan, on_delete=models.CASCADE, related_name="slots")
-    vehicle = models.ForeignKey(Vehicle, on_delete=models.CASCADE, related_name="plan_slots")
-    connector = models.ForeignKey(Connector, null=True, on_delete=models.SET_NULL, related_name="plan_slots")
-    start_at = models.DateTimeField()
-    power_kw = models.FloatField(help_text="Above zero charging, below zero discharging.")
-    soc = models.FloatField(help_text="Expected at the step's start, 0 to 1.")
-
-    class Meta:
-        ordering = ["plan", "vehicle", "start_at"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["plan", "vehicle", "start_at"], name="one_slot_per_vehicle_and_step"
-            ),
-        ]
-        indexes = [models.Index(fields=["vehicle", "start_at"], name="slots_of_vehicle")]
 
 
 class ChargerCommand(Scoped):

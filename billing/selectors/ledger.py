@@ -1,0 +1,89 @@
+"""Read the ledger as series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from billing.models import Interval, Scenario
+from billing.tariff import LoadSeries, make_load
+from depot.models import Depot, Quality
+from depot.timegrid import TimeGrid
+
+Floats = npt.NDArray[np.float64]
+
+COLUMNS = (
+    "import_kwh",
+    "export_kwh",
+    "building_kwh",
+    "solar_kwh",
+    "charge_kwh",
+    "discharge_kwh",
+    "unmanaged_charge_kwh",
+    "unmanaged_import_kwh",
+    "unmanaged_export_kwh",
+    "import_price_per_kwh",
+    "export_price_per_kwh",
+    "v2g_wear_cost",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """A span of the ledger: one array per column, NaN where no interval has been recorded."""
+
+    grid: TimeGrid
+    columns: dict[str, Floats]
+    estimated: npt.NDArray[np.bool_]
+
+    def kwh(self, column: str) -> Floats:
+        return self.columns[column]
+
+    def kw(self, column: str) -> Floats:
+        return self.columns[column] / self.grid.step_hours
+
+    def cost(self, scenario: str = Scenario.ACTUAL) -> Floats:
+        """Return the energy cost of each interval at its frozen prices; export is a credit."""
+        prefix = "" if scenario == Scenario.ACTUAL else "unmanaged_"
+        bought = self.columns[f"{prefix}import_kwh"] * self.columns["import_price_per_kwh"]
+        return bought - self.columns[f"{prefix}export_kwh"] * self.columns["export_price_per_kwh"]
+
+
+def read_ledger(depot: Depot, start_at: datetime, end_at: datetime) -> Ledger:
+    """Return the ledger of `[start_at, end_at)`, from one query."""
+    minutes = depot.step_minutes
+    steps = max(0, int((end_at - start_at).total_seconds() // 60 // minutes))
+    grid = TimeGrid(start_at, minutes, steps)
+    columns = {name: np.full(steps, np.nan) for name in COLUMNS}
+    estimated = np.zeros(steps, dtype=bool)
+    rows = Interval.objects.filter(depot=depot, start_at__gte=start_at, start_at__lt=end_at)
+    for at, quality, *values in rows.values_list("start_at", "quality", *COLUMNS):
+        index = int((at - grid.start_at).total_seconds() // 60 // minutes)
+        estimated[index] = quality == Quality.ESTIMATED
+        for name, value in zip(COLUMNS, values, strict=True):
+            columns[name][index] = np.nan if value is None else float(value)
+    return Ledger(grid, columns, estimated)
+
+
+def load_of(depot: Depot, start_at: datetime, end_at: datetime, scenario: str) -> LoadSeries | None:
+    """Return a span of the ledger as a load to be billed, cut to what has been recorded; None when nothing was."""
+    span = (
+        Interval.objects.filter(depot=depot, start_at__gte=start_at, start_at__lt=end_at)
+        .order_by("start_at")
+        .values_list("start_at", flat=True)
+    )
+    first, last = span.first(), span.last()
+    if first is None or last is None:
+        return None
+    ledger = read_ledger(depot, first, TimeGrid(last, depot.step_minutes, 1).end_at)
+    prefix = "" if scenario == Scenario.ACTUAL else "unmanaged_"
+    return make_load(
+        first,
+        depot.step_minutes,
+        ledger.kw(f"{prefix}import_kwh"),
+        ledger.kw(f"{prefix}export_kwh"),
+        written_in=depot.tz,
+    )

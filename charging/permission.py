@@ -1,0 +1,57 @@
+"""May this vehicle be discharged here? Vehicle, charger, protocol, agreement and meter must all agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from charging.models import Charger
+from depot.models import InterconnectionAgreement
+from fleet.models import Vehicle, VehicleType
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """The answer, and the sentence that says why (empty when nothing stands in the way)."""
+
+    allowed: bool
+    reason: str
+
+
+def discharge_permission(
+    vehicle: Vehicle, charger: Charger, agreement: InterconnectionAgreement | None
+) -> Permission:
+    """Tell whether `vehicle` may discharge at `charger`, and if not, what stands in the way.
+
+    Without an approved agreement a vehicle may still feed the building behind the meter: the export limit of 0
+    in the case keeps it from the grid.
+    """
+    kind = vehicle.type
+    obstacle = ""
+    if not vehicle.v2g_enabled:
+        obstacle = f"V2G is switched off for {vehicle.name}."
+    elif kind.inverter == VehicleType.Inverter.NONE:
+        obstacle = f"{kind.name} cannot discharge."
+    elif not charger.bidirectional:
+        obstacle = f"Charger {charger.name} is one-way."
+    elif discharge_limit_kw(vehicle, charger) <= 0:
+        obstacle = f"{kind.name} cannot discharge through the {charger.get_current_display()} charger {charger.name}."
+    elif not (kind.iso15118_20 and charger.iso15118_20):
+        missing = charger.name if kind.iso15118_20 else kind.name
+        obstacle = f"{missing} does not speak ISO 15118-20, which discharging needs."
+    elif agreement is None:
+        obstacle = "The depot has no interconnection agreement on record."
+    return Permission(not obstacle, obstacle)
+
+
+def charge_limit_kw(vehicle: Vehicle, charger: Charger) -> float:
+    """Return the most power the vehicle takes from this kind of charger, in kW."""
+    kind = vehicle.type
+    own = kind.max_charge_dc_kw if charger.current == Charger.Current.DC else kind.max_charge_ac_kw
+    return min(own, charger.max_charge_kw)
+
+
+def discharge_limit_kw(vehicle: Vehicle, charger: Charger) -> float:
+    """Return the most power the vehicle gives to this kind of charger, in kW."""
+    kind = vehicle.type
+    own = kind.max_discharge_dc_kw if charger.current == Charger.Current.DC else kind.max_discharge_ac_kw
+    return min(own, charger.max_discharge_kw)
