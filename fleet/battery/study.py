@@ -21,10 +21,10 @@ from fleet.battery.profile import (
     HOURS_PER_YEAR,
     FloatArray,
     SocProfile,
-    cut,
     daily_use,
     make_profile,
     repeated,
+    repetition_hours,
 )
 from fleet.battery.rainflow import bin_cycles, count_cycles, turning_points
 from fleet.battery.wear import PackValue, marginal_wear_cost, profile_wear_cost
@@ -37,6 +37,7 @@ _CURES = {
     "soc": "give the state of charge as a share from 0 to 1 (80 % is 0.8)",
     "temperature_c": "give the cell temperature in °C, from -60 to 100",
 }
+MAX_YEARS = 50
 _MAX_PROBLEMS = 20
 
 
@@ -92,19 +93,20 @@ def read_profile(text: str, file_name: str, temperature_c: float) -> SocProfile:
 def run_study(study: Study) -> dict[str, Any]:
     """Return the answer of INTERFACES section 4 as plain data; for "nmc" that of the model that ages more.
 
-    Raises ValueError for an unknown chemistry, for years below 1, and for a profile shorter than the years
-    when it is not to be repeated.
+    Raises ValueError for an unknown chemistry, for years outside 1 to 50, and for a profile shorter than the
+    years when it is not to be repeated.
     """
-    if study.years < 1:
-        raise ValueError(f"years must be at least 1, not {study.years}.")
-    if not study.repeat and study.profile.span_hours < study.years * HOURS_PER_YEAR - EDGE_HOURS:
+    if not 1 <= study.years <= MAX_YEARS:
+        raise ValueError(f"years must lie between 1 and {MAX_YEARS}, not {study.years}.")
+    lasts = repetition_hours(study.profile)
+    if not study.repeat and lasts < study.years * HOURS_PER_YEAR - EDGE_HOURS:
         raise ValueError(
-            f"The profile lasts {study.profile.span_hours:g} hours, less than {study.years} year(s) of 8760: "
+            f"The profile lasts {lasts:g} hours, less than {study.years} x 8760 (a year): "
             "repeat it, or ask for fewer years."
         )
     answers = [(model, _states(study, model)) for model in cell_models(study.chemistry)]
     model, states = min(answers, key=lambda answer: answer[1][-1].capacity)
-    outside = extrapolation(model, daily_use(_whole(study)))
+    outside = extrapolation(model, daily_use(study.profile))
     return {
         "cell": {"model": model.name, "label": model.label, "source": model.source},
         "compared": [other.name for other, _ in answers],
@@ -196,16 +198,8 @@ def _first(problems: list[str]) -> list[str]:
     return [*problems[:_MAX_PROBLEMS], f"… and {rest} more."] if rest > 0 else problems
 
 
-def _whole(study: Study) -> SocProfile:
-    """Return the profile once, or the part of it that the years need."""
-    if study.repeat:
-        return study.profile
-    start = float(study.profile.hours[0])
-    return cut(study.profile, start, start + study.years * HOURS_PER_YEAR)
-
-
 def _states(study: Study, model: CellModel) -> list[AgeingState]:
-    return [state for state, _ in age_years(new_cell(model), _whole(study), study.years)]
+    return [state for state, _ in age_years(new_cell(model), study.profile, study.years)]
 
 
 def _year_row(year: int, state: AgeingState) -> dict[str, float]:
@@ -221,7 +215,7 @@ def _year_row(year: int, state: AgeingState) -> dict[str, float]:
 def _cycle_rows(study: Study) -> list[dict[str, float]]:
     turns: list[FloatArray] = []
     for year in range(study.years):
-        piece = repeated(_whole(study), year * HOURS_PER_YEAR, (year + 1) * HOURS_PER_YEAR)
+        piece = repeated(study.profile, year * HOURS_PER_YEAR, (year + 1) * HOURS_PER_YEAR)
         turns.append(turning_points(piece.soc))
     boxes = bin_cycles(count_cycles(np.concatenate(turns)), BIN_EDGES, BIN_EDGES)
     return [
@@ -239,7 +233,7 @@ def _cycle_rows(study: Study) -> list[dict[str, float]]:
 def _wear_rows(study: Study, model: CellModel) -> dict[str, float]:
     mean_c = float(daily_use(study.profile).mean_kelvin.mean()) - 273.15
     marginal = marginal_wear_cost(model.name, mean_c, study.pack)
-    average = profile_wear_cost(model, _whole(study), study.pack, study.years)
+    average = profile_wear_cost(model, study.profile, study.pack, study.years)
     return {
         "pack_kwh": study.pack.capacity_kwh,
         "pack_price_per_kwh": study.pack.price_per_kwh,

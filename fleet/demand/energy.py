@@ -12,9 +12,10 @@ REFERENCE_TEMPERATURE_C = 20.0
 
 @dataclass(frozen=True, slots=True)
 class TemperatureCurve:
-    """Hold the factor on consumption by outside temperature: (°C, factor) points, linear between, flat beyond.
+    """Hold the factor on consumption by outside temperature as (°C, factor) points.
 
-    Raises ValueError unless the temperatures rise and all factors are positive.
+    It is linear between the points and flat beyond them. Raises ValueError unless the temperatures rise and
+    all factors are positive.
     """
 
     points: Sequence[tuple[float, float]]
@@ -39,14 +40,14 @@ class TemperatureCurve:
 
 
 DEFAULT_CURVE = TemperatureCurve(
-    ((-20.0, 1.83), (-10.0, 1.70), (-3.0, 1.61), (13.0, 1.0), (22.0, 1.0), (40.0, 1.25))
+    ((-20.0, 1.83), (-10.0, 1.70), (-3.0, 1.61), (13.0, 1.0), (20.0, 1.0), (40.0, 1.25))
 )
 """Electric buses with electric heating, relative to mild weather.
 
 From 13 to -3 °C (55 to 27 °F) the range of battery-electric transit buses falls by 37.8 % (Henning, Thomas
 and Smyth, Cleveland State University 2019, four agencies): 1 / (1 - 0.378) = 1.61. The points below -3 °C
-carry that on at a third of its slope, the rise to +25 % at 40 °C is an assumption for air conditioning. A
-curve learnt from the vehicle's own telemetry should replace it.
+carry that on at a third of its slope, and the rise to +25 % at 40 °C stands for air conditioning: both are
+assumptions. A curve learnt from the vehicle's own telemetry should replace it.
 """
 
 
