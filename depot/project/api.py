@@ -1,5 +1,10 @@
 """The REST API: each app's doors under one address."""
 
-from django.urls import path  # noqa: F401
+from django.urls import include, path
 
-urlpatterns: list = []
+urlpatterns = [
+    path("", include("depot.api")),
+    path("", include("fleet.api")),
+    path("", include("billing.api")),
+    path("", include("charging.api")),
+]

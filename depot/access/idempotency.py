@@ -1,0 +1,55 @@
+"""`Idempotency-Key`: a write that is sent again is answered again, and done once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.request import Request
+
+from depot import clock
+from depot.models import IdempotencyKey
+
+KEEP = timedelta(days=7)
+LONGEST = 200
+
+
+class KeyReused(APIException):
+    """The same key came with another request."""
+
+    status_code = 422
+    default_code = "idempotency_key_reused"
+    default_detail = "This Idempotency-Key was used for another request. Use a new key for new content."
+
+
+def once(request: Request, write: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Run `write` in one transaction and return its answer; with the same key again, return the stored one.
+
+    The key's row and what was written are committed together, so a crash leaves both or none; a second
+    request with the key waits at the row of the first one. Keys count per API key, and for 7 days.
+    """
+    name = request.headers.get("Idempotency-Key", "")
+    if not name:
+        with transaction.atomic():
+            return write()
+    if len(name) > LONGEST or not name.isprintable():
+        raise ParseError(f"Idempotency-Key must be at most {LONGEST} printable characters.")
+    content = f"{request.method} {request.get_full_path()}\n".encode() + request.body
+    digest = hashlib.sha256(content).hexdigest()
+    now = clock.wall_now()
+    with transaction.atomic():
+        mine = IdempotencyKey.objects.filter(api_key=request.auth)
+        mine.filter(created_at__lt=now - KEEP).delete()
+        row, new = mine.get_or_create(
+            api_key=request.auth, key=name, defaults={"digest": digest, "created_at": now}
+        )
+        if row.digest != digest:
+            raise KeyReused
+        if new:
+            row.answer = write()
+            row.save(update_fields=["answer"])
+        return row.answer
