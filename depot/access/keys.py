@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from depot import clock
+from depot import audit, clock
 from depot.models import ApiKey, Depot, Scope, User
 
 LIFETIME = timedelta(days=365)
@@ -25,7 +25,9 @@ def make_key(
     created_by: User | None = None,
     expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
-    """Make a key and return it with its only readable copy. Unknown scopes raise ValueError."""
+    """Make a key and return it with its only readable copy. Unknown or no scopes raise ValueError."""
+    if not scopes:
+        raise ValueError(f"A key needs a scope. Known: {', '.join(Scope.values)}.")
     unknown = set(scopes) - set(Scope.values)
     if unknown:
         raise ValueError(f"Unknown scopes: {', '.join(sorted(unknown))}. Known: {', '.join(Scope.values)}.")
@@ -42,7 +44,16 @@ def make_key(
         created_by=created_by,
         expires_at=expires_at or now + LIFETIME,
     )
+    sentence = f"{created_by or 'The program'} made the API key {key} for {', '.join(key.scopes)}."
+    audit.record(depot, created_by, "key.made", sentence, key=key.pk, scopes=key.scopes)
     return key, raw
+
+
+def revoke(key: ApiKey, by: User) -> None:
+    """End a key at once."""
+    ended = ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=clock.wall_now())
+    if ended:
+        audit.record(key.depot, by, "key.revoked", f"{by} revoked the API key {key}.", key=key.pk)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
+
 from depot.models import Depot, Membership, Role
 
 MEMBERS = frozenset(Role)
 DISPATCH = frozenset({Role.DISPATCHER, Role.MANAGER, Role.OWNER})
 SITE = frozenset({Role.TECHNICIAN, Role.MANAGER, Role.OWNER})
-MONEY = frozenset({Role.MANAGER, Role.OWNER})
 
 ABILITIES: dict[str, frozenset[str]] = {
     "view": MEMBERS,
@@ -17,7 +18,7 @@ ABILITIES: dict[str, frozenset[str]] = {
     "replan": DISPATCH,
     "set_up_site": SITE,
     "command_chargers": SITE,
-    "write_tariffs": MONEY,
+    "write_tariffs": SITE,
     "manage_people": frozenset({Role.OWNER}),
 }
 
@@ -35,3 +36,12 @@ def may(user: Any, depot: Depot, ability: str) -> bool:
     if ability not in ABILITIES:
         raise KeyError(ability)
     return ability in abilities(user, depot)
+
+
+def depots_where(user: Any, ability: str) -> QuerySet[Depot, int]:
+    """Return the ids of the depots in which `user` may do `ability`."""
+    if user.is_superuser:
+        return Depot.objects.values_list("pk", flat=True)
+    return Membership.objects.filter(user=user, role__in=ABILITIES[ability]).values_list(
+        "depot_id", flat=True
+    )

@@ -11,6 +11,9 @@ admin.site.site_header = "Depot set-up"
 admin.site.site_title = "Depot set-up"
 admin.site.index_title = "What the depot is made of"
 
+handler404 = "depot.access.errors.not_found"
+handler500 = "depot.access.errors.server_error"
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("health/live", health.live, name="health-live"),
