@@ -57,10 +57,12 @@ def make_load(
     *,
     import_price_per_kwh: npt.ArrayLike | None = None,
     export_price_per_kwh: npt.ArrayLike | None = None,
+    estimated: npt.ArrayLike | None = None,
     written_in: tzinfo | None = None,
 ) -> LoadSeries:
     """Make a load from series of equal length; NaN marks a missing reading or price, which is estimated.
 
+    `estimated` marks values that the caller has estimated already: they are billed, but set no demand peak.
     Import and export (kW) are estimated together where either is missing. A missing price is the last one
     known (the next one at the start). Suspicious spikes get a notice and are billed as measured. Raises
     LoadError for a naive start, a step outside 5..60 minutes, unequal lengths, negative powers or no reading.
@@ -86,7 +88,7 @@ def make_load(
         step_minutes,
         imported,
         exported,
-        missing,
+        missing if estimated is None else missing | np.array(estimated, dtype=np.bool_),
         given.get("import_price_per_kwh"),
         given.get("export_price_per_kwh"),
         tuple(notices),

@@ -45,5 +45,5 @@ class LoadError(InputError):
     """The load cannot be read."""
 
 
-class UnsupportedTariffError(InputError):
+class UnsupportedTariffError(TariffError):
     """The tariff has elements that the engine does not bill, so it has no price curve either."""
