@@ -68,32 +68,36 @@ def new_cell(model: CellModel) -> AgeingState:
     return AgeingState(model=model.name, material_loss=model.material_loss_new)
 
 
-def advance(state: AgeingState, profile: SocProfile) -> AgeingState:
+def advance(state: AgeingState, profile: SocProfile, *, constant_energy: bool = False) -> AgeingState:
     """Return the state after one more piece of use.
 
     Days are counted from the start of the piece: pieces of whole days give exactly what they give in one go.
-    SoC is a share of the present capacity, so that a faded battery moves less charge for the same swing.
+    SoC is a share of the present capacity: in a measured history a faded battery moves less charge for the
+    same swing. With `constant_energy` the profile is the duty of a new battery, which a faded one does with
+    wider swings, until a swing is the whole battery.
     """
-    return advance_days(state, daily_use(profile))
+    return advance_days(state, daily_use(profile), constant_energy=constant_energy)
 
 
-def advance_days(state: AgeingState, use: DailyUse) -> AgeingState:
+def advance_days(state: AgeingState, use: DailyUse, *, constant_energy: bool = False) -> AgeingState:
     """Return the state after the days of use; `advance` for callers that need the daily stress as well."""
     model = CELL_MODELS[state.model]
     calendar_rates = model.calendar_rate(use).tolist()
     for day, stress in _daily_stress(use, calendar_rates):
-        state = _next_day(model, state, day, stress)
+        capacity = state.capacity
+        widening = _widening(capacity, stress.depth) if constant_energy else 1.0
+        state = _next_day(model, state, day, _scaled(stress, widening, capacity), widening * capacity)
     return state
 
 
 def age_years(
-    state: AgeingState, profile: SocProfile, years: int
-) -> Iterator[tuple[AgeingState, SocProfile]]:
-    """Yield the state at the end of each year of 365 days and the year's use, with the profile repeated."""
+    state: AgeingState, profile: SocProfile, years: int, *, constant_energy: bool = False
+) -> Iterator[AgeingState]:
+    """Yield the state at the end of each year of 365 days, with the profile repeated; see `advance`."""
     for year in range(years):
         piece = repeated(profile, year * HOURS_PER_YEAR, (year + 1) * HOURS_PER_YEAR)
-        state = advance(state, piece)
-        yield state, piece
+        state = advance(state, piece, constant_energy=constant_energy)
+        yield state
 
 
 def extrapolation(model: CellModel, use: DailyUse) -> Extrapolation:
@@ -135,22 +139,31 @@ class _Day:
     soc_cycles: float
 
 
-def _next_day(model: CellModel, state: AgeingState, day: _Day, stress: CycleStress) -> AgeingState:
-    capacity = state.capacity
-    cycles = day.soc_cycles * capacity
-    scaled = CycleStress(
+def _widening(capacity: float, depth: float) -> float:
+    """Return how much wider swings a faded battery needs for the same energy; a swing never passes 100 %."""
+    return max(1.0, 1 / max(capacity, depth))
+
+
+def _scaled(stress: CycleStress, widening: float, capacity: float) -> CycleStress:
+    return CycleStress(
         kelvin=stress.kelvin,
-        depth=stress.depth,
-        rate=stress.rate * capacity,
-        charge_rate=stress.charge_rate * capacity,
+        depth=stress.depth * widening,
+        rate=stress.rate * widening * capacity,
+        charge_rate=stress.charge_rate * widening * capacity,
         mean_soc=stress.mean_soc,
         calendar_rate=stress.calendar_rate,
     )
+
+
+def _next_day(
+    model: CellModel, state: AgeingState, day: _Day, stress: CycleStress, charge_per_soc: float
+) -> AgeingState:
+    cycles = day.soc_cycles * charge_per_soc
     calendar = _power_law(state.calendar_loss, stress.calendar_rate, model.calendar_exponent, day.days)
-    cycling = _power_law(state.lithium_cycle_loss, model.cycle_rate(scaled), model.cycle_exponent, cycles)
+    cycling = _power_law(state.lithium_cycle_loss, model.cycle_rate(stress), model.cycle_exponent, cycles)
     material = state.material_loss
     if model.material_life is not None:
-        material = _material_law(material, model.material_life(scaled), cycles)
+        material = _material_law(material, model.material_life(stress), cycles)
     return AgeingState(
         model=model.name,
         age_days=state.age_days + day.days,

@@ -51,13 +51,18 @@ class ProfileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """Hold the question: which use, which cell, how long, and what the pack is worth."""
+    """Hold the question: which use, which cell, how long, and what the pack is worth.
+
+    A profile that is repeated is a duty: its energy stays the same and its swings widen as the battery fades,
+    unless `fixed_soc`. One that is not repeated is a history, whose swings are what they are.
+    """
 
     profile: SocProfile
     chemistry: str
     years: int
     repeat: bool
     pack: PackValue
+    fixed_soc: bool = False
 
 
 def read_profile(text: str, file_name: str, temperature_c: float) -> SocProfile:
@@ -199,7 +204,9 @@ def _first(problems: list[str]) -> list[str]:
 
 
 def _states(study: Study, model: CellModel) -> list[AgeingState]:
-    return [state for state, _ in age_years(new_cell(model), study.profile, study.years)]
+    constant_energy = study.repeat and not study.fixed_soc
+    start = new_cell(model)
+    return list(age_years(start, study.profile, study.years, constant_energy=constant_energy))
 
 
 def _year_row(year: int, state: AgeingState) -> dict[str, float]:

@@ -3,7 +3,8 @@
 Method: age the cell over a planning life of a plain duty, and again with an extra daily swing as a
 discharge to the grid makes it. The extra cycling loss per extra kWh, valued at the price of the pack over
 the loss that its owner allows, is the cost of a kWh. A planning life is used and not the present state,
-because a power law makes a new pack look dearer and an old one cheaper than the kWh is over its life.
+because a power law makes a new pack look dearer and an old one cheaper than the kWh is over its life. The
+duty's energy stays the same while the battery fades.
 
 Standing at a high SoC is priced apart, from the calendar part of the same models, so that nothing counts
 twice.
@@ -126,11 +127,11 @@ def standing_cost(
 
 def profile_wear_cost(model: CellModel, profile: SocProfile, pack: PackValue, years: int) -> WearCost:
     """Return the mean cost per kWh discharged of a repeated profile: its cycling loss over its throughput."""
-    states = [state for state, _ in age_years(new_cell(model), profile, years)]
-    discharged_kwh = states[-1].equivalent_full_cycles * pack.capacity_kwh
+    state = _aged(model, profile, years)
+    discharged_kwh = state.equivalent_full_cycles * pack.capacity_kwh
     if discharged_kwh <= 0:
         return WearCost(model.name, 0.0, 0.0, extrapolated=False)
-    loss_per_kwh = states[-1].cycle_loss / discharged_kwh
+    loss_per_kwh = state.cycle_loss / discharged_kwh
     outside = extrapolation(model, daily_use(profile)).extrapolated
     return WearCost(model.name, loss_per_kwh * pack.cost_of_loss, loss_per_kwh, outside)
 
@@ -164,7 +165,7 @@ def _resting_loss(model: CellModel, temperature_c: float, soc: float, years: int
 
 
 def _aged(model: CellModel, day: SocProfile, years: int) -> AgeingState:
-    *_, (state, _) = age_years(new_cell(model), day, years)
+    *_, state = age_years(new_cell(model), day, years, constant_energy=True)
     return state
 
 

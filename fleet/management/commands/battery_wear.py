@@ -30,6 +30,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--repeat", action="store_true", help="repeat the profile until the years are full"
         )
+        parser.add_argument(
+            "--fixed-soc",
+            action="store_true",
+            help="keep repeated swings as they are while the battery fades",
+        )
         parser.add_argument("--pack-price", type=float, default=150.0, help="price per kWh (default 150)")
         parser.add_argument("--pack-kwh", type=float, default=100.0, help="usable kWh (default 100)")
         parser.add_argument("--allowed-loss", type=float, default=DEFAULT_ALLOWED_LOSS, help="default 0.30")
@@ -48,6 +53,7 @@ class Command(BaseCommand):
                     years=options["years"],
                     repeat=options["repeat"],
                     pack=PackValue(options["pack_kwh"], options["pack_price"], options["allowed_loss"]),
+                    fixed_soc=options["fixed_soc"],
                 )
             )
         except OSError as error:

@@ -73,6 +73,33 @@ REFERENCE = [
     ("shallow", 25.0, "nmc622", 0.97045, 0.90748),
     ("shallow", 25.0, "nmc_a", 0.99519, 0.98081),
 ]
+# The same at constant energy (the tool's default mode), for duties that stay within the battery.
+CONSTANT_ENERGY = [
+    ("late80", 15.0, "lfp", 0.98861, 0.94454),
+    ("late80", 15.0, "nmc111", 0.99195, 0.97679),
+    ("late80", 15.0, "nmc622", 0.96249, 0.87936),
+    ("late80", 15.0, "nmc_a", 0.99588, 0.96572),
+    ("late80", 25.0, "lfp", 0.98392, 0.93267),
+    ("late80", 25.0, "nmc111", 0.98229, 0.95004),
+    ("late80", 25.0, "nmc622", 0.95962, 0.87077),
+    ("late80", 25.0, "nmc_a", 0.99225, 0.94684),
+    ("early100", 15.0, "lfp", 0.98690, 0.94138),
+    ("early100", 15.0, "nmc111", 0.97830, 0.94666),
+    ("early100", 15.0, "nmc622", 0.96767, 0.89809),
+    ("early100", 15.0, "nmc_a", 0.99423, 0.96500),
+    ("early100", 25.0, "lfp", 0.98010, 0.92203),
+    ("early100", 25.0, "nmc111", 0.95334, 0.88667),
+    ("early100", 25.0, "nmc622", 0.96472, 0.88876),
+    ("early100", 25.0, "nmc_a", 0.98660, 0.93242),
+    ("v2g", 15.0, "lfp", 0.98154, 0.89824),
+    ("v2g", 15.0, "nmc111", 0.98668, 0.95729),
+    ("v2g", 15.0, "nmc622", 0.94190, 0.80803),
+    ("v2g", 15.0, "nmc_a", 0.98886, 0.87471),
+    ("v2g", 25.0, "lfp", 0.97793, 0.89514),
+    ("v2g", 25.0, "nmc111", 0.97137, 0.90926),
+    ("v2g", 25.0, "nmc622", 0.94493, 0.81916),
+    ("v2g", 25.0, "nmc_a", 0.98309, 0.83443),
+]
 # Calendar loss in percent after 5 years at 25 °C and 50 % / 90 % SoC, by the same tool.
 RESTING = {"lfp": (2.6, 3.9), "nmc111": (1.8, 8.4), "nmc622": (5.8, 5.0), "nmc_a": (1.1, 3.1)}
 MODELS = st.sampled_from(list(CELL_MODELS.values()))
@@ -83,9 +110,28 @@ SOCS = st.lists(st.floats(0.05, 1), min_size=13, max_size=13)
 def test_capacity_is_that_of_the_published_tool(
     name: str, temperature_c: float, model: str, after_1: float, after_10: float
 ) -> None:
-    states = [state for state, _ in age_years(new_cell(CELL_MODELS[model]), duty(name, temperature_c), 10)]
+    states = list(age_years(new_cell(CELL_MODELS[model]), duty(name, temperature_c), 10))
     assert states[0].capacity == pytest.approx(after_1, abs=0.0005)
     assert states[9].capacity == pytest.approx(after_10, abs=0.001 if after_10 > 0.6 else 0.005)
+
+
+@pytest.mark.parametrize(("name", "temperature_c", "model", "after_1", "after_10"), CONSTANT_ENERGY)
+def test_capacity_at_constant_energy_is_that_of_the_published_tool(
+    name: str, temperature_c: float, model: str, after_1: float, after_10: float
+) -> None:
+    year = duty(name, temperature_c)
+    states = list(age_years(new_cell(CELL_MODELS[model]), year, 10, constant_energy=True))
+    assert states[0].capacity == pytest.approx(after_1, abs=0.0005)
+    assert states[9].capacity == pytest.approx(after_10, abs=0.003)
+
+
+def test_wider_swings_end_at_the_whole_battery() -> None:
+    worn = AgeingState("lfp", calendar_loss=0.4, lithium_cycle_loss=0.1)
+    day = make_profile([0, 12, 24], [0.9, 0.1, 0.9], 25.0)
+    after = advance(worn, day, constant_energy=True)
+    # The swing of 80 % widens to 100 % of the half that is left, not to the 160 % that it would take.
+    assert after.equivalent_full_cycles == pytest.approx(0.5)
+    assert advance(worn, day).equivalent_full_cycles == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize("model", RESTING)

