@@ -117,6 +117,12 @@ def local_moment(at: datetime | None, depot: Depot) -> str:
     return MISSING if at is None else f"{local_day(at, depot)} {local_time(at, depot)}"
 
 
+@register.filter
+def zone(at: datetime | None, depot: Depot) -> str:
+    """Name the depot's time zone at a moment: EST, CEST, or an offset where the zone has no letters."""
+    return MISSING if at is None else f"{depot.local(at):%Z}"
+
+
 def age_in_words(age: timedelta) -> str:
     """Say how long ago: "just now", "12 s ago", "4 min ago", "3 h ago", "2 days ago"."""
     seconds = age.total_seconds()

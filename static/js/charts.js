@@ -3,7 +3,8 @@
 (() => {
   const plotlyUrl = document.currentScript.dataset.plotly;
   const canvases = "[data-chart]";
-  const pixelsPerTick = 46;
+  const characterWidth = 6.4;
+  const labelGap = 12;
   const drawnWidths = new WeakMap();
   let plotly = null;
 
@@ -40,13 +41,15 @@
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolved(item, read)]));
   };
 
-  // A time axis brings several sets of ticks; take the densest that the width leaves readable.
+  // An axis brings several sets of ticks; take the densest whose labels fit, else tilt the sparsest.
   const chooseTicks = (layout, width) => {
-    const choices = layout.meta?.time_ticks;
-    if (!choices) return;
-    const plotWidth = width - (layout.margin?.l ?? 0) - (layout.margin?.r ?? 0);
-    const best = choices.find(({ tickvals }) => tickvals.length * pixelsPerTick <= plotWidth) ?? choices.at(-1);
-    layout.xaxis = { ...layout.xaxis, ...best };
+    const choices = layout.meta?.tick_choices;
+    if (!choices?.length) return;
+    const plotWidth = width - layout.margin.l - layout.margin.r;
+    const needed = ({ ticktext }) =>
+      ticktext.length * (labelGap + characterWidth * Math.max(...ticktext.map((text) => text.length)));
+    const best = choices.find((choice) => needed(choice) <= plotWidth);
+    layout.xaxis = { ...layout.xaxis, tickmode: "array", ...(best ?? { ...choices.at(-1), tickangle: -35, automargin: true }) };
   };
 
   const draw = async (canvas) => {
