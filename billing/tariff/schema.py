@@ -184,14 +184,15 @@ def _season(row: Mapping[str, Any]) -> Season:
 
 
 def _prices(component: Mapping[str, Any], name: str) -> tuple[Price, ...]:
+    rows = component.get("prices", [])
     return tuple(
         Price(
             row["id"],
-            row.get("label", row["id"]),
+            row.get("label", row["id"] if len(rows) > 1 else ""),  # a single price is told by its component
             decimal(row[name]),
             tuple(map(_when, row["when"])) if "when" in row else ALWAYS,
         )
-        for row in component.get("prices", [])
+        for row in rows
     )
 
 

@@ -80,7 +80,7 @@ SCHEMA: dict[str, Any] = {
     **_object(
         ["format", "name", "currency", "time_zone", "energy"],
         format=_enum(FORMAT),
-        name=_LABEL,
+        name={**_LABEL, "maxLength": 200, "x-cure": "Write 1 to 200 characters"},
         utility=_TEXT,
         source=_TEXT,
         currency={"type": "string", "pattern": "^[A-Z]{3}$", "x-cure": "Write an ISO 4217 code such as USD"},

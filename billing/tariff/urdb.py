@@ -35,6 +35,7 @@ from billing.tariff.urdb_fields import normalise
 
 UNBOUNDED = Decimal("1e30")  # URDB writes 1e38 for "no upper limit"
 LINE_DECIMALS = 4
+MAX_LABEL = 70
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _FIXED_UNITS: dict[str, FixedUnit] = {"$/month": "month", "$/day": "day", "$/year": "year"}
 _EXPORT_RULES: dict[str, ExportMethod] = {
@@ -396,7 +397,7 @@ def _span_label(months: list[int]) -> str:
 
 def _label(labels: Any, period: int, name: str = "Period") -> str:
     if isinstance(labels, list) and period < len(labels) and labels[period]:
-        return str(labels[period])
+        return str(labels[period])[:MAX_LABEL]
     return f"{name} {period}"
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from billing.tariff.calendar import date_of, day_number, minutes_of, season_of
 from billing.tariff.model import HOLIDAY, MINUTES_PER_DAY, DemandCharge, Price, Tariff
 from billing.tariff.problems import Problem
-from depot.money import minor_units
 
 _SLOT_MINUTES = 5
 _KINDS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday", "holiday")
@@ -20,7 +19,7 @@ _KINDS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "S
 
 def check(tariff: Tariff) -> list[Problem]:
     """Return every fault in how the tariff's parts fit together (empty = sound)."""
-    problems = _zone(tariff) + _currency(tariff) + _dates(tariff) + _ids(tariff) + _seasons(tariff)
+    problems = _zone(tariff) + _dates(tariff) + _ids(tariff) + _seasons(tariff)
     for charge in tariff.demand:
         problems += _window_edges(charge)
     if not problems:
@@ -36,14 +35,6 @@ def _zone(tariff: Tariff) -> list[Problem]:
     except (ZoneInfoNotFoundError, ValueError):
         cure = "Write a zone such as America/New_York"
         return [Problem("time_zone", f"'{tariff.time_zone}' is not a known time zone", cure)]
-    return []
-
-
-def _currency(tariff: Tariff) -> list[Problem]:
-    try:
-        minor_units(tariff.currency)
-    except ValueError:
-        return [Problem("currency", f"'{tariff.currency}' is no currency code", "Write ISO 4217 such as USD")]
     return []
 
 
