@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "fleet",
     "billing",
     "charging",
+    "depot.project",
 ]
 
 MIDDLEWARE = [
@@ -157,11 +158,13 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 TICK_SECONDS = env.float("DEPOT_TICK_SECONDS", 5.0)
 CELERY_BEAT_SCHEDULE = {"tick": {"task": "depot.tick", "schedule": TICK_SECONDS}}
 
-# One clock for all (depot/clock.py): simulated time = CLOCK_ANCHOR_SIMULATED + (wall - CLOCK_ANCHOR_WALL) * SPEED.
+# One clock for all: see depot/clock.py.
 CLOCK_SPEED = env.float("DEPOT_CLOCK_SPEED", 1.0)
 CLOCK_ANCHOR_WALL = env.str("DEPOT_CLOCK_ANCHOR_WALL", "")
 CLOCK_ANCHOR_SIMULATED = env.str("DEPOT_CLOCK_ANCHOR_SIMULATED", "")
 
+WEB_HOST = env.str("DEPOT_WEB_HOST", "127.0.0.1")
+WEB_PORT = env.int("DEPOT_WEB_PORT", 8000)
 GATEWAY_HOST = env.str("DEPOT_GATEWAY_HOST", "127.0.0.1")
 GATEWAY_PORT = env.int("DEPOT_GATEWAY_PORT", 9000)
 

@@ -1,0 +1,49 @@
+# The commands a person needs. Everything is also a `python manage.py …` command inside .venv.
+
+PYTHON ?= python3
+SPEED ?= 1
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
+
+.PHONY: demo run test lint bench lock clean
+
+demo: $(READY)  ## set up, make the demonstration depot, start everything (SPEED=60: a day in 24 minutes)
+	@$(BIN)/python manage.py demo --speed $(SPEED)
+
+run: $(READY)  ## start everything on the existing database
+	@$(BIN)/python manage.py run --speed $(SPEED)
+
+test: $(READY_DEV)  ## every test that can run on this machine; says what it skipped and why
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY_DEV)  ## style, types, import contracts, migrations, deployment checks
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy depot fleet billing charging
+	@$(BIN)/lint-imports
+	@$(BIN)/python manage.py makemigrations --check --dry-run
+	@DEPOT_HTTPS=1 DEPOT_ALLOWED_HOSTS=depot.example $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+bench: $(READY)  ## measure planner and billing
+	@$(BIN)/python manage.py benchmark planner
+	@$(BIN)/python manage.py benchmark billing
+
+lock: $(READY_DEV)  ## pin versions and hashes again
+	@$(BIN)/uv pip compile pyproject.toml --group dev --python-version 3.11 --no-header --no-annotate --no-emit-index-url --generate-hashes --upgrade -q -o requirements-dev.lock
+	@$(BIN)/uv pip compile pyproject.toml --python-version 3.11 --no-header --no-annotate --no-emit-index-url --generate-hashes -c requirements-dev.lock -q -o requirements.lock
+
+$(READY): requirements.lock
+	@test -d $(VENV) || { echo "Making the virtual environment …"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing packages (once) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(READY_DEV): requirements-dev.lock $(READY)
+	@echo "Installing test packages (once) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+clean:
+	rm -rf $(VENV) var staticfiles .pytest_cache .mypy_cache .ruff_cache .coverage

@@ -1,0 +1,1 @@
+"""A demonstration depot: a school-bus and van depot whose history the product computes by itself."""
