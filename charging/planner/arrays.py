@@ -10,7 +10,7 @@ from charging.planner.case import BoolArray, FloatArray, IntArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearProgramme:
-    """Minimise cost·x with lower <= x <= upper, row_lower <= A x <= row_upper; A by rows (CSR)."""
+    """Minimise constant + cost·x with lower <= x <= upper, row_lower <= A x <= row_upper; A by rows (CSR)."""
 
     cost: FloatArray
     lower: FloatArray
@@ -21,6 +21,7 @@ class LinearProgramme:
     row_starts: IntArray
     column_of_entry: IntArray
     value_of_entry: FloatArray
+    constant: float
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class ProgrammeBuilder:
 
     columns: int = 0
     rows: int = 0
+    constant: float = 0.0
     _columns: list[tuple[FloatArray, FloatArray, FloatArray, BoolArray]] = field(default_factory=list)
     _rows: list[tuple[FloatArray, FloatArray]] = field(default_factory=list)
     _entries: list[tuple[IntArray, IntArray, FloatArray]] = field(default_factory=list)
@@ -76,5 +78,14 @@ class ProgrammeBuilder:
         starts = np.zeros(self.rows + 1, dtype=np.int64)
         np.cumsum(np.bincount(rows, minlength=self.rows), out=starts[1:])
         return LinearProgramme(
-            cost, lower, upper, whole, row_lower, row_upper, starts, columns[order], values[order]
+            cost,
+            lower,
+            upper,
+            whole,
+            row_lower,
+            row_upper,
+            starts,
+            columns[order],
+            values[order],
+            self.constant,
         )

@@ -59,6 +59,21 @@ class Envelope:
     upper_kwh: FloatArray
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """A case with what is derived from it once."""
+
+    case: DepotCase
+    devices: Devices
+    envelope: Envelope
+
+
+def problem_of(case: DepotCase) -> Problem:
+    """Return the case with its devices and their envelope."""
+    devices = devices_of(case)
+    return Problem(case, devices, envelope_of(devices, case.hours))
+
+
 def devices_of(case: DepotCase) -> Devices:
     """Return the case's vehicles and stationary batteries as arrays."""
     charger_rows = {charger.id: row for row, charger in enumerate(case.chargers)}

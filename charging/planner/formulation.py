@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from charging.planner.arrays import LinearProgramme, ProgrammeBuilder
 from charging.planner.case import BoolArray, DepotCase, FloatArray, IntArray
-from charging.planner.devices import Devices, Envelope, metering_groups, node_members
+from charging.planner.devices import Devices, Envelope, Problem, metering_groups, node_members
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +39,14 @@ class Gates:
     def joined(self, other: "Gates") -> "Gates":
         """Return the gates of both."""
         return Gates(self.one_way | other.one_way, self.floor | other.floor, self.ceiling | other.ceiling)
+
+    def over_stretches(self, plugged: BoolArray) -> "Gates":
+        """Return the gates spread over each stretch at the depot that holds one."""
+        starts = np.diff(plugged, axis=1, prepend=False) & plugged
+        rows = np.arange(len(plugged))[:, None]
+        stretch = np.where(plugged, rows * (plugged.shape[1] + 1) + np.cumsum(starts, axis=1), -1)
+        kinds = (self.one_way, self.floor, self.ceiling)
+        return Gates(*(np.isin(stretch, stretch[kind & plugged]) for kind in kinds))
 
     def any(self) -> bool:
         """Tell whether there is any gate."""
@@ -87,10 +95,9 @@ class _Powers:
         return device, step, places[device, step]
 
 
-def formulate(
-    case: DepotCase, devices: Devices, envelope: Envelope, gates: Gates, relaxed: bool = False
-) -> Formulation:
+def formulate(problem: Problem, gates: Gates, relaxed: bool = False) -> Formulation:
     """Return the linear programme of a case, strict or relaxed, with switches at the given gates."""
+    case, devices, envelope = problem.case, problem.devices, problem.envelope
     builder = ProgrammeBuilder()
     site = _add_site(builder, case, relaxed)
     powers = _add_powers(builder, case, devices, envelope)
@@ -179,6 +186,7 @@ def _add_demand_charges(builder: ProgrammeBuilder, case: DepotCase, site: _Site)
         peaks = builder.add_columns(
             len(charge.billed_kw_so_far), charge.price_per_kw, charge.billed_kw_so_far
         )
+        builder.constant -= charge.price_per_kw * float(charge.billed_kw_so_far.sum())
         groups, periods = metering_groups(case, charge)
         rows = builder.add_rows(len(periods), upper=0.0)
         builder.put(rows, peaks[periods], -1.0)
@@ -401,12 +409,13 @@ def lowest_kwh(devices: Devices, envelope: Envelope) -> FloatArray:
 
 
 def limit_rows(
-    form: Formulation, devices: Devices, envelope: Envelope, hours: float, points: BoolArray
+    form: Formulation, problem: Problem, points: BoolArray
 ) -> tuple[FloatArray, FloatArray, IntArray, IntArray, FloatArray]:
     """Return rows that hold the SoC limits at boundaries that are no checkpoints: lower, upper and CSR parts.
 
     lower <= energy at the checkpoint before + what the steps since add <= upper
     """
+    devices, envelope, hours = problem.devices, problem.envelope, problem.case.hours
     lower, upper, starts = [], [], [0]
     columns: list[IntArray] = []
     values: list[FloatArray] = []

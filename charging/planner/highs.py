@@ -17,8 +17,8 @@ OPTIONS: dict[str, Any] = {
     "output_flag": False,
     "threads": 1,
     "random_seed": 1,
-    "mip_rel_gap": 1e-6,
-    "mip_abs_gap": 1e-4,
+    "mip_rel_gap": 5e-7,
+    "mip_abs_gap": 5e-5,
 }
 
 DUAL_TOLERANCE = 1e-7
@@ -72,7 +72,7 @@ class Solver:
         """Load a programme; `deadline` is in seconds of `time.perf_counter`."""
         self._deadline = deadline
         # The public class prints a banner before it can be told not to; its base is the same solver, silent.
-        self._highs = highspy._core._Highs()
+        self._highs: Any = highspy._core._Highs()
         for name, value in OPTIONS.items():
             _check(self._highs.setOptionValue(name, value), f"the option {name}={value}")
         self._whole = programme.whole
@@ -83,7 +83,7 @@ class Solver:
             len(programme.value_of_entry),
             int(highspy.MatrixFormat.kRowwise),
             int(highspy.ObjSense.kMinimize),
-            0.0,
+            programme.constant,
             programme.cost,
             programme.lower,
             programme.upper,
@@ -114,6 +114,8 @@ class Solver:
             kinds.kOptimal: Outcome.OPTIMAL,
             kinds.kTimeLimit: Outcome.CUT_OFF,
             kinds.kInfeasible: Outcome.INFEASIBLE,
+            # No programme of ours is unbounded: every cost that could fall for ever has a bound.
+            kinds.kUnboundedOrInfeasible: Outcome.INFEASIBLE,
         }.get(status, Outcome.FAILED)
         feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
         if not feasible or outcome in (Outcome.INFEASIBLE, Outcome.FAILED):

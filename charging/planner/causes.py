@@ -1,0 +1,78 @@
+"""Name why a target is missed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from charging.planner.case import FloatArray, Target
+from charging.planner.devices import Problem, node_members
+
+TIGHT_KW = 1e-3
+TIGHT_KWH = 1e-3
+
+AWAY = "away"
+BELOW_MINIMUM = "below minimum"
+CHARGER_POWER = "charger power"
+MAXIMUM_SOC = "maximum SoC"
+PLUGGED_IN_TOO_LATE = "plugged in too late"
+PRICE = "price"
+SITE_LIMIT = "site limit"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Circumstances:
+    """What a plan does, as far as the cause of a missed target needs it; powers are (D, T), energies (D, T + 1)."""
+
+    problem: Problem
+    charge_kw: FloatArray
+    net_kw: FloatArray
+    energy_kwh: FloatArray
+
+
+def cause_of_shortfall(now: Circumstances, device: int, target: Target) -> str:
+    """Return the binding cause: what the device alone cannot do, else the limit it shares, else the price."""
+    wanted = target.soc * now.problem.devices.capacity_kwh[device]
+    if now.problem.envelope.fullest_kwh[device, target.boundary] < wanted - TIGHT_KWH:
+        return _cause_alone(now, device, target)
+    return _cause_shared(now, device, target)
+
+
+def _cause_alone(now: Circumstances, device: int, target: Target) -> str:
+    devices, boundary = now.problem.devices, target.boundary
+    wanted = target.soc * devices.capacity_kwh[device]
+    if wanted > devices.ceiling_kwh[device] + TIGHT_KWH:
+        return MAXIMUM_SOC
+    if boundary == 0:
+        return PLUGGED_IN_TOO_LATE
+    plugged = devices.plugged[device, :boundary]
+    if not plugged.any() or not plugged[-1]:
+        return AWAY
+    if devices.charge_limit_kw[device].max() <= 0.0:
+        return CHARGER_POWER
+    if not plugged.all():
+        return PLUGGED_IN_TOO_LATE
+    if devices.initial_kwh[device] < devices.floor_kwh[device]:
+        return BELOW_MINIMUM
+    return CHARGER_POWER
+
+
+def _cause_shared(now: Circumstances, device: int, target: Target) -> str:
+    """Find a limit that is reached while the device could still have charged more before its target."""
+    case, devices = now.problem.case, now.problem.devices
+    room = now.energy_kwh[device, 1:] < devices.ceiling_kwh[device] - TIGHT_KWH
+    slower = now.charge_kw[device] < devices.charge_limit_kw[device] - TIGHT_KW
+    open_steps = np.flatnonzero((slower & room)[: target.boundary])
+    charger = devices.charger_index[device]
+    if charger >= 0:
+        shared = now.charge_kw[devices.charger_index == charger].sum(axis=0)
+        if (shared[open_steps] > case.chargers[charger].max_charge_kw - TIGHT_KW).any():
+            return CHARGER_POWER
+    for node, members in zip(case.site.nodes, node_members(case, devices), strict=True):
+        load = now.net_kw[members].sum(axis=0)
+        if members[device] and (load >= node.import_limit_kw - TIGHT_KW)[open_steps].any():
+            return f"feeder {node.id}"
+    net = case.site.building_load_kw + now.net_kw.sum(axis=0)
+    solar = case.site.solar_kw
+    if (net - solar >= case.site.import_limit_kw - TIGHT_KW)[open_steps].any():
+        return SITE_LIMIT
+    return PRICE if target.tier == "should" else SITE_LIMIT

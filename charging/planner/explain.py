@@ -1,0 +1,119 @@
+"""Say in sentences what each vehicle does and why, in the case's own offset."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from charging.planner.case import DepotCase, FloatArray, Vehicle
+from charging.planner.plan import Action, DepotPlan, Explanation, VehiclePlan
+
+MOVING_KW = 1e-3
+
+
+def explanations_of(case: DepotCase, plan: DepotPlan) -> dict[str, tuple[Explanation, ...]]:
+    """Return, per vehicle, one explanation for each span of the same action; together they cover every step."""
+    return {
+        vehicle.id: tuple(_explain(case, plan, vehicle, span) for span in _spans(case, plan, vehicle))
+        for vehicle in case.vehicles
+    }
+
+
+Span = tuple[int, int, Action]
+
+
+def _spans(case: DepotCase, plan: DepotPlan, vehicle: Vehicle) -> Iterator[Span]:
+    actions = _actions(case, plan.vehicles[vehicle.id], vehicle)
+    start = 0
+    for step in range(1, case.steps + 1):
+        if step == case.steps or actions[step] != actions[start]:
+            yield start, step, actions[start]
+            start = step
+
+
+def _actions(case: DepotCase, powers: VehiclePlan, vehicle: Vehicle) -> list[Action]:
+    actions: list[Action] = ["wait"] * case.steps
+    for step in np.flatnonzero(powers.charge_kw > MOVING_KW):
+        actions[step] = "charge"
+    for step in np.flatnonzero(powers.discharge_kw > MOVING_KW):
+        actions[step] = "discharge"
+    for trip in vehicle.away:
+        actions[trip.from_step : trip.to_step] = ["away"] * (trip.to_step - trip.from_step)
+    return actions
+
+
+def _explain(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, span: Span) -> Explanation:
+    start, end, action = span
+    told = {"charge": _why_charge, "discharge": _why_discharge, "wait": _why_wait, "away": _why_away}[action]
+    times = f"{_clock(case, start)}-{_clock(case, end)}"
+    return Explanation(start, end, action, told(case, plan, vehicle, start, end).replace("{span}", times))
+
+
+def _clock(case: DepotCase, boundary: int) -> str:
+    return case.moment(boundary).strftime("%H:%M")
+
+
+def _money(case: DepotCase, amount: float) -> str:
+    return f"{amount:.2f} {case.currency}".strip()
+
+
+def _why_charge(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, end: int) -> str:
+    price = _mean_price(plan.marginal_price_per_kwh, plan.vehicles[vehicle.id].charge_kw, start, end)
+    worth = f"a kWh costs the depot {_money(case, price)} here, demand charges included"
+    return f"charging {{span}}: {worth}; {_readiness(case, plan, vehicle, end)}"
+
+
+def _why_discharge(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, end: int) -> str:
+    price = _mean_price(plan.marginal_price_per_kwh, plan.vehicles[vehicle.id].discharge_kw, start, end)
+    wear = f"wear costs {_money(case, vehicle.wear_cost_per_kwh)}"
+    worth = f"the depot's power is worth {_money(case, price)}/kWh until {_clock(case, end)}, {wear}"
+    return f"discharging {{span}}: {worth}; {_readiness(case, plan, vehicle, end)}"
+
+
+def _why_wait(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, end: int) -> str:
+    powers = plan.vehicles[vehicle.id]
+    later = np.flatnonzero(powers.charge_kw[end:] > MOVING_KW)
+    leaves = _next_departure(case, vehicle, start)
+    before = leaves is None or (later.size > 0 and end + later[0] < leaves)
+    if later.size and before:
+        step = end + int(later[0])
+        price = _money(case, float(plan.marginal_price_per_kwh[step]))
+        reason = f"charging is better at {_clock(case, step)}, where a kWh costs {price}"
+    else:
+        reason = "neither charging nor discharging is worth more than it costs"
+    return f"waiting {{span}}: {reason}; {_readiness(case, plan, vehicle, end)}"
+
+
+def _why_away(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, end: int) -> str:
+    used = sum(
+        trip.energy_kwh
+        * (min(end, trip.to_step) - max(start, trip.from_step))
+        / (trip.to_step - trip.from_step)
+        for trip in vehicle.away
+        if trip.from_step < end and trip.to_step > start
+    )
+    soc = plan.vehicles[vehicle.id].soc
+    return f"away {{span}}: its departure needs {used:.1f} kWh, from {soc[start]:.0%} to {soc[end]:.0%}"
+
+
+def _mean_price(prices: FloatArray, power_kw: FloatArray, start: int, end: int) -> float:
+    """Return the price over a span, weighted with the power that is moved."""
+    return float(np.average(prices[start:end], weights=power_kw[start:end]))
+
+
+def _next_departure(case: DepotCase, vehicle: Vehicle, boundary: int) -> int | None:
+    return min((trip.from_step for trip in vehicle.away if trip.from_step >= boundary), default=None)
+
+
+def _readiness(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, boundary: int) -> str:
+    """Say how the vehicle stands at its next departure, or at its next target where it does not leave."""
+    leaves = _next_departure(case, vehicle, boundary)
+    targets = [item for item in vehicle.targets if item.boundary >= boundary]
+    if leaves is None and not targets:
+        return "it has no departure ahead"
+    when = leaves if leaves is not None else targets[0].boundary
+    wanted = max((item.soc for item in targets if item.boundary == when), default=vehicle.min_soc)
+    spare = float(plan.vehicles[vehicle.id].soc[when]) - wanted
+    what = "next departure" if leaves is not None else "target"
+    if spare < -1e-4:
+        return f"it misses its {what} at {_clock(case, when)} by {-spare:.0%}"
+    return f"ready for its {what} at {_clock(case, when)} with {max(0.0, spare):.0%} to spare"

@@ -1,0 +1,136 @@
+"""The plan without a solver: charge what leaves soonest first, inside every limit; never discharge.
+
+It is what the depot falls back on, so it uses arithmetic only and always ends.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from charging.planner.case import BoolArray, FloatArray
+from charging.planner.devices import Problem, node_members
+from charging.planner.settle import Decision
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Headroom:
+    """What is left to charge with in one step; taking it away is the only change."""
+
+    site_kw: FloatArray
+    nodes_kw: FloatArray
+    chargers_kw: FloatArray
+
+
+def fallback_decision(problem: Problem) -> Decision:
+    """Return powers by least laxity first.
+
+    Laxity is how long a device could still wait and yet meet its next needs at full power. Every device is charged
+    to what its next departure (and what follows it) needs; surplus solar power that may neither be exported nor
+    curtailed is charged on top where there is room.
+    """
+    case, devices = problem.case, problem.devices
+    least, goal = _latest_needs(problem), _goals(problem)
+    members = node_members(case, devices)
+    energy = devices.initial_kwh.copy()
+    charge = np.zeros_like(devices.use_kwh)
+    site = case.site
+    for step in range(case.steps):
+        headroom = _headroom(problem, step)
+        gain = case.hours * devices.charge_efficiency
+        power = np.maximum(devices.charge_limit_kw[:, step], 1e-9)
+        order = np.argsort((energy - least[:, step]) / (gain * power), kind="stable")
+        for ceiling in (np.minimum(goal[:, step], devices.ceiling_kwh), devices.ceiling_kwh):
+            wanted_kw = np.clip(
+                (ceiling - energy) / gain - charge[:, step],
+                0.0,
+                devices.charge_limit_kw[:, step] - charge[:, step],
+            )
+            charge[:, step] += _share(problem, headroom, members, order, wanted_kw)
+            surplus_kw = site.solar_kw[step] - site.building_load_kw[step] - charge[:, step].sum()
+            surplus_kw -= site.export_limit_kw[step]
+            if site.solar_curtailable or surplus_kw <= 0.0:
+                break
+            headroom.site_kw[0] = min(headroom.site_kw[0], surplus_kw)
+        energy += gain * charge[:, step] - devices.use_kwh[:, step]
+    idle = np.zeros_like(charge)
+    return Decision(charge, idle, solar_used(problem, charge))
+
+
+def _headroom(problem: Problem, step: int) -> _Headroom:
+    case = problem.case
+    site = case.site
+    free = site.import_limit_kw[step] - site.building_load_kw[step] + site.solar_kw[step]
+    return _Headroom(
+        site_kw=np.array([max(0.0, free)]),
+        nodes_kw=np.array([node.import_limit_kw[step] for node in site.nodes]),
+        chargers_kw=np.array([charger.max_charge_kw for charger in case.chargers]),
+    )
+
+
+def _share(
+    problem: Problem, headroom: _Headroom, members: BoolArray, order: FloatArray, wanted_kw: FloatArray
+) -> FloatArray:
+    """Give each device, in order, what it wants of what is left above it."""
+    given = np.zeros_like(wanted_kw)
+    for device in order:
+        if wanted_kw[device] <= 0.0:
+            continue
+        above = members[:, device]
+        charger = problem.devices.charger_index[device]
+        power = min(
+            wanted_kw[device],
+            headroom.site_kw[0],
+            headroom.nodes_kw[above].min(initial=np.inf),
+            headroom.chargers_kw[charger] if charger >= 0 else np.inf,
+        )
+        given[device] = power
+        headroom.site_kw[0] -= power
+        headroom.nodes_kw[above] -= power
+        if charger >= 0:
+            headroom.chargers_kw[charger] -= power
+    return given
+
+
+def _needed_at(problem: Problem) -> FloatArray:
+    """Return the energy asked for at each boundary: targets of both tiers and the minimum, shape (D, T + 1)."""
+    devices = problem.devices
+    needed = np.repeat(devices.floor_kwh[:, None], problem.case.steps + 1, axis=1)
+    for device, targets in enumerate(devices.targets):
+        for target in targets:
+            wanted = target.soc * devices.capacity_kwh[device]
+            needed[device, target.boundary] = max(needed[device, target.boundary], wanted)
+    return np.minimum(needed, devices.ceiling_kwh[:, None])
+
+
+def _latest_needs(problem: Problem) -> FloatArray:
+    """Return the least energy at each boundary from which all later needs can be met at full power."""
+    devices, hours = problem.devices, problem.case.hours
+    needs = _needed_at(problem)
+    gain = hours * devices.charge_limit_kw * devices.charge_efficiency[:, None]
+    for step in range(problem.case.steps - 1, -1, -1):
+        later = needs[:, step + 1] + devices.use_kwh[:, step] - gain[:, step]
+        needs[:, step] = np.maximum(needs[:, step], later)
+    return needs
+
+
+def _goals(problem: Problem) -> FloatArray:
+    """Return the energy to charge to in each step: the most that is needed until the device has left, (D, T)."""
+    devices = problem.devices
+    latest, needed = _latest_needs(problem), _needed_at(problem)
+    goals = np.empty_like(devices.use_kwh)
+    goal = needed[:, -1]
+    for step in range(problem.case.steps - 1, -1, -1):
+        leaves = ~devices.plugged[:, step]
+        goals[:, step] = np.where(leaves, latest[:, step], goal)
+        goal = np.where(leaves, latest[:, step], np.maximum(goal, needed[:, step]))
+    return goals
+
+
+def solar_used(problem: Problem, charge_kw: FloatArray) -> FloatArray:
+    """Use solar power for the load first, and export the rest where that is allowed and pays."""
+    site, prices = problem.case.site, problem.case.prices
+    if not site.solar_curtailable:
+        return site.solar_kw
+    load = site.building_load_kw + charge_kw.sum(axis=0)
+    outlet = np.where(prices.export_per_kwh >= 0.0, site.export_limit_kw, 0.0)
+    return np.clip(load + outlet, 0.0, site.solar_kw)

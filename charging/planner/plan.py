@@ -1,0 +1,167 @@
+"""The planner's answer as frozen dataclasses, written to and read from JSON (INTERFACES section 2).
+
+Series are numpy arrays of `steps` values; a SoC trace has one value a boundary, `steps` + 1.
+"""
+
+from dataclasses import dataclass, field, is_dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from charging.planner.case import FloatArray, Tier, names
+
+VERSION = 1
+Status = Literal["optimal", "feasible", "fallback"]
+Action = Literal["charge", "discharge", "wait", "away"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """How long the plan took."""
+
+    build: float
+    solve: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The parts of the cost, in the case's currency; income is negative."""
+
+    energy_import: float
+    energy_export: float
+    demand: dict[str, float]
+    wear: float
+    programmes: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteFlows:
+    """Power at the grid connection and the solar power used, per step."""
+
+    import_kw: FloatArray
+    export_kw: FloatArray
+    solar_used_kw: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VehiclePlan:
+    """What a vehicle does at its charger."""
+
+    charger: str
+    charge_kw: FloatArray
+    discharge_kw: FloatArray
+    soc: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoragePlan:
+    """What a stationary battery does."""
+
+    charge_kw: FloatArray
+    discharge_kw: FloatArray
+    soc: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """A target that the plan misses; `asset` says whether `vehicle` names a vehicle or a stationary battery."""
+
+    vehicle: str
+    boundary: int
+    required_soc: float
+    planned_soc: float
+    missing_kwh: float
+    tier: Tier
+    cause: str
+    asset: Literal["vehicle", "storage"] = "vehicle"
+
+
+@dataclass(frozen=True, slots=True)
+class ExceededLimit:
+    """A limit that no plan could hold over the half-open steps, with the worst excess in `unit`."""
+
+    kind: Literal["import_limit", "export_limit", "min_soc", "max_soc"]
+    place: str
+    from_step: int
+    to_step: int
+    worst: float
+    unit: Literal["kW", "kWh"]
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a vehicle does over the half-open steps, and why."""
+
+    from_step: int
+    to_step: int
+    action: Action
+    because: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DepotPlan:
+    """A plan for one depot case; `bound` is a proven lower bound of `objective`, which holds no penalty."""
+
+    case: str
+    status: Status
+    objective: float
+    bound: float
+    gap: float
+    seconds: Seconds
+    cost: Cost
+    site: SiteFlows
+    demand_peaks: dict[str, list[float]]
+    vehicles: dict[str, VehiclePlan]
+    storage: dict[str, StoragePlan]
+    shortfalls: tuple[Shortfall, ...]
+    exceeded_limits: tuple[ExceededLimit, ...]
+    marginal_price_per_kwh: FloatArray
+    explanations: dict[str, tuple[Explanation, ...]] = field(default_factory=dict)
+
+
+def plan_to_json(plan: DepotPlan) -> dict[str, Any]:
+    """Return the plan as the JSON object of INTERFACES section 2."""
+    document = {"version": VERSION} | {key: _plain(getattr(plan, key)) for key in names(DepotPlan)}
+    return document | {"flexible_loads": {}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if is_dataclass(value):
+        return {key: _plain(getattr(value, key)) for key in names(type(value))}
+    return value
+
+
+def plan_from_json(data: dict[str, Any]) -> DepotPlan:
+    """Read a plan that `plan_to_json` wrote. Raises ValueError for another version."""
+    if data.get("version") != VERSION:
+        raise ValueError(f"plan: version {data.get('version')!r} is not supported; use {VERSION}")
+    return DepotPlan(
+        **{key: data[key] for key in ("case", "status", "objective", "bound", "gap", "demand_peaks")},
+        seconds=Seconds(**data["seconds"]),
+        cost=Cost(**data["cost"]),
+        site=SiteFlows(**_arrays(data["site"])),
+        vehicles={key: VehiclePlan(**_arrays(item)) for key, item in data["vehicles"].items()},
+        storage={key: StoragePlan(**_arrays(item)) for key, item in data["storage"].items()},
+        shortfalls=tuple(Shortfall(**item) for item in data["shortfalls"]),
+        exceeded_limits=tuple(ExceededLimit(**item) for item in data["exceeded_limits"]),
+        marginal_price_per_kwh=np.array(data["marginal_price_per_kwh"], dtype=np.float64),
+        explanations={
+            key: tuple(Explanation(**item) for item in items) for key, items in data["explanations"].items()
+        },
+    )
+
+
+def _arrays(data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: np.array(value, dtype=np.float64) if isinstance(value, list) else value
+        for key, value in data.items()
+    }

@@ -1,0 +1,118 @@
+"""The rules that the linear programme leaves out, and the reading of powers from its answer."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from charging.planner.case import FloatArray
+from charging.planner.devices import Problem, node_members
+from charging.planner.formulation import Formulation, Gates
+from charging.planner.settle import Decision, energy_path
+
+POWER_KW = 1e-5
+RULE_KWH = 1e-4
+
+
+def decision_from(form: Formulation, values: FloatArray) -> Decision:
+    """Return the powers of an answer, within their limits and without the solver's dust."""
+    programme = form.programme
+    clean = np.clip(values[: len(programme.cost)], programme.lower, programme.upper)
+    powers = []
+    for places in (form.charge_at, form.discharge_at):
+        power = np.where(places >= 0, clean[places], 0.0)
+        powers.append(np.where(power > POWER_KW, power, 0.0))
+    return Decision(powers[0], powers[1], clean[form.solar_columns])
+
+
+def stored_kwh(problem: Problem, decision: Decision) -> FloatArray:
+    """Return the energy that charge and discharge add to each device in each step, shape (D, T)."""
+    devices = problem.devices
+    return problem.case.hours * (
+        decision.charge_kw * devices.charge_efficiency[:, None]
+        - decision.discharge_kw / devices.discharge_efficiency[:, None]
+    )
+
+
+def kept_one_way(problem: Problem, decision: Decision) -> Decision:
+    """Replace charge and discharge at once by the one that stores the same energy, where that costs nothing.
+
+    It leaves more power at the site. That is never worse where import and export prices are not negative and the
+    export limits, of the site and of every node, still hold; elsewhere the answer stays as it is.
+    """
+    case, devices = problem.case, problem.devices
+    both = (decision.charge_kw > 0.0) & (decision.discharge_kw > 0.0)
+    if not both.any():
+        return decision
+    stored = stored_kwh(problem, decision) / case.hours
+    single = Decision(
+        np.where(both, np.maximum(stored, 0.0) / devices.charge_efficiency[:, None], decision.charge_kw),
+        np.where(
+            both, np.maximum(-stored, 0.0) * devices.discharge_efficiency[:, None], decision.discharge_kw
+        ),
+        decision.solar_used_kw,
+    )
+    surplus = single.solar_used_kw - case.site.building_load_kw - _net(single).sum(axis=0)
+    export_limit = np.where(case.prices.export_per_kwh < 0.0, 0.0, case.site.export_limit_kw)
+    curtailed = np.clip(surplus - export_limit, 0.0, single.solar_used_kw)
+    if case.site.solar_curtailable:
+        surplus = surplus - curtailed
+        single = replace(single, solar_used_kw=single.solar_used_kw - curtailed)
+    free = (case.prices.import_per_kwh >= 0.0) & (surplus <= export_limit + POWER_KW)
+    for node, members in zip(case.site.nodes, node_members(case, devices), strict=True):
+        free &= -_net(single)[members].sum(axis=0) <= node.export_limit_kw + POWER_KW
+    free &= both.any(axis=0)
+    return Decision(
+        np.where(free, single.charge_kw, decision.charge_kw),
+        np.where(free, single.discharge_kw, decision.discharge_kw),
+        np.where(free, single.solar_used_kw, decision.solar_used_kw),
+    )
+
+
+def _net(decision: Decision) -> FloatArray:
+    return decision.charge_kw - decision.discharge_kw
+
+
+def broken_rules(problem: Problem, decision: Decision) -> Gates:
+    """Return where powers break a rule: both ways at once, discharge below the floor, charge above the maximum."""
+    devices = problem.devices
+    charging, discharging = decision.charge_kw > POWER_KW, decision.discharge_kw > POWER_KW
+    after = energy_path(problem, decision)[:, 1:]
+    return Gates(
+        one_way=charging & discharging,
+        floor=discharging & (after < devices.discharge_floor_kwh[:, None] - RULE_KWH),
+        ceiling=charging & (after > devices.ceiling_kwh[:, None] + RULE_KWH),
+    )
+
+
+def penalty_of(problem: Problem, decision: Decision) -> float:
+    """Return the price of missed "should" targets, as far as they can be reached at all."""
+    path = energy_path(problem, decision)
+    devices, fullest = problem.devices, problem.envelope.fullest_kwh
+    return sum(
+        target.price_per_kwh
+        * max(
+            0.0,
+            min(target.soc * devices.capacity_kwh[device], fullest[device, target.boundary])
+            - path[device, target.boundary],
+        )
+        for device, targets in enumerate(devices.targets)
+        for target in targets
+        if target.tier == "should"
+    )
+
+
+def cheapest_thinkable(problem: Problem) -> float:
+    """Return a crude but proven lower bound of the cost: every step at its cheapest possible net power.
+
+    A step's energy cost is piecewise linear in the net power, so its least lies at an end or at zero; wear and
+    demand charges are never negative.
+    """
+    case, devices = problem.case, problem.devices
+    site, prices = case.site, case.prices
+    most = site.building_load_kw + devices.charge_limit_kw.sum(axis=0)
+    least = site.building_load_kw - devices.discharge_limit_kw.sum(axis=0) - site.solar_kw
+    if not site.solar_curtailable:
+        most = most - site.solar_kw
+    ends = np.stack([least, most, np.clip(0.0, least, most)])
+    cost = np.maximum(ends, 0.0) * prices.import_per_kwh - np.maximum(-ends, 0.0) * prices.export_per_kwh
+    return case.hours * float(cost.min(axis=0).sum())

@@ -1,0 +1,72 @@
+"""The planner's front: a depot case in, the best verified plan by the time limit out."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from charging.planner.case import DepotCase, FloatArray
+from charging.planner.devices import Problem, problem_of
+from charging.planner.explain import explanations_of
+from charging.planner.fallback import fallback_decision
+from charging.planner.plan import DepotPlan, Seconds
+from charging.planner.rules import cheapest_thinkable, penalty_of
+from charging.planner.search import Found, marginal_price, search, tidied
+from charging.planner.settle import Decision, Proof, flows_of, plan_of
+from charging.planner.verify import verify
+
+TIME_LIMIT_SECONDS = 20.0
+TIDY_SECONDS = 2.0
+
+
+def solve(case: DepotCase, time_limit_seconds: float = TIME_LIMIT_SECONDS, tidy: bool = True) -> DepotPlan:
+    """Return the best plan for a case; there always is one, and every plan returned has been verified.
+
+    `tidy` spends up to two more seconds of the limit on a plan of the same cost that charges early. The status is
+    "optimal" when the bound proves it, "feasible" when the time limit came first, and "fallback" when nothing
+    better than the rule-based plan could be verified by then.
+    """
+    started = time.perf_counter()
+    deadline = started + time_limit_seconds
+    problem = problem_of(case)
+    built = time.perf_counter()
+    found = search(problem, deadline)
+    plan = None
+    if found is not None:
+        prices, found = marginal_price(found, deadline)
+        if tidy:
+            found = tidied(found, min(deadline, time.perf_counter() + TIDY_SECONDS))
+        plan = _plan_found(problem, found, prices)
+        if verify(case, plan):
+            plan = None
+    if plan is None:
+        plan = _fallback_plan(problem)
+    ended = time.perf_counter()
+    plan = replace(plan, seconds=Seconds(built - started, ended - built, ended - started))
+    return replace(plan, explanations=explanations_of(case, plan))
+
+
+def _plan_found(problem: Problem, found: Found, prices: FloatArray | None) -> DepotPlan:
+    decision = found.decision
+    bound = max(found.bound - penalty_of(problem, decision), cheapest_thinkable(problem))
+    proof = Proof(
+        status="optimal" if found.proven else "feasible",
+        bound=bound,
+        marginal_price_per_kwh=_plain_prices(problem, decision) if prices is None else prices,
+        seconds=Seconds(0.0, 0.0, 0.0),
+    )
+    return plan_of(problem, decision, proof)
+
+
+def _fallback_plan(problem: Problem) -> DepotPlan:
+    decision = fallback_decision(problem)
+    prices = _plain_prices(problem, decision)
+    proof = Proof("fallback", cheapest_thinkable(problem), prices, Seconds(0.0, 0.0, 0.0))
+    return plan_of(problem, decision, proof)
+
+
+def _plain_prices(problem: Problem, decision: Decision) -> FloatArray:
+    """Return the energy price that applies at the grid connection, where no duals are at hand."""
+    prices = problem.case.prices
+    imports = flows_of(problem.case, decision).import_kw > 0.0
+    return np.where(imports, prices.import_per_kwh, prices.export_per_kwh)
