@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from billing.tariff.bill import series_price
 from billing.tariff.calendar import (
+    Bools,
     Floats,
     Ints,
     LocalSteps,
@@ -22,7 +23,7 @@ from billing.tariff.calendar import (
     refine,
 )
 from billing.tariff.metering import demand_line_id, season_share
-from billing.tariff.model import Price, SeriesPrice, Tariff
+from billing.tariff.model import DemandCharge, Price, SeriesPrice, Tariff
 from billing.tariff.periods import Span, period_of, spans_of
 from billing.tariff.problems import Problem, TariffError, UnsupportedTariffError
 from billing.tariff.result import Peak
@@ -161,33 +162,39 @@ def _demand_windows(
     tariff: Tariff, grid: LocalSteps, factor: int, spans: Sequence[Span]
 ) -> list[DemandWindow]:
     period = period_of(grid.day, spans)[::factor]
-    starts = tuple(span.first for span in spans)
     windows = []
     for charge in tariff.demand:
         row = active_row(tariff, charge.prices, grid).reshape(-1, factor)
         for number, price in enumerate(charge.prices):
             inside = (row == number).any(axis=1)
-            line_id = demand_line_id(charge, price)
-            taxed = _tax_factor(tariff, line_id)
-            label = f"{charge.label} – {price.label}" if price.label else charge.label
-            for amount, held in _by_price(tariff, price, spans):
-                window = inside & np.isin(period, held)
-                if window.any() and amount:
-                    id = (
-                        line_id if len(held) == len(spans) or held[0] == 0 else f"{line_id}@{starts[held[0]]}"
-                    )
-                    windows.append(
-                        DemandWindow(
-                            id,
-                            line_id,
-                            label,
-                            amount * taxed,
-                            window.astype(np.int8),
-                            period,
-                            starts,
-                            charge.metering_minutes,
-                        )
-                    )
+            windows += _windows_of(tariff, charge, price, (inside, period), spans)
+    return windows
+
+
+def _windows_of(
+    tariff: Tariff, charge: DemandCharge, price: Price, steps: tuple[Bools, Ints], spans: Sequence[Span]
+) -> list[DemandWindow]:
+    """Return one window for each price that a row has in the horizon; the first keeps the bill's line id."""
+    inside, period = steps
+    line_id = demand_line_id(charge, price)
+    label = f"{charge.label} – {price.label}" if price.label else charge.label
+    starts = tuple(span.first for span in spans)
+    windows: list[DemandWindow] = []
+    for amount, held in _by_price(tariff, price, spans):
+        window = inside & np.isin(period, held)
+        if window.any() and amount:
+            windows.append(
+                DemandWindow(
+                    id=f"{line_id}@{starts[held[0]]}" if windows else line_id,
+                    line_id=line_id,
+                    label=label,
+                    price_per_kw=amount * _tax_factor(tariff, line_id),
+                    window=window.astype(np.int8),
+                    period=period,
+                    period_starts=starts,
+                    metering_minutes=charge.metering_minutes,
+                )
+            )
     return windows
 
 

@@ -32,7 +32,7 @@ def test_what_is_written_reads_back_equal(example: Example):
 
 
 def test_the_year_that_the_other_engine_billed():
-    rows = table_rows((DOCS / "tariff.md").read_text().split("## 5. Checked against")[1])
+    rows = table_rows((DOCS / "tariff.md").read_text().split("## 6. Checked against")[1])
     sce = real_tariff("sce_tou8_d")
     for (name, total, *august), load in zip(
         rows, (year_load("unmanaged"), year_load("managed")), strict=True
