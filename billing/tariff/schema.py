@@ -51,18 +51,18 @@ def from_document(data: Mapping[str, Any]) -> Tariff:
     `Tariff.unsupported` by name. Every other fault raises TariffError, all of them at once.
     """
     problems: list[Problem] = []
-    unsupported: list[str] = []
+    refused: list[Problem] = []
     for error in sorted(Draft202012Validator(SCHEMA).iter_errors(data), key=lambda e: list(map(str, e.path))):
         if error.validator == "additionalProperties":
-            place = _place(error)
             for key in sorted(set(error.instance) - set(error.schema["properties"])):
-                unsupported.append(f"{key}: element '{key}' in {place} is not supported.")
+                message = f"element '{key}' in {_place(error)} is not supported"
+                refused.append(Problem(key, message, "Remove it"))
         else:
             problems.append(_problem(error))
     problems += _bad_dates(data) if not problems else []
     if problems:
-        raise TariffError(problems)
-    return _tariff(data, tuple(unsupported))
+        raise TariffError([*problems, *refused])
+    return _tariff(data, tuple(f"{element.place}: {element.message}." for element in refused))
 
 
 def to_document(tariff: Tariff) -> dict[str, Any]:
@@ -250,10 +250,10 @@ def _problem(error: ValidationError) -> Problem:
     if error.validator == "required":
         missing = error.message.split("'")[1]
         return Problem(_place(error), f"'{missing}' is missing", schema["x-cure"])
-    message = (
-        f"{error.instance!r} is not allowed here" if not isinstance(error.instance, dict) else error.message
+    found = "this object" if isinstance(error.instance, dict) else repr(error.instance)
+    return Problem(
+        _place(error), f"{found} is not allowed here", schema.get("x-cure", "See docs/algorithms/tariff.md")
     )
-    return Problem(_place(error), message, schema.get("x-cure", "See docs/algorithms/tariff.md"))
 
 
 def _bad_dates(data: Mapping[str, Any]) -> list[Problem]:

@@ -66,6 +66,10 @@ _INFORMATION = {
     "usenetmetering", "openei_url",
 }  # fmt: skip
 
+# Free-text lists of the page; what sounds like money in them is told, because it cannot be billed.
+_FREE_TEXT = ("attrs", "keyvals")
+_FREE_MONEY_WORDS = ("$", "rate", "charge", "adjust", "fee", "tax")
+
 # A name with one of these may carry a price, so an unknown one is refused instead of noted.
 _MONEY_WORDS = (
     "rate",
@@ -122,6 +126,7 @@ def normalise(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem],
     for key, value in record.items():
         name = _ALIASES.get(key.lower(), key.lower())
         if value is None or name in _INFORMATION:
+            notes += _free_text_notes(key, value) if name.endswith(_FREE_TEXT) else []
             continue
         if name not in _READ:
             if any(word in name for word in _MONEY_WORDS) and not name.endswith("comments"):
@@ -136,6 +141,16 @@ def normalise(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem],
     for name in [name for name in fields if name.endswith("structure")]:
         fields[name] = _tier_lists(fields[name])
     return fields, problems, unsupported, notes
+
+
+def _free_text_notes(key: str, value: Any) -> list[str]:
+    rows = [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
+    names = [str(name) for row in rows for name in ([row["key"]] if "key" in row else row)]
+    return [
+        f"The free text '{key}' mentions '{name.strip()}', which is not billed."
+        for name in names
+        if any(word in name.lower() for word in _FREE_MONEY_WORDS)
+    ]
 
 
 def _tier_lists(structure: Any) -> Any:

@@ -55,7 +55,7 @@ class Command(BaseCommand):
 
     def _text(self, path: Path) -> str | None:
         try:
-            return path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             self.stderr.write(f"{path}: it cannot be read ({error}). Give a readable text file in UTF-8.")
             return None

@@ -184,6 +184,15 @@ def test_all_faults_are_told_at_once():
     assert len(problems(document(currency="x", fixed=[{"id": "F"}], taxes=3)).splitlines()) == 5
 
 
+def test_an_unknown_element_in_the_place_of_a_price_is_named():
+    tiers = [{"id": "p", "tiers": [{"price_per_kwh": 0.1}]}]
+
+    found = problems(document(energy=[{"id": "e", "label": "E", "prices": tiers}]))
+
+    assert "energy/0/prices/0: 'price_per_kwh' is missing" in found
+    assert "tiers: element 'tiers' in energy/0/prices/0 is not supported. Remove it." in found
+
+
 # OpenEI URDB
 
 
@@ -398,3 +407,18 @@ def test_time_of_use_demand_by_month():
     assert (charge.kind, charge.label, charge.prices[0].amount) == ("tou", "Evening", 13)
     assert charge.prices[0].when == (When(("jun-sep",), WEEKDAYS, ((960, 1260),)),)
     assert tariff.seasons[0].spans == ((601, 930),)
+
+
+def test_money_in_free_text_is_told():
+    notes = read_tariff(
+        urdb(
+            demandattrs=[{"Power-Factor-Adjustment-Rate-$": "0.00005"}, {"TOU-winter:Off-Peak": "1"}],
+            energyKeyVals=[{"key": "Wildfire fee", "val": "0.01"}],
+            fixedattrs="none",
+        )
+    ).notes
+
+    assert notes == (
+        "The free text 'demandattrs' mentions 'Power-Factor-Adjustment-Rate-$', which is not billed.",
+        "The free text 'energyKeyVals' mentions 'Wildfire fee', which is not billed.",
+    )
