@@ -1,0 +1,164 @@
+"""Who may set up what: the admin asks the table of roles, depot by depot, and shows nothing of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import unquote
+from django.db.models import ForeignKey, Model, QuerySet
+from django.forms import ModelChoiceField
+from django.http import HttpRequest
+
+from depot import audit
+from depot.access.roles import depots_where
+from depot.models import Depot, Scoped
+
+OWN_DEPOTS = ("depot", admin.RelatedOnlyFieldListFilter)
+
+
+def depot_id_of(row: Any) -> int | None:
+    """Return the id of the depot that a scoped row belongs to; None for one that is not saved yet."""
+    *way, last = row.depot_path.split("__")
+    for name in way:
+        row = getattr(row, name)
+    return getattr(row, "pk" if last == "pk" else f"{last}_id")
+
+
+class ByRole:
+    """An admin class whose rows are those of the user's depots, and whose permissions are their roles there.
+
+    `view_ability` is needed to see a row, `ability` to add, change or delete it (keys of `ABILITIES`).
+    """
+
+    view_ability = "set_up_site"
+    ability = "set_up_site"
+    model: type[Model]
+    admin_site: admin.AdminSite
+
+    def allowed(self, request: HttpRequest, ability: str, row: Any = None) -> bool:
+        """Tell whether the user may do `ability` to `row`, or to any row when there is none yet."""
+        user = request.user
+        if not (user.is_active and user.is_staff):
+            return False
+        if user.is_superuser:
+            return True
+        depots = depots_where(user, ability)
+        return depots.exists() if row is None else depots.filter(depot=depot_id_of(row)).exists()
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.allowed(request, self.view_ability)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.allowed(request, self.view_ability, obj)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.allowed(request, self.ability, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.allowed(request, self.ability, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.allowed(request, self.ability, obj)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)  # type: ignore[misc]
+        if request.user.is_superuser:
+            return rows
+        return rows.of_depots(depots_where(request.user, self.view_ability))
+
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any
+    ) -> ModelChoiceField | None:
+        """Offer only rows of the depot being edited, or of depots in which the user may write."""
+        related = db_field.remote_field.model
+        if isinstance(related, type) and issubclass(related, Scoped):
+            edited = self._edited(request)
+            depots = depots_where(request.user, self.ability) if edited is None else [depot_id_of(edited)]
+            kwargs["queryset"] = related.objects.of_depots(depots)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+
+    def _edited(self, request: HttpRequest) -> Any:
+        """Return the saved row that the page edits (for an inline, the row it hangs on)."""
+        key = request.resolver_match.kwargs.get("object_id") if request.resolver_match else None
+        if key is None:
+            return None
+        owner = self.admin_site.get_model_admin(getattr(self, "parent_model", self.model))
+        return owner.get_object(request, unquote(key))
+
+
+class DepotAdmin(ByRole, admin.ModelAdmin):
+    """The set-up of one kind of row; every change goes to the audit trail."""
+
+    list_per_page = 50
+    save_on_top = True
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Iterable[str]:
+        fixed = ("depot",) if obj is not None and self.model.depot_path == "depot" else ()
+        return (*super().get_readonly_fields(request, obj), *fixed)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
+        entry = super().log_addition(request, obj, message)
+        self._audit(request, obj, "added", entry.get_change_message())
+        return entry
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
+        entry = super().log_change(request, obj, message)
+        self._audit(request, obj, "changed", entry.get_change_message())
+        return entry
+
+    def log_deletions(self, request: HttpRequest, queryset: Iterable[Any]) -> Any:
+        rows = list(queryset)
+        for row in rows:
+            self._audit(request, row, "deleted", "Deleted.")
+        return super().log_deletions(request, queryset)
+
+    def _audit(self, request: HttpRequest, row: Any, verb: str, message: str) -> None:
+        kind = self.opts.verbose_name
+        gone = verb == "deleted" and isinstance(row, Depot)
+        depot = None if gone else Depot.objects.filter(pk=depot_id_of(row)).first()
+        audit.record(
+            depot,
+            request.user,
+            f"{self.opts.model_name}.{verb}",
+            f"{request.user} {verb} {kind} {row}: {message}",
+            id=str(row.pk),
+        )
+
+
+class DepotInline(ByRole, admin.TabularInline):
+    """Rows edited on the page of the row they hang on."""
+
+    extra = 0
+    show_change_link = False
+
+
+class Records(ByRole, admin.ModelAdmin):
+    """Rows that the program writes and nobody edits."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class RecordsInline(DepotInline):
+    """Rows of a record, shown with it."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

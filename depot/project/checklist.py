@@ -1,0 +1,147 @@
+"""What is still missing before a depot can be planned, charged and billed, and where to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+from django.urls import reverse
+
+from billing.models import Tariff
+from charging.models import Charger
+from depot.models import Depot, ElectricalNode, InterconnectionAgreement, Meter, Role
+from fleet.models import Block, Vehicle
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that is missing: a sentence, and the address where it is mended."""
+
+    sentence: str
+    address: str
+
+
+def missing(depot: Depot, now: datetime) -> list[Gap]:
+    """Return what is still missing in the set-up of a depot, the most basic first."""
+    return [*_site(depot), *_vehicles(depot), *_chargers(depot), *_work(depot, now), *_people(depot)]
+
+
+def _here(depot: Depot, part: str) -> str:
+    return reverse("admin:depot_depot_change", args=[depot.pk]) + f"#{part}-group"
+
+
+def _add(kind: str, depot: Depot) -> str:
+    return reverse(f"admin:{kind}_add") + f"?depot={depot.pk}"
+
+
+def _list(kind: str, depot: Depot) -> str:
+    return reverse(f"admin:{kind}_changelist") + f"?depot__id__exact={depot.pk}"
+
+
+def _site(depot: Depot) -> list[Gap]:
+    gaps: list[Gap] = []
+    grid = ElectricalNode.objects.filter(depot=depot, kind=ElectricalNode.Kind.GRID).first()
+    if grid is None:
+        gaps.append(
+            Gap("The grid connection is not entered: nothing limits the power.", _here(depot, "nodes"))
+        )
+    elif not grid.import_limit_kw:
+        gaps.append(Gap("The grid connection's import limit is 0 kW.", _here(depot, "nodes")))
+    gaps += _agreement(depot, grid)
+    meters = set(Meter.objects.filter(depot=depot).values_list("kind", flat=True))
+    if Meter.Kind.GRID not in meters:
+        gaps.append(Gap("No meter at the grid connection: bills cannot be checked.", _here(depot, "meters")))
+    solar = depot.solar_arrays.exists()
+    if solar and Meter.Kind.SOLAR not in meters:
+        gaps.append(Gap("Solar panels, but no solar meter: forecasts cannot learn.", _here(depot, "meters")))
+    if Meter.Kind.SOLAR in meters and not solar:
+        gaps.append(Gap("A solar meter, but no panels: they are not planned.", _here(depot, "solar_arrays")))
+    return gaps
+
+
+def _agreement(depot: Depot, grid: ElectricalNode | None) -> list[Gap]:
+    agreement = InterconnectionAgreement.objects.filter(depot=depot).first()
+    if agreement is not None and agreement.allowed_export_kw > 0:
+        return []
+    wants_export = grid is not None and grid.export_limit_kw > 0
+    two_way = Charger.objects.filter(depot=depot, max_discharge_kw__gt=0).exists()
+    if not (wants_export or two_way):
+        return []
+    if agreement is None or agreement.state != InterconnectionAgreement.State.APPROVED:
+        sentence = (
+            "The interconnection agreement is not approved: vehicles supply the building only, not the grid."
+        )
+    elif not agreement.bidirectional_meter:
+        sentence = "No bidirectional meter is commissioned: nothing may flow to the grid."
+    else:
+        sentence = "The agreement's export limit is 0 kW: nothing may flow to the grid."
+    return [Gap(sentence, _here(depot, "agreement"))]
+
+
+def _vehicles(depot: Depot) -> list[Gap]:
+    vehicles = Vehicle.objects.filter(depot=depot, active=True)
+    gaps: list[Gap] = []
+    if not depot.vehicle_types.exists():
+        gaps.append(Gap("No vehicle type is entered.", _add("fleet_vehicletype", depot)))
+    if not vehicles.exists():
+        return [*gaps, Gap("No vehicle is entered.", _add("fleet_vehicle", depot))]
+    homeless = list(vehicles.filter(connectors__isnull=True).values_list("name", flat=True))
+    if homeless:
+        sentence = f"{_names(homeless)} no connector to park at: enter it at the charger."
+        gaps.append(Gap(sentence, _list("charging_charger", depot)))
+    silent = list(vehicles.filter(state__isnull=True).values_list("name", flat=True))
+    if silent:
+        sentence = f"{_names(silent)} never told a state of charge."
+        gaps.append(Gap(sentence, _list("fleet_vehicle", depot)))
+    return gaps
+
+
+def _chargers(depot: Depot) -> list[Gap]:
+    chargers = Charger.objects.filter(depot=depot)
+    if not chargers.exists():
+        return [Gap("No charger is entered.", _add("charging_charger", depot))]
+    problems = (
+        (Q(connectors__isnull=True), "no connector."),
+        (Q(password_hash=""), "no password: it cannot log in."),
+        (Q(last_seen_at__isnull=True), "never connected."),
+    )
+    gaps: list[Gap] = []
+    for condition, words in problems:
+        names = list(chargers.filter(condition).values_list("name", flat=True))
+        if names:
+            gaps.append(Gap(f"{_names(names)} {words}", _list("charging_charger", depot)))
+    return gaps
+
+
+def _work(depot: Depot, now: datetime) -> list[Gap]:
+    today = depot.local(now).date()
+    gaps: list[Gap] = []
+    valid = Tariff.objects.filter(depot=depot, valid_from__lte=today)
+    if not valid.filter(Q(valid_to__isnull=True) | Q(valid_to__gte=today)).exists():
+        gaps.append(Gap("No tariff is valid today: energy has no price.", _add("billing_tariff", depot)))
+    coming = Block.objects.filter(depot=depot).filter(
+        Q(service_date__gte=today) | Q(weekdays__gt=0) & (Q(valid_to__isnull=True) | Q(valid_to__gte=today))
+    )
+    if not coming.exists():
+        sentence = "No block runs today or later: upload a schedule."
+        gaps.append(Gap(sentence, _list("fleet_block", depot)))
+    return gaps
+
+
+def _people(depot: Depot) -> list[Gap]:
+    roles = set(depot.memberships.filter(user__is_active=True).values_list("role", flat=True))
+    wanted = (
+        (Role.OWNER, "Nobody is owner of this depot: nobody can give roles."),
+        (Role.DISPATCHER, "Nobody is dispatcher of this depot: nobody watches the pull-outs."),
+    )
+    return [Gap(sentence, _here(depot, "memberships")) for role, sentence in wanted if role not in roles]
+
+
+def _names(names: list[str]) -> str:
+    """Name three at most, with the verb that follows."""
+    if len(names) == 1:
+        return f"{names[0]} has"
+    if len(names) <= 3:
+        return f"{', '.join(names[:-1])} and {names[-1]} have"
+    return f"{', '.join(names[:3])} and {len(names) - 3} more have"
