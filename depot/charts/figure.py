@@ -175,6 +175,7 @@ def _y_axis(panel: Panel, bottom: float, top: float) -> dict[str, Any]:
         "ticks": "",
         "fixedrange": True,
         "nticks": 5,
+        "ticklabelstandoff": 4,
         "tickformat": ",~r",
     }
     if panel.range:

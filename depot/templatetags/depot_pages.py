@@ -147,7 +147,7 @@ def ago(at: datetime | None) -> str:
 def freshness(at: datetime | None, stale_after_seconds: float = 300) -> SafeString:
     """Stamp a value with its age; greyed and marked once it is older than `stale_after_seconds`."""
     if at is None:
-        return format_html('<span class="fresh stale">never received</span>')
+        return format_html('<span class="fresh stale">{}</span>', "never received")
     age = clock.now() - at
     stale = age.total_seconds() > stale_after_seconds
     return format_html(

@@ -59,6 +59,11 @@
 
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target, xhr } = event.detail;
+    if (new URL(xhr.responseURL).pathname === document.body.dataset.login) {
+      event.detail.shouldSwap = false;
+      location.reload(); // the log-in has expired: show it as a page, not inside a card
+      return;
+    }
     if (!cardOf(event) || xhr.status !== 200) return;
     if (lastAnswers.get(target) === xhr.responseText) event.detail.shouldSwap = false;
     lastAnswers.set(target, xhr.responseText);
@@ -67,10 +72,7 @@
   const markStale = (event) => cardOf(event)?.classList.add("is-stale");
   document.addEventListener("htmx:sendError", markStale);
   document.addEventListener("htmx:timeout", markStale);
-  document.addEventListener("htmx:responseError", (event) => {
-    if (event.detail.xhr.status === 401) location.reload();
-    markStale(event);
-  });
+  document.addEventListener("htmx:responseError", markStale);
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.successful) cardOf(event)?.classList.remove("is-stale");
   });
