@@ -1,0 +1,144 @@
+"""What must hold for the blocks of a file, whatever format they came in."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from depot.imports import RowError
+from fleet.demand.energy import Consumption, energy_needed
+from fleet.formats.blocks import BlockRow, Fleet, KnownType, KnownVehicle
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Rows with the depot's own names of vehicles and types, and what is wrong with the others."""
+
+    rows: tuple[BlockRow, ...]
+    errors: tuple[RowError, ...] = ()
+    warnings: tuple[RowError, ...] = ()
+
+
+def with_known_names(rows: Sequence[BlockRow], fleet: Fleet) -> Checked:
+    """Replace vehicle and type names by the depot's own spelling; a name it does not have is an error."""
+    vehicles = _vehicles_by_name(fleet)
+    types = {kind.name.casefold(): kind.name for kind in fleet.types}
+    known: list[BlockRow] = []
+    errors: list[RowError] = []
+    for row in rows:
+        vehicle = vehicles.get(row.vehicle.casefold()) if row.vehicle else None
+        kind = types.get(row.vehicle_type.casefold(), "")
+        problems = [*_vehicle_problems(row, vehicle, fleet), *_type_problems(row, kind, vehicle, fleet)]
+        errors += problems
+        if not problems:
+            known.append(replace(row, vehicle=vehicle.name if vehicle else "", vehicle_type=kind))
+    return Checked(tuple(known), tuple(errors))
+
+
+def without_doubles(rows: Sequence[BlockRow]) -> Checked:
+    """Keep the first row of each key; every further one is an error."""
+    first: dict[str, BlockRow] = {}
+    errors: list[RowError] = []
+    for row in rows:
+        twin = first.setdefault(row.key, row)
+        if twin is not row:
+            place = f"row {twin.place.row}" if twin.place.sheet == row.place.sheet else twin.place.sheet
+            errors.append(
+                row.place.error(
+                    "block_id",
+                    row.block_id,
+                    f"Block “{row.block_id}” with the same days stands in {place} already. "
+                    "Delete one of the two rows or give it another block_id.",
+                )
+            )
+    return Checked(tuple(first.values()), tuple(errors))
+
+
+def within_battery(rows: Sequence[BlockRow], fleet: Fleet) -> Checked:
+    """Find blocks that need more than the vehicle's battery gives: an error; into the reserve: a warning.
+
+    Energy at 20 °C from `fleet.demand`, against a new battery; cold days and age are the planner's matter.
+    """
+    types = {kind.name: kind for kind in fleet.types}
+    type_of = {vehicle.name: types.get(vehicle.vehicle_type) for vehicle in fleet.vehicles}
+    errors: list[RowError] = []
+    warnings: list[RowError] = []
+    for row in rows:
+        kind = type_of.get(row.vehicle) if row.vehicle else types.get(row.vehicle_type)
+        if kind is None:
+            continue
+        need_kwh = _need_kwh(row, kind)
+        holds_kwh = kind.usable_kwh * (kind.max_soc - kind.min_soc)
+        spare_kwh = holds_kwh - kind.usable_kwh * kind.reserve_soc
+        if need_kwh > holds_kwh:
+            errors.append(_too_far(row, kind, need_kwh, f"gives {holds_kwh:.0f} kWh"))
+        elif need_kwh > spare_kwh:
+            warnings.append(_too_far(row, kind, need_kwh, f"gives {spare_kwh:.0f} kWh above its reserve"))
+    return Checked(tuple(rows), tuple(errors), tuple(warnings))
+
+
+def _vehicles_by_name(fleet: Fleet) -> dict[str, KnownVehicle]:
+    other_names = {
+        name.casefold(): vehicle for vehicle in fleet.vehicles for name in vehicle.other_names if name
+    }
+    return other_names | {vehicle.name.casefold(): vehicle for vehicle in fleet.vehicles}
+
+
+def _vehicle_problems(row: BlockRow, vehicle: KnownVehicle | None, fleet: Fleet) -> list[RowError]:
+    if not row.vehicle or (vehicle and vehicle.active):
+        return []
+    if vehicle:
+        message = (
+            f"{vehicle.name} is out of service. Choose another vehicle or put it back into service first."
+        )
+    else:
+        names = [known.name for known in fleet.vehicles if known.active]
+        message = f"This depot has no vehicle “{row.vehicle}”. {_suggestion(row.vehicle, names)}"
+    return [row.place.error("vehicle", row.vehicle, message)]
+
+
+def _type_problems(row: BlockRow, kind: str, vehicle: KnownVehicle | None, fleet: Fleet) -> list[RowError]:
+    if not row.vehicle_type:
+        return []
+    if not kind:
+        names = [known.name for known in fleet.types]
+        message = (
+            f"This depot has no vehicle type “{row.vehicle_type}”. {_suggestion(row.vehicle_type, names)}"
+        )
+    elif vehicle and vehicle.vehicle_type != kind:
+        message = (
+            f"{vehicle.name} is a {vehicle.vehicle_type}, not a {kind}. Choose another vehicle or type, "
+            "or leave the type empty."
+        )
+    else:
+        return []
+    return [row.place.error("vehicle_type", row.vehicle_type, message)]
+
+
+def _suggestion(name: str, known: Sequence[str]) -> str:
+    if not known:
+        return "Add it in the set-up first."
+    spelled = {candidate.casefold(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.6)
+    if close:
+        return f"Do you mean {spelled[close[0]]}?"
+    return f"It has {', '.join(known[:3])}{' and others' if len(known) > 3 else ''}."
+
+
+def _need_kwh(row: BlockRow, kind: KnownType) -> float:
+    consumption = Consumption(kind.consumption_kwh_per_km, kind.auxiliary_kw)
+    hours = (row.return_minute - row.depart_minute) / 60
+    need = energy_needed(row.distance_km or 0.0, consumption, hours=hours, given_kwh=row.energy_kwh)
+    return need.total_kwh
+
+
+def _too_far(row: BlockRow, kind: KnownType, need_kwh: float, gives: str) -> RowError:
+    from_distance = row.energy_kwh is None
+    name, value = ("distance_km", row.distance_km) if from_distance else ("energy_kwh", row.energy_kwh)
+    return row.place.error(
+        name,
+        f"{value:g}",
+        f"Block {row.block_id} needs {need_kwh:.0f} kWh, but {row.vehicle or kind.name} {gives}. "
+        "Shorten the block or assign a bigger vehicle.",
+    )

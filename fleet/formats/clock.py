@@ -1,0 +1,11 @@
+"""Minutes of a service day as people read them."""
+
+from __future__ import annotations
+
+MINUTES_PER_DAY = 1440
+
+
+def clock(minute: int) -> str:
+    """Return minutes after midnight as 06:30, on a later day as 01:10+1."""
+    days, rest = divmod(minute, MINUTES_PER_DAY)
+    return f"{rest // 60:02}:{rest % 60:02}" + (f"+{days}" if days else "")
