@@ -159,6 +159,25 @@ def envelope_of(devices: Devices, hours: float) -> Envelope:
     )
 
 
+def energy_per_kw(devices: Devices, hours: float, charging: bool) -> FloatArray:
+    """Return what one kW over one step adds to (or, discharging, takes from) the battery in kWh, shape (D,)."""
+    if charging:
+        return hours * devices.charge_efficiency
+    return -hours / devices.discharge_efficiency
+
+
+def required_kwh(devices: Devices, envelope: Envelope) -> FloatArray:
+    """Return the least energy at each boundary: the minimum and the "must" targets, as far as the device can."""
+    required = envelope.lower_kwh.copy()
+    for device, targets in enumerate(devices.targets):
+        for target in targets:
+            if target.tier == "must":
+                wanted = target.soc * devices.capacity_kwh[device]
+                reachable = min(wanted, envelope.fullest_kwh[device, target.boundary])
+                required[device, target.boundary] = max(required[device, target.boundary], reachable)
+    return required
+
+
 def node_members(case: DepotCase, devices: Devices) -> BoolArray:
     """Return which devices hang below which node, directly or through other nodes, shape (nodes, D)."""
     rows = {node.id: row for row, node in enumerate(case.site.nodes)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charging.planner.case import BoolArray, FloatArray
+from charging.planner.case import BoolArray, FloatArray, IntArray
 from charging.planner.devices import Problem, node_members
 from charging.planner.settle import Decision
 
@@ -38,7 +38,7 @@ def fallback_decision(problem: Problem) -> Decision:
         headroom = _headroom(problem, step)
         gain = case.hours * devices.charge_efficiency
         power = np.maximum(devices.charge_limit_kw[:, step], 1e-9)
-        order = np.argsort((energy - least[:, step]) / (gain * power), kind="stable")
+        order = np.argsort((energy - least[:, step]) / (gain * power), kind="stable").astype(np.int64)
         for ceiling in (np.minimum(goal[:, step], devices.ceiling_kwh), devices.ceiling_kwh):
             wanted_kw = np.clip(
                 (ceiling - energy) / gain - charge[:, step],
@@ -68,7 +68,7 @@ def _headroom(problem: Problem, step: int) -> _Headroom:
 
 
 def _share(
-    problem: Problem, headroom: _Headroom, members: BoolArray, order: FloatArray, wanted_kw: FloatArray
+    problem: Problem, headroom: _Headroom, members: BoolArray, order: IntArray, wanted_kw: FloatArray
 ) -> FloatArray:
     """Give each device, in order, what it wants of what is left above it."""
     given = np.zeros_like(wanted_kw)
@@ -133,4 +133,5 @@ def solar_used(problem: Problem, charge_kw: FloatArray) -> FloatArray:
         return site.solar_kw
     load = site.building_load_kw + charge_kw.sum(axis=0)
     outlet = np.where(prices.export_per_kwh >= 0.0, site.export_limit_kw, 0.0)
-    return np.clip(load + outlet, 0.0, site.solar_kw)
+    used: FloatArray = np.clip(load + outlet, 0.0, site.solar_kw)
+    return used

@@ -12,45 +12,19 @@ what is beyond the grid connection's limits, missing at "must" targets, and miss
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from charging.planner.arrays import LinearProgramme, ProgrammeBuilder
 from charging.planner.case import BoolArray, DepotCase, FloatArray, IntArray
-from charging.planner.devices import Devices, Envelope, Problem, metering_groups, node_members
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Gates:
-    """Steps where a switch rules a device, each (D, T): made only where an answer needs it.
-
-    `one_way`: charge or discharge, not both. `floor`: discharge only if the energy stays at or above the device's
-    discharge floor. `ceiling`: charge only if the energy stays at or below the maximum.
-    """
-
-    one_way: BoolArray
-    floor: BoolArray
-    ceiling: BoolArray
-
-    @classmethod
-    def none(cls, shape: tuple[int, ...]) -> "Gates":
-        """Return no gates at all."""
-        return cls(np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape, bool))
-
-    def joined(self, other: "Gates") -> "Gates":
-        """Return the gates of both."""
-        return Gates(self.one_way | other.one_way, self.floor | other.floor, self.ceiling | other.ceiling)
-
-    def over_stretches(self, plugged: BoolArray) -> "Gates":
-        """Return the gates spread over each stretch at the depot that holds one."""
-        starts = np.diff(plugged, axis=1, prepend=False) & plugged
-        rows = np.arange(len(plugged))[:, None]
-        stretch = np.where(plugged, rows * (plugged.shape[1] + 1) + np.cumsum(starts, axis=1), -1)
-        kinds = (self.one_way, self.floor, self.ceiling)
-        return Gates(*(np.isin(stretch, stretch[kind & plugged]) for kind in kinds))
-
-    def any(self) -> bool:
-        """Tell whether there is any gate."""
-        return bool(self.one_way.any() or self.floor.any() or self.ceiling.any())
+from charging.planner.devices import (
+    Devices,
+    Envelope,
+    Problem,
+    energy_per_kw,
+    metering_groups,
+    node_members,
+    required_kwh,
+)
+from charging.planner.gates import Gates, Places, add_gates
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +88,7 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool = False) -> Formulat
     missing = _add_targets(builder, devices, envelope, energy_at, relaxed)
     deficit = _add_floors(builder, envelope, energy_at) if relaxed else np.empty(0, dtype=np.int64)
     _add_site_direction(builder, case, devices, site, relaxed)
-    _add_gates(builder, devices, envelope, powers, energy_at, gates)
+    add_gates(builder, problem, Places(powers.charge_at, powers.discharge_at, energy_at), gates, relaxed)
     programme = builder.programme()
     excess = np.concatenate([*site.imports[1:], *site.exports[1:], np.empty(0, dtype=np.int64)])
     goals = tuple(
@@ -240,18 +214,6 @@ def _checkpoints(case: DepotCase, devices: Devices, gates: Gates, relaxed: bool)
     return points
 
 
-def required_kwh(devices: Devices, envelope: Envelope) -> FloatArray:
-    """Return the least energy at each boundary: the minimum and the "must" targets, as far as the device can."""
-    required = envelope.lower_kwh.copy()
-    for device, targets in enumerate(devices.targets):
-        for target in targets:
-            if target.tier == "must":
-                wanted = target.soc * devices.capacity_kwh[device]
-                reachable = min(wanted, envelope.fullest_kwh[device, target.boundary])
-                required[device, target.boundary] = max(required[device, target.boundary], reachable)
-    return required
-
-
 def _add_energy(
     builder: ProgrammeBuilder, devices: Devices, envelope: Envelope, points: BoolArray, least_kwh: FloatArray
 ) -> IntArray:
@@ -291,13 +253,6 @@ def _add_energy_balance(
     for charging in (True, False):
         owner, step, columns = powers.entries(charging)
         builder.put(row_of_step[owner, step], columns, -energy_per_kw(devices, hours, charging)[owner])
-
-
-def energy_per_kw(devices: Devices, hours: float, charging: bool) -> FloatArray:
-    """Return what one kW over one step adds to (or, discharging, takes from) the battery in kWh, shape (D,)."""
-    if charging:
-        return hours * devices.charge_efficiency
-    return -hours / devices.discharge_efficiency
 
 
 def _add_targets(
@@ -345,7 +300,7 @@ def _add_site_direction(
         most_import = np.minimum(most_import, case.site.import_limit_kw)
         most_export = np.minimum(most_export, case.site.export_limit_kw)
     pays = case.prices.export_per_kwh > case.prices.import_per_kwh
-    steps = np.nonzero(pays & (most_import > 0.0) & (most_export > 0.0))[0]
+    steps = np.nonzero(pays & (relaxed | (case.site.export_limit_kw > 0.0)))[0]
     importing = builder.add_switches(len(steps))
     import_rows = builder.add_rows(len(steps), upper=0.0)
     export_rows = builder.add_rows(len(steps), upper=most_export[steps])
@@ -355,57 +310,6 @@ def _add_site_direction(
         builder.put(export_rows, columns[steps], 1.0)
     builder.put(import_rows, importing, -most_import[steps])
     builder.put(export_rows, importing, most_export[steps])
-
-
-def _add_gates(
-    builder: ProgrammeBuilder,
-    devices: Devices,
-    envelope: Envelope,
-    powers: _Powers,
-    energy_at: IntArray,
-    gates: Gates,
-) -> None:
-    """Add the switches: one way at a time, discharge only above the floor, charge only below the ceiling."""
-    device, step = np.nonzero(gates.one_way & (powers.charge_at >= 0) & (powers.discharge_at >= 0))
-    charging = builder.add_switches(len(device))
-    most_charge, most_discharge = (
-        devices.charge_limit_kw[device, step],
-        devices.discharge_limit_kw[device, step],
-    )
-    _switch(builder, powers.charge_at[device, step], charging, -most_charge, 0.0)
-    _switch(builder, powers.discharge_at[device, step], charging, most_discharge, most_discharge)
-
-    device, step = np.nonzero(gates.floor & (powers.discharge_at >= 0))
-    discharging = builder.add_switches(len(device))
-    most_discharge = devices.discharge_limit_kw[device, step]
-    _switch(builder, powers.discharge_at[device, step], discharging, -most_discharge, 0.0)
-    floor, lowest = devices.discharge_floor_kwh[device], lowest_kwh(devices, envelope)[device, step + 1]
-    below = floor - lowest
-    rows = builder.add_rows(len(device), lower=lowest)
-    builder.put(rows, energy_at[device, step + 1], 1.0)
-    builder.put(rows, discharging, -below)
-
-    device, step = np.nonzero(gates.ceiling & (powers.charge_at >= 0))
-    charging = builder.add_switches(len(device))
-    _switch(builder, powers.charge_at[device, step], charging, -devices.charge_limit_kw[device, step], 0.0)
-    highest = envelope.upper_kwh[device, step + 1]
-    above = highest - devices.ceiling_kwh[device]
-    _switch(builder, energy_at[device, step + 1], charging, above, highest)
-
-
-def _switch(
-    builder: ProgrammeBuilder, columns: IntArray, switches: IntArray, factor: FloatArray, upper: ArrayLike
-) -> None:
-    """Add column + factor * switch <= upper, one row a column."""
-    rows = builder.add_rows(len(columns), upper=upper)
-    builder.put(rows, columns, 1.0)
-    builder.put(rows, switches, factor)
-
-
-def lowest_kwh(devices: Devices, envelope: Envelope) -> FloatArray:
-    """Return an energy that no allowed plan goes below: discharge stops at the floor, then only trips take."""
-    start = np.minimum(devices.discharge_floor_kwh, devices.initial_kwh)
-    return start[:, None] + envelope.idle_kwh - devices.initial_kwh[:, None]
 
 
 def limit_rows(

@@ -6,7 +6,8 @@ import numpy as np
 
 from charging.planner.case import FloatArray
 from charging.planner.devices import Problem, node_members
-from charging.planner.formulation import Formulation, Gates
+from charging.planner.formulation import Formulation
+from charging.planner.gates import Gates
 from charging.planner.settle import Decision, energy_path
 
 POWER_KW = 1e-5
@@ -79,6 +80,7 @@ def broken_rules(problem: Problem, decision: Decision) -> Gates:
     after = energy_path(problem, decision)[:, 1:]
     return Gates(
         one_way=charging & discharging,
+        arrival=np.zeros_like(charging),
         floor=discharging & (after < devices.discharge_floor_kwh[:, None] - RULE_KWH),
         ceiling=charging & (after > devices.ceiling_kwh[:, None] + RULE_KWH),
     )
@@ -88,17 +90,13 @@ def penalty_of(problem: Problem, decision: Decision) -> float:
     """Return the price of missed "should" targets, as far as they can be reached at all."""
     path = energy_path(problem, decision)
     devices, fullest = problem.devices, problem.envelope.fullest_kwh
-    return sum(
-        target.price_per_kwh
-        * max(
-            0.0,
-            min(target.soc * devices.capacity_kwh[device], fullest[device, target.boundary])
-            - path[device, target.boundary],
-        )
-        for device, targets in enumerate(devices.targets)
-        for target in targets
-        if target.tier == "should"
-    )
+    penalty = 0.0
+    for device, targets in enumerate(devices.targets):
+        for target in targets:
+            if target.tier == "should":
+                wanted = min(target.soc * devices.capacity_kwh[device], fullest[device, target.boundary])
+                penalty += target.price_per_kwh * max(0.0, float(wanted - path[device, target.boundary]))
+    return penalty
 
 
 def cheapest_thinkable(problem: Problem) -> float:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from charging.planner.case import BoolArray, FloatArray
-from charging.planner.devices import Problem
-from charging.planner.formulation import Gates, energy_per_kw, formulate, limit_rows
+from charging.planner.devices import Problem, energy_per_kw
+from charging.planner.formulation import formulate, limit_rows
+from charging.planner.gates import Gates, spread, stretches_of
 from charging.planner.highs import Answer, Outcome, Solver
 from charging.planner.rules import (
     broken_rules,
@@ -128,7 +129,7 @@ def search(problem: Problem, deadline: float) -> Found | None:
     gates, relaxed = Gates.none(shape), False
     points = np.zeros((shape[0], shape[1] + 1), dtype=bool)
     best: Found | None = None
-    for turn in range(ROUNDS):
+    for _ in range(ROUNDS):
         run = Run(problem, gates, relaxed, points, deadline)
         answer, goals = run.solve()
         if answer.outcome is Outcome.INFEASIBLE and not relaxed:
@@ -146,7 +147,7 @@ def search(problem: Problem, deadline: float) -> Found | None:
             best = replace(best, bound=found.bound if best.reaches(goals) else -np.inf)
             if best.proven:
                 break
-        gates = gates.joined(broken if turn == 0 else broken.over_stretches(problem.devices.plugged))
+        gates = gates.tightened(broken, problem.devices.plugged)
     return best
 
 
@@ -168,13 +169,44 @@ def _better(best: Found | None, found: Found | None) -> Found | None:
 
 
 def _mended(found: Found, broken: Gates) -> Found | None:
-    """Forbid what breaks a rule and solve again until nothing does; allowed, but perhaps not the best."""
-    problem, run = found.run.problem, found.run
-    no_charge, no_discharge = np.zeros_like(broken.floor), np.zeros_like(broken.floor)
+    """Return allowed powers near an answer that breaks rules; they may not be the best."""
+    return _better(_held(found, broken), _forbidden(found, broken))
+
+
+def _held(found: Found, broken: Gates) -> Found | None:
+    """Ask for the discharge floor wherever the answer discharges below it, and solve again until it keeps it."""
+    run = found.run
+    if run.relaxed or not broken.floor.any():
+        return None
     for _ in range(MENDING_ROUNDS):
+        problem = run.problem
+        lower = problem.envelope.lower_kwh.copy()
+        floors = np.broadcast_to(problem.devices.discharge_floor_kwh[:, None], broken.floor.shape)
+        lower[:, 1:][broken.floor] = floors[broken.floor]
+        raised = replace(problem, envelope=replace(problem.envelope, lower_kwh=lower))
+        run = Run(raised, Gates.none(broken.floor.shape), False, run.points, run.deadline)
+        answer, goals = run.solve()
+        if answer.values is None:
+            return None
+        found = _found(run, answer, answer.values, goals)
+        broken = broken_rules(problem, found.decision)
+        if not broken.any():
+            return found
+        if not broken.floor.any():
+            return None
+    return None
+
+
+def _forbidden(found: Found, broken: Gates) -> Found | None:
+    """Forbid what breaks a rule and solve again until nothing does."""
+    problem, run = found.run.problem, found.run
+    stretches = stretches_of(problem.devices.plugged)
+    no_charge, no_discharge = np.zeros_like(broken.floor), np.zeros_like(broken.floor)
+    for turn in range(MENDING_ROUNDS):
+        floor = spread(broken.floor, stretches) if turn >= MENDING_ROUNDS // 2 else broken.floor
         gaining = stored_kwh(problem, found.decision) >= 0.0
         no_charge |= broken.ceiling | (broken.one_way & ~gaining)
-        no_discharge |= broken.floor | (broken.one_way & gaining)
+        no_discharge |= floor | (broken.one_way & gaining)
         run = Run(problem, Gates.none(broken.floor.shape), run.relaxed, run.points, run.deadline)
         run.forbid(no_charge, no_discharge)
         answer, goals = run.solve()

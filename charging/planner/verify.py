@@ -153,16 +153,16 @@ def _energy_faults(case: DepotCase, plan: DepotPlan, store: _Store) -> Iterator[
         )
     low, high = (limit * store.capacity_kwh for limit in store.soc_range)
     named = _named(plan, "min_soc", store.name, case.steps + 1)
-    for boundary in np.flatnonzero((energy < low - ENERGY_KWH) & ~named):
+    for boundary in np.flatnonzero((energy < low - ENERGY_KWH) & ~named).tolist():
         yield Violation("min_soc", f"{store.place}, boundary {boundary}", "is below its minimum, unnamed")
     floor = store.discharge_floor_soc * store.capacity_kwh
-    for step in np.flatnonzero((discharge > POWER_KW) & (energy[1:] < floor - ENERGY_KWH)):
+    for step in np.flatnonzero((discharge > POWER_KW) & (energy[1:] < floor - ENERGY_KWH)).tolist():
         yield Violation("floor", f"{store.place}, step {step}", "discharges below its floor")
     named = _named(plan, "max_soc", store.name, case.steps + 1)
     above = energy > high + ENERGY_KWH
-    for boundary in np.flatnonzero(above & ~named):
+    for boundary in np.flatnonzero(above & ~named).tolist():
         yield Violation("max_soc", f"{store.place}, boundary {boundary}", "is above its maximum, unnamed")
-    for step in np.flatnonzero(above[1:] & (charge > POWER_KW)):
+    for step in np.flatnonzero(above[1:] & (charge > POWER_KW)).tolist():
         yield Violation("max_soc", f"{store.place}, step {step}", "charges above its maximum")
 
 
@@ -246,7 +246,7 @@ def _metered_peaks(case: DepotCase, charge: DemandCharge, import_kw: FloatArray)
     """Return the highest mean import of the metering intervals in the window, one value a billing period."""
     intervals: dict[tuple[int, int], list[float]] = {}
     first_minute = case.start.hour * 60 + case.start.minute
-    for step in np.flatnonzero(charge.window):
+    for step in np.flatnonzero(charge.window).tolist():
         interval = (first_minute + int(step) * case.step_minutes) // charge.metering_minutes
         key = (int(charge.period[step]), interval)
         intervals.setdefault(key, []).append(float(import_kw[step]))

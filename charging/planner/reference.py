@@ -1,0 +1,261 @@
+"""The full model written out in PuLP, one rule after the other: slow, readable, and what tests compare with.
+
+Nothing is left out or added later, and every rule that needs a switch has one in every step. It shares no code with
+the arrays of `formulation`; docs/algorithms/planning.md has the same model in mathematics.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulp
+
+from charging.planner.case import Charger, DemandCharge, DepotCase, Storage, Target, Vehicle
+
+GOAL_SLACK_KWH = 1e-6
+
+
+class ReferenceError(RuntimeError):
+    """The reference model was not solved to proven optimality."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceAnswer:
+    """The optimum of the full model: the levels above money in kWh, the cost, and the price of missed targets."""
+
+    site_excess_kwh: float
+    must_missing_kwh: float
+    below_minimum_kwh: float
+    cost: float
+    penalty: float
+
+
+@dataclass(slots=True)
+class _Model:
+    """The PuLP problem with its expressions while it grows."""
+
+    case: DepotCase
+    problem: pulp.LpProblem = field(default_factory=lambda: pulp.LpProblem("depot", pulp.LpMinimize))
+    net: list[Any] = field(default_factory=list)
+    node_net: dict[str, list[Any]] = field(default_factory=dict)
+    charger_use: dict[str, list[tuple[Any, Any]]] = field(default_factory=dict)
+    must_missing: list[Any] = field(default_factory=list)
+    deficits: list[Any] = field(default_factory=list)
+    penalty: list[Any] = field(default_factory=list)
+    wear: list[Any] = field(default_factory=list)
+
+    def add(self, condition: Any) -> None:
+        """Add a constraint."""
+        self.problem += condition
+
+
+def _variable(name: str, high: float | None = None, low: float | None = 0.0) -> Any:
+    return pulp.LpVariable(name, low, high)
+
+
+def _switch(name: str) -> Any:
+    return pulp.LpVariable(name, cat="Binary")
+
+
+def solve_reference(case: DepotCase, time_limit_seconds: float = 60.0) -> ReferenceAnswer:
+    """Return the proven optimum of a case; raises ReferenceError when it cannot be proven in time."""
+    model = _Model(case)
+    model.net = [pulp.LpAffineExpression(constant=float(load)) for load in case.site.building_load_kw]
+    model.node_net = {
+        node.id: [pulp.LpAffineExpression() for _ in range(case.steps)] for node in case.site.nodes
+    }
+    for number, vehicle in enumerate(case.vehicles):
+        _add_vehicle(model, number, vehicle)
+    for number, battery in enumerate(case.storage):
+        _add_battery(model, number, battery)
+    _add_shared_limits(model)
+    excess, energy_cost, imports = _add_site(model)
+    demand = [_add_demand(model, number, item, imports) for number, item in enumerate(case.demand_charges)]
+    cost = pulp.lpSum([*energy_cost, *demand, *model.wear])
+    penalty = pulp.lpSum(model.penalty)
+    levels = [
+        _minimise(model, pulp.lpSum(terms), time_limit_seconds, hold=True)
+        for terms in (excess, model.must_missing, model.deficits)
+    ]
+    _minimise(model, cost + penalty, time_limit_seconds, hold=False)
+    excess_kwh, missing_kwh, deficit_kwh = levels
+    return ReferenceAnswer(
+        excess_kwh,
+        missing_kwh,
+        deficit_kwh,
+        float(pulp.value(cost) or 0.0),
+        float(pulp.value(penalty) or 0.0),
+    )
+
+
+def _minimise(model: _Model, goal: Any, time_limit_seconds: float, hold: bool) -> float:
+    """Minimise one level; `hold` keeps it there for the levels below."""
+    if hold and not len(goal):
+        return 0.0
+    model.problem.setObjective(goal)
+    solver = pulp.HiGHS(msg=False, timeLimit=time_limit_seconds, threads=1, gapRel=1e-7)
+    model.problem.solve(solver)
+    # PuLP's status calls a solve that was cut off "Optimal" too; the solution status does not.
+    if model.problem.sol_status != pulp.LpSolutionOptimal:
+        raise ReferenceError(f"not proven optimal: {pulp.LpSolution[model.problem.sol_status]}")
+    value = float(pulp.value(goal) or 0.0)
+    if hold:
+        model.add(goal <= value + GOAL_SLACK_KWH)
+    return value
+
+
+def _add_vehicle(model: _Model, number: int, vehicle: Vehicle) -> None:
+    charger = next(item for item in model.case.chargers if item.id == vehicle.charger)
+    charge, discharge = charger.max_charge_kw, charger.max_discharge_kw if vehicle.v2g else 0.0
+    if vehicle.max_charge_kw is not None:
+        charge = min(charge, vehicle.max_charge_kw)
+    if vehicle.max_discharge_kw is not None:
+        discharge = min(discharge, vehicle.max_discharge_kw)
+    use = [0.0] * model.case.steps
+    away = [False] * model.case.steps
+    for trip in vehicle.away:
+        for step in range(trip.from_step, trip.to_step):
+            use[step] = trip.energy_kwh / (trip.to_step - trip.from_step)
+            away[step] = True
+    store = _Store(
+        name=f"v{number}",
+        holder=vehicle,
+        node=charger.node,
+        power_kw=[(0.0, 0.0) if gone else (charge, discharge) for gone in away],
+        efficiency=(charger.charge_efficiency, charger.discharge_efficiency),
+        floor_soc=max(vehicle.min_soc, vehicle.v2g_min_soc),
+        use_kwh=use,
+    )
+    powers = _add_store(model, store, vehicle.targets)
+    for step, (charging, discharging) in enumerate(powers):
+        key = f"{charger.id} {step}"
+        model.charger_use.setdefault(key, []).append((charging, discharging))
+
+
+def _add_battery(model: _Model, number: int, battery: Storage) -> None:
+    store = _Store(
+        name=f"s{number}",
+        holder=battery,
+        node=battery.node,
+        power_kw=[(battery.max_charge_kw, battery.max_discharge_kw)] * model.case.steps,
+        efficiency=(battery.charge_efficiency, battery.discharge_efficiency),
+        floor_soc=battery.min_soc,
+        use_kwh=[0.0] * model.case.steps,
+    )
+    _add_store(model, store, (Target(model.case.steps, battery.final_soc, "must"),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """A vehicle or battery with the limits that apply to it."""
+
+    name: str
+    holder: Vehicle | Storage
+    node: str | None
+    power_kw: list[tuple[float, float]]
+    efficiency: tuple[float, float]
+    floor_soc: float
+    use_kwh: list[float]
+
+
+def _add_store(model: _Model, store: _Store, targets: tuple[Target, ...]) -> list[tuple[Any, Any]]:
+    """Add powers, switches, the energy balance and the targets of one store; return its powers."""
+    case, holder = model.case, store.holder
+    capacity, hours = holder.capacity_kwh, case.hours
+    low, high, floor = holder.min_soc * capacity, holder.max_soc * capacity, store.floor_soc * capacity
+    energy: list[Any] = [holder.initial_soc * capacity]
+    reach = capacity + holder.initial_soc * capacity + sum(store.use_kwh)
+    powers = []
+    for step, (most_charge, most_discharge) in enumerate(store.power_kw):
+        label = f"{store.name}_{step}"
+        charge, discharge = _variable(f"c_{label}", most_charge), _variable(f"d_{label}", most_discharge)
+        charging, discharging = _switch(f"cs_{label}"), _switch(f"ds_{label}")
+        after = _variable(f"e_{label}", None, None)
+        gained = hours * (charge * store.efficiency[0] - discharge * (1.0 / store.efficiency[1]))
+        model.add(after == energy[-1] + gained - store.use_kwh[step])
+        model.add(charge <= most_charge * charging)
+        model.add(discharge <= most_discharge * discharging)
+        model.add(charging + discharging <= 1)
+        model.add(after <= high + reach * (1 - charging))
+        model.add(after >= floor - reach * (1 - discharging))
+        deficit = _variable(f"q_{label}")
+        model.add(after + deficit >= low)
+        model.deficits.append(hours * deficit)
+        model.wear.append(hours * holder.wear_cost_per_kwh / store.efficiency[1] * discharge)
+        model.net[step] += charge - discharge
+        _add_to_nodes(model, store.node, step, charge - discharge)
+        energy.append(after)
+        powers.append((charge, discharge))
+    for number, target in enumerate(targets):
+        missing = _variable(f"m_{store.name}_{number}")
+        model.add(energy[target.boundary] + missing >= target.soc * capacity)
+        if target.tier == "must":
+            model.must_missing.append(missing)
+        else:
+            model.penalty.append(target.price_per_kwh * missing)
+    return powers
+
+
+def _add_to_nodes(model: _Model, node: str | None, step: int, net: Any) -> None:
+    parents = {item.id: item.parent for item in model.case.site.nodes}
+    while node is not None:
+        model.node_net[node][step] += net
+        node = parents[node]
+
+
+def _add_shared_limits(model: _Model) -> None:
+    """Add the limits of nodes, and of chargers with all that hang on them."""
+    for node in model.case.site.nodes:
+        for step, net in enumerate(model.node_net[node.id]):
+            if node.import_limit_kw[step] < float("inf"):
+                model.add(net <= float(node.import_limit_kw[step]))
+            if node.export_limit_kw[step] < float("inf"):
+                model.add(net >= -float(node.export_limit_kw[step]))
+    for charger in model.case.chargers:
+        for step in range(model.case.steps):
+            users = model.charger_use.get(f"{charger.id} {step}", [])
+            model.add(pulp.lpSum(charge for charge, _ in users) <= charger.max_charge_kw)
+            model.add(pulp.lpSum(discharge for _, discharge in users) <= charger.max_discharge_kw)
+
+
+def _add_site(model: _Model) -> tuple[list[Any], list[Any], list[Any]]:
+    """Add the grid connection; return what is beyond its limits in kWh, the energy cost, and the imports."""
+    case, site, hours = model.case, model.case.site, model.case.hours
+    stations: list[Charger | Storage] = [*case.chargers, *case.storage]
+    reach = 10.0 * (
+        sum(item.max_charge_kw + item.max_discharge_kw for item in stations)
+        + float(abs(site.building_load_kw).max() + site.solar_kw.max() + 1.0)
+    )
+    excess, cost, imports = [], [], []
+    for step in range(case.steps):
+        solar = _variable(f"solar_{step}", float(site.solar_kw[step]))
+        if not site.solar_curtailable:
+            model.add(solar == float(site.solar_kw[step]))
+        import_kw, export_kw = _variable(f"import_{step}"), _variable(f"export_{step}")
+        importing = _switch(f"importing_{step}")
+        model.add(import_kw - export_kw == model.net[step] - solar)
+        model.add(import_kw <= reach * importing)
+        model.add(export_kw <= reach * (1 - importing))
+        for flow, limit in ((import_kw, site.import_limit_kw[step]), (export_kw, site.export_limit_kw[step])):
+            over = _variable(f"over_{flow.name}")
+            if limit < float("inf"):
+                model.add(flow <= float(limit) + over)
+            excess.append(hours * over)
+        cost.append(hours * float(case.prices.import_per_kwh[step]) * import_kw)
+        cost.append(-hours * float(case.prices.export_per_kwh[step]) * export_kw)
+        imports.append(import_kw)
+    return excess, cost, imports
+
+
+def _add_demand(model: _Model, number: int, charge: DemandCharge, imports: list[Any]) -> Any:
+    """Add one peak a billing period above every metering interval's mean; return the cost above what is billed."""
+    first_minute = model.case.start.hour * 60 + model.case.start.minute
+    intervals: dict[tuple[int, int], list[Any]] = {}
+    for step, import_kw in enumerate(imports):
+        if charge.window[step]:
+            interval = (first_minute + step * model.case.step_minutes) // charge.metering_minutes
+            intervals.setdefault((int(charge.period[step]), interval), []).append(import_kw)
+    billed = [float(value) for value in charge.billed_kw_so_far]
+    peaks = [_variable(f"peak_{number}_{period}", None, value) for period, value in enumerate(billed)]
+    for (period, _), powers in intervals.items():
+        model.add(peaks[period] >= pulp.lpSum(powers) * (1.0 / len(powers)))
+    return charge.price_per_kw * (pulp.lpSum(peaks) - sum(billed))
