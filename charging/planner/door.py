@@ -1,0 +1,27 @@
+"""From the text of a case file to the text of a plan, as `manage.py solve` prints it."""
+
+import json
+from typing import Any
+
+from charging.planner.case import CaseError, case_from_json
+from charging.planner.plan import plan_to_json
+from charging.planner.solve import solve
+
+
+def solve_text(text: str, source: str, time_limit_seconds: float) -> str:
+    """Return the plan of a case as one JSON document.
+
+    Raises CaseError with one sentence a problem, each naming `source`, place and cure.
+    """
+    plan = solve(case_from_json(read_json(text, source), source), time_limit_seconds)
+    return json.dumps(plan_to_json(plan), allow_nan=False)
+
+
+def read_json(text: str, source: str) -> Any:
+    """Return parsed JSON; raises CaseError naming line and column where it is broken."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        sentence = f"{source}: {place}: is not JSON ({error.msg}); write one JSON object as the case"
+        raise CaseError([sentence]) from error
