@@ -9,7 +9,6 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.exceptions import PermissionDenied as ApiPermissionDenied
-from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 MEDIA_TYPE = "application/problem+json"
@@ -22,28 +21,29 @@ class TooLarge(APIException):
     default_detail = "The request is larger than 10 MB. Split it."
 
 
-def problem(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer an error with `title`, `status`, `code`, `detail` and, for bad fields, `errors`."""
+def problem(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
+    """Answer an error with `title`, `status`, `code`, `detail` and, for bad fields, `errors`.
+
+    The answer is JSON whatever the view renders. None for a fault of the program: it is logged and answered
+    by `server_error`.
+    """
     answered = _as_api_error(error)
     response = exception_handler(answered, context)
     if response is None or not isinstance(answered, APIException):
-        return response
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": type(answered).default_detail,
-        "status": response.status_code,
-        "code": answered.default_code,
-    }
-    if isinstance(answered, ValidationError):
-        body["detail"] = "Some values cannot be used; errors names each."
-        body["errors"] = response.data
-    else:
-        codes = answered.get_codes()
-        body["detail"] = str(answered.detail)
-        body["code"] = codes if isinstance(codes, str) else answered.default_code
-    response.data = body
-    response.content_type = MEDIA_TYPE
-    return response
+        return None
+    errors = response.data if isinstance(answered, ValidationError) else None
+    codes = answered.get_codes()
+    answer = _problem(
+        response.status_code,
+        codes if isinstance(codes, str) else answered.default_code,
+        str(answered.default_detail),
+        "Some values cannot be used; errors names each." if errors else str(answered.detail),
+        errors,
+    )
+    for name in ("WWW-Authenticate", "Retry-After", "Allow"):
+        if name in response:
+            answer[name] = response[name]
+    return answer
 
 
 def _as_api_error(error: Exception) -> Exception:
@@ -61,7 +61,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not request.path.startswith(API_PREFIX):
         return defaults.page_not_found(request, exception)
     detail = "There is no such address. Addresses of the API have no slash at the end; see /api/docs/."
-    return _plain(404, "not_found", "Not found.", detail)
+    return _problem(404, "not_found", "Not found.", detail)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -69,9 +69,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if not request.path.startswith(API_PREFIX):
         return defaults.server_error(request)
     detail = "Something went wrong inside the program. Nothing was stored; the log has the details."
-    return _plain(500, "error", "A server error occurred.", detail)
+    return _problem(500, "error", "A server error occurred.", detail)
 
 
-def _plain(status: int, code: str, title: str, detail: str) -> HttpResponse:
+def _problem(status: int, code: str, title: str, detail: str, errors: Any = None) -> HttpResponse:
     body = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
+    if errors:
+        body["errors"] = errors
     return JsonResponse(body, status=status, content_type=MEDIA_TYPE)
