@@ -184,6 +184,38 @@ def badge(state: str, words: str = "") -> SafeString:
     )
 
 
+@register.inclusion_tag("partials/level.html")
+def level(
+    fraction: float | None, words: str, mark: float | None = None, tone: str = "charging"
+) -> dict[str, Any]:
+    """Draw a level (0..1) as a thin bar with an optional `mark` (what is needed); `words` say the same."""
+
+    def position(value: float | None) -> str | None:
+        return None if value is None else f"{100 * min(max(value, 0.0), 1.0):.1f}"
+
+    return {
+        "width": position(fraction) or "0",
+        "mark": position(mark),
+        "words": words,
+        "tone": tone.replace("_", "-"),
+    }
+
+
+@register.simple_tag(takes_context=True)
+def depot_clock(context: Context) -> SafeString:
+    """Show the depot's time of day; static/js/app.js lets it run at the speed of the depot's clock."""
+    depot: Depot = context["depot"]
+    running = clock.clock()
+    now = clock.now()
+    return format_html(
+        '<time id="depot-clock" data-now="{}" data-speed="{}" data-zone="{}">{}</time>',
+        round(now.timestamp() * 1000),
+        running.speed,
+        depot.time_zone,
+        local_time(now, depot),
+    )
+
+
 def installed_url(view: str, slug: str) -> str:
     """Return the address of a depot's page or fragment, or "" when no app serves it."""
     try:
@@ -203,16 +235,20 @@ def open_places(context: Context) -> list[dict[str, Any]]:
     places = []
     for place in context["places"]:
         url = installed_url(place.view, depot.slug)
-        current = here == url if url == home else here.startswith(url)
+        below = url != home and here.startswith(f"{url.rstrip('/')}/")
+        current = here == url or below
         if url:
             places.append({"label": place.label, "icon": place.icon, "url": url, "current": current})
     return places
 
 
 @register.inclusion_tag("partials/card_slot.html", takes_context=True)
-def card(context: Context, view: str, span: int = 12, every: str = "10s", name: str = "") -> dict[str, Any]:
+def card(
+    context: Context, view: str, span: int = 12, every: str = "10s", name: str = "", framed: bool = True
+) -> dict[str, Any]:
     """Place a card that `view` fills and refreshes; nothing is placed where no app serves the view."""
-    return {"url": installed_url(view, context["depot"].slug), "span": span, "every": every, "name": name}
+    url = installed_url(view, context["depot"].slug)
+    return {"url": url, "span": span, "every": every, "name": name, "framed": framed}
 
 
 @register.inclusion_tag("partials/slot.html", takes_context=True)

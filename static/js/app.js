@@ -45,6 +45,19 @@
   systemDark.addEventListener("change", announceTheme);
   document.addEventListener("DOMContentLoaded", announceTheme);
 
+  // The depot's clock runs on by itself, at the speed of the depot (which may be accelerated).
+  const runClock = () => {
+    const clock = document.getElementById("depot-clock");
+    if (!clock) return;
+    const { now, speed, zone } = clock.dataset;
+    const started = Date.now();
+    const format = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: zone });
+    setInterval(() => {
+      clock.textContent = format.format(new Date(Number(now) + (Date.now() - started) * Number(speed)));
+    }, 1000);
+  };
+  document.addEventListener("DOMContentLoaded", runClock);
+
   // Cards refresh only while somebody looks, keep their place when nothing changed, and never hide
   // that they could not be refreshed.
   const lastAnswers = new WeakMap();

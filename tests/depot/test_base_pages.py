@@ -18,6 +18,7 @@ from django.views import defaults
 from depot.alerts.services import Cause, raise_alert
 from depot.charts import ROLES
 from depot.models import Depot, User
+from depot.project.navigation import Place
 from depot.templatetags import depot_pages as words
 from tests import factories
 
@@ -176,6 +177,13 @@ def test_a_state_is_icon_word_and_colour() -> None:
         render('{% badge "happy" %}')
 
 
+def test_a_level_is_drawn_within_its_bar_and_said_in_words() -> None:
+    shown = render('{% level 1.2 "120 %, needs 75 %" mark=0.75 tone="at_risk" %}')
+    assert 'width="100.0"' in shown and 'x1="75.0"' in shown and "tone-at-risk" in shown
+    assert 'aria-label="120 %, needs 75 %"' in shown
+    assert "line" not in render('{% level None "not known" %}')
+
+
 def test_cards_and_slots_are_placed_only_where_an_app_serves_them(depot: Depot) -> None:
     served = render('{% card "depot:card-alerts" span=8 name="alerts" %}', depot=depot)
     assert f'hx-get="/{depot.slug}/cards/alerts"' in served and "span-8" in served
@@ -189,18 +197,24 @@ def test_home_names_the_place_the_time_and_the_way_out(login: Any, dispatcher: U
     assert 'class="skip-link" href="#content"' in page
     assert '<form method="post" action="/log-out/">' in page
     assert '"allowEval": false' in page
-    assert re.search(r'<b id="depot-clock">\d\d:\d\d</b>', page)
+    assert re.search(r'data-speed="1.0" data-zone="America/New_York">\d\d:\d\d</time>', page)
     assert "/admin/" not in page
 
 
 def test_places_without_a_view_are_left_out(depot: Depot) -> None:
     request = RequestFactory().get(f"/{depot.slug}/")
-    from depot.project.navigation import Place
-
-    places = [Place("Home", "home", "home"), Place("Nowhere", "charging:nowhere", "plan")]
+    places = (Place("Home", "home", "home"), Place("Nowhere", "charging:nowhere", "plan"))
     shown = words.open_places({"depot": depot, "request": request, "places": places})  # type: ignore[arg-type]
     assert [(place["label"], place["current"]) for place in shown] == [("Home", True)]
     assert words.open_places({"depot": None}) == []  # type: ignore[arg-type]
+
+
+def test_a_place_is_current_on_the_pages_below_it(depot: Depot) -> None:
+    places = (Place("Home", "home", "home"), Place("Alerts", "depot:card-alerts", "bell"))
+    for path, current in (("cards/alerts/7", [False, True]), ("cards/alerts-old", [False, False])):
+        request = RequestFactory().get(f"/{depot.slug}/{path}")
+        shown = words.open_places({"depot": depot, "request": request, "places": places})  # type: ignore[arg-type]
+        assert [place["current"] for place in shown] == current
 
 
 def test_the_switcher_lists_only_own_depots(login: Any, dispatcher: User, other_depot: Depot) -> None:

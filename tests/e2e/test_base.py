@@ -227,3 +227,23 @@ def test_an_unknown_address_is_explained(
     expect(page.get_by_role("heading", name="There is nothing at this address.")).to_be_visible()
     photograph(page, "not-found")
     problems.clear()
+
+
+def test_the_clock_of_the_depot_runs_on(
+    sign_in: SignIn, viewer: User, depot: Depot, live_server: Any
+) -> None:
+    page = sign_in(viewer)
+    page.clock.install()
+    page.goto(f"{live_server.url}/{depot.slug}/")
+    shown = page.locator("#depot-clock")
+    before = shown.text_content()
+    page.clock.run_for(60_000)
+    expect(shown).not_to_have_text(before or "")
+
+
+def test_the_reader_of_the_api_works_under_the_policy(
+    sign_in: SignIn, manager: User, live_server: Any
+) -> None:
+    page = sign_in(manager)
+    page.goto(f"{live_server.url}/api/docs/")
+    expect(page.get_by_role("heading", name="Depot API")).to_be_visible()
