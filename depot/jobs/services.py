@@ -6,11 +6,13 @@ import logging
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q
 from kombu.exceptions import OperationalError
 
@@ -20,9 +22,6 @@ from depot.models import Depot, Job, User
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 5.0
-STALE = timedelta(seconds=45)
-UNHEARD = timedelta(seconds=20)
 KEEP_FINISHED = timedelta(days=14)
 UNFINISHED = (Job.State.QUEUED, Job.State.RUNNING)
 
@@ -90,8 +89,11 @@ def run(job_id: uuid.UUID | str, *, beat: bool = True) -> bool:
     def progress(fraction: float, step: str) -> None:
         held.update(progress=fraction, step=step[:200], heartbeat_at=clock.wall_now())
 
+    about = structlog.contextvars.bound_contextvars(
+        job=job.kind, window=job.window, depot=job.depot.slug if job.depot else None
+    )
     try:
-        with _heartbeat(job, claim) if beat else _silent():
+        with about, _heartbeat(job, claim) if beat else nullcontext():
             result = KINDS[job.kind].run(job, progress)
     except JobError as error:
         held.update(state=Job.State.FAILED, error=str(error), finished_at=clock.wall_now())
@@ -108,19 +110,18 @@ def run(job_id: uuid.UUID | str, *, beat: bool = True) -> bool:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
-    yield
-
-
-@contextmanager
 def _heartbeat(job: Job, claim: uuid.UUID) -> Iterator[None]:
     """Show every few seconds that the job is alive, from a thread with a connection of its own."""
     stop = threading.Event()
 
     def beat() -> None:
         try:
-            while not stop.wait(HEARTBEAT_SECONDS):
-                Job.objects.filter(pk=job.pk, claim=claim).update(heartbeat_at=clock.wall_now())
+            while not stop.wait(settings.JOB_HEARTBEAT_SECONDS):
+                try:
+                    Job.objects.filter(pk=job.pk, claim=claim).update(heartbeat_at=clock.wall_now())
+                except DatabaseError as error:
+                    log.warning("job %s: no heartbeat this time (%s)", job.pk, error)
+                    connection.close()  # the next beat opens a new one
         finally:
             connection.close()
 
@@ -156,15 +157,17 @@ def ask_for_due(now: datetime) -> int:
 def sweep() -> int:
     """Queue again what died while running, fail what died too often, wake what nobody heard of."""
     wall = clock.wall_now()
-    dead = Q(state=Job.State.RUNNING, heartbeat_at__lt=wall - STALE)
+    stale = timedelta(seconds=settings.JOB_STALE_SECONDS)
+    unheard = timedelta(seconds=settings.JOB_UNHEARD_SECONDS)
+    dead = Q(state=Job.State.RUNNING, heartbeat_at__lt=wall - stale)
     for kind in KINDS.values():
         Job.objects.filter(dead, kind=kind.name, attempts__gte=kind.max_attempts).update(
             state=Job.State.FAILED,
             finished_at=wall,
             error=f"Its worker died {kind.max_attempts} times. The log has the details.",
         )
-    Job.objects.filter(dead).update(state=Job.State.QUEUED, claim=None, heartbeat_at=wall - UNHEARD * 2)
-    waiting = Job.objects.filter(state=Job.State.QUEUED, heartbeat_at__lt=wall - UNHEARD)
+    Job.objects.filter(dead).update(state=Job.State.QUEUED, claim=None, heartbeat_at=wall - unheard * 2)
+    waiting = Job.objects.filter(state=Job.State.QUEUED, heartbeat_at__lt=wall - unheard)
     sent = 0
     for job_id in list(waiting.values_list("pk", flat=True)[:500]):
         Job.objects.filter(pk=job_id).update(heartbeat_at=wall)

@@ -5,6 +5,7 @@ from pathlib import Path
 from csp.constants import NONCE, NONE, SELF
 from environs import Env
 
+from depot.project.logs import logging_settings
 from depot.project.secret import secret_from
 
 env = Env()
@@ -12,13 +13,14 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 env.read_env(BASE_DIR / ".env", recurse=False)
 
 VAR_DIR = Path(env.str("DEPOT_VAR", str(BASE_DIR / "var"))).resolve()
-VAR_DIR.mkdir(parents=True, exist_ok=True)
+VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # database, secret and uploads: the owner's alone
 
 DEBUG = env.bool("DEPOT_DEBUG", False)
 SECRET_KEY = env.str("DEPOT_SECRET_KEY", "") or secret_from(VAR_DIR / "secret_key")
-ALLOWED_HOSTS = env.list("DEPOT_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+# This machine's own names always: health checks ask by them.
+ALLOWED_HOSTS: list[str] = [*env.list("DEPOT_ALLOWED_HOSTS", []), "localhost", "127.0.0.1", "[::1]"]
 HTTPS = env.bool("DEPOT_HTTPS", False)
-CSRF_TRUSTED_ORIGINS = env.list("DEPOT_CSRF_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("DEPOT_CSRF_TRUSTED_ORIGINS", [])
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -115,15 +117,23 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     }
 else:
-    DATABASES["default"]["CONN_MAX_AGE"] = 60
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # Every request runs in a thread of its own here, so a connection kept for the next one would only leak.
+    DATABASES["default"]["CONN_MAX_AGE"] = 0
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", "")
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "global_keyprefix": "depot:"}
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "visibility_timeout": 3600,
+        "global_keyprefix": "depot:",
+        # A page that asks for a job must not wait for a Redis that is gone or hangs: the sweeper asks again.
+        "socket_connect_timeout": 2,
+        "socket_timeout": 2,
+        "max_retries": 1,
+        "interval_start": 0.1,
+    }
 else:
     BROKER_DIR = VAR_DIR / "broker"
     for part in ("queue", "processed", "control"):
@@ -137,27 +147,35 @@ else:
         "store_processed": False,
         "polling_interval": 0.1,
     }
-    CACHES = {
-        "default": {
-            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-            "LOCATION": VAR_DIR / "cache",
-        }
+# The cache only counts requests for the rate limit; in memory it never fails and never blocks one.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
     }
+}
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_TASK_TIME_LIMIT = 1500
+CELERY_TASK_TIME_LIMIT = (
+    1500  # under half the visibility timeout, so that Redis never hands a running one out again
+)
+CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_ALWAYS_EAGER = env.bool("DEPOT_JOBS_EAGER", False)
 CELERY_TASK_EAGER_PROPAGATES = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker as long as it takes
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps nothing: what is due stands in the database
 TICK_SECONDS = env.float("DEPOT_TICK_SECONDS", 5.0)
 CELERY_BEAT_SCHEDULE = {"tick": {"task": "depot.tick", "schedule": TICK_SECONDS}}
+JOB_HEARTBEAT_SECONDS = env.float("DEPOT_JOB_HEARTBEAT_SECONDS", 5.0)
+JOB_STALE_SECONDS = env.float("DEPOT_JOB_STALE_SECONDS", 45.0)
+JOB_UNHEARD_SECONDS = env.float("DEPOT_JOB_UNHEARD_SECONDS", 20.0)
 
 # One clock for all: see depot/clock.py.
 CLOCK_SPEED = env.float("DEPOT_CLOCK_SPEED", 1.0)
@@ -175,7 +193,8 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = Path(env.str("DEPOT_STATIC_ROOT", str(VAR_DIR / "static")))
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = env.bool("DEPOT_STATIC_FINDERS", True)
 STORAGES = {
@@ -197,8 +216,7 @@ SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^health/"]
-if env.bool("DEPOT_BEHIND_PROXY", False):
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Behind a proxy the web server itself reads X-Forwarded-*, and only from the addresses in FORWARDED_ALLOW_IPS.
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -246,16 +264,4 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("DEPOT_LOG_LEVEL", "INFO")},
-    "loggers": {
-        "websockets": {"level": "WARNING"},
-        "celery": {"level": "WARNING"},
-        "axes": {"level": "WARNING"},
-        "ocpp": {"level": "WARNING"},
-    },
-}
+LOGGING = logging_settings(env.str("DEPOT_LOG_LEVEL", "INFO"), env.str("DEPOT_LOG_FORMAT", "console"))
