@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -223,7 +224,7 @@ def _vehicle(
         "targets": [
             {
                 "boundary": grid.boundary_of(need.duty.pull_out_at, "pull_out"),
-                "soc": min(round(need.required_soc, 4), kind.max_soc),
+                "soc": min(math.ceil(need.required_soc * 1e4) / 1e4, kind.max_soc),
                 "tier": "must",
             }
             for need in needs

@@ -85,5 +85,6 @@ def load_of(depot: Depot, start_at: datetime, end_at: datetime, scenario: str) -
         depot.step_minutes,
         ledger.kw(f"{prefix}import_kwh"),
         ledger.kw(f"{prefix}export_kwh"),
+        estimated=ledger.estimated,
         written_in=depot.tz,
     )

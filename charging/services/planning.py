@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
-
 from charging.assemble import Assembled, assemble
 from charging.models import Plan
-from charging.planner import (
-    case_from_json,
-    fallback,
-    plan_to_json,
-    solve,
-    unmanaged,
-    verify,
-)
+from charging.planner.baseline import unmanaged
+from charging.planner.case import DepotCase, case_from_json
+from charging.planner.plan import DepotPlan, plan_to_json
+from charging.planner.solve import fallback, solve
+from charging.planner.verify import verify
 from charging.services.dispatch import dispatch
 from depot import clock
 from depot.alerts import clear, raise_alert
@@ -37,45 +33,47 @@ def refresh_forecasts(depot: Depot, now: datetime) -> None:
         forecast_all(depot, now)
 
 
-def make_plan(depot: Depot, now: datetime, trigger: str, *, tidy: bool = True) -> Plan:
-    """Assemble, solve, verify and store a plan of `depot` at `now`.
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A plan that is not stored yet: the case as assembled and as read, the answer, and what its check found."""
 
-    A plan that fails the independent check is replaced by the rule-based fallback, and an alert says so.
-    """
+    assembled: Assembled
+    case: DepotCase
+    answer: DepotPlan
+    violations: list[str]
+    rejected: list[str]
+
+
+def propose(depot: Depot, now: datetime, *, tidy: bool = True) -> Proposal:
+    """Assemble, solve and verify; an answer that fails the independent check gives way to the rule-based plan."""
     assembled = assemble(depot, now)
     case = case_from_json(assembled.case)
-    answer = solve(case, time_limit_s=TIME_LIMIT_S, tidy=tidy)
-    violations = verify(case, answer)
-    if violations:
-        log.error("plan of %s failed its check: %s", depot, "; ".join(v.sentence for v in violations))
+    answer = solve(case, TIME_LIMIT_S, tidy=tidy)
+    rejected = [violation.sentence for violation in verify(case, answer)]
+    if not rejected:
+        return Proposal(assembled, case, answer, [], [])
+    answer = fallback(case)
+    return Proposal(assembled, case, answer, [violation.sentence for violation in verify(case, answer)], rejected)
+
+
+def make_plan(depot: Depot, now: datetime, trigger: str, *, tidy: bool = True) -> Plan:
+    """Plan `depot` at `now` and store the plan; an alert says so when the solver's plan failed its check."""
+    proposal = propose(depot, now, tidy=tidy)
+    if proposal.rejected:
+        log.error("plan of %s failed its check: %s", depot, "; ".join(proposal.rejected))
         raise_alert(
             depot,
             Cause(
                 "plan:unsound",
                 "critical",
                 "The plan failed its independent check; the rule-based plan is used instead.",
-                " ".join(v.sentence for v in violations[:3]),
+                " ".join(proposal.rejected[:3]),
             ),
         )
-        answer = fallback(case)
-        violations = verify(case, answer)
     else:
         clear(depot, "plan:unsound")
-    return _store(
-        depot, now, trigger, assembled, plan_to_json(answer), case, [v.sentence for v in violations]
-    )
-
-
-def _store(
-    depot: Depot,
-    now: datetime,
-    trigger: str,
-    assembled: Assembled,
-    answer: dict[str, Any],
-    case: Any,
-    violations: list[str],
-) -> Plan:
-    grid = assembled.grid
+    grid, notes = proposal.assembled.grid, proposal.assembled.notes
+    answer = plan_to_json(proposal.answer)
     return Plan.objects.create(
         depot=depot,
         made_at=now,
@@ -89,12 +87,12 @@ def _store(
         gap=answer["gap"],
         seconds=answer["seconds"]["total"],
         currency=depot.currency,
-        case=assembled.case,
+        case=proposal.assembled.case,
         answer=answer,
-        notes={"vehicles": assembled.notes.vehicles, "depot": assembled.notes.depot},
-        unmanaged_cost=unmanaged(case).cost.total,
-        verified_at=None if violations else clock.now(),
-        violations=violations,
+        notes={"vehicles": notes.vehicles, "depot": notes.depot},
+        unmanaged_cost=unmanaged(proposal.case).cost.total,
+        verified_at=None if proposal.violations else clock.now(),
+        violations=proposal.violations,
     )
 
 

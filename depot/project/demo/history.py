@@ -20,7 +20,7 @@ from billing.services.bills import bill_month
 from charging.models import ChargingSession, Connector, MeterSample
 from charging.ocpp.simulator.physics import step_fleet
 from charging.permission import charge_limit_kw, discharge_limit_kw
-from charging.planner import DepotPlan
+from charging.planner.plan import DepotPlan
 from charging.services.planning import propose, refresh_forecasts
 from charging.services.rollup import roll_up
 from depot.models import Depot, Meter, MeterReading
@@ -68,7 +68,6 @@ class Records:
     samples: list[MeterSample] = field(default_factory=list)
     telemetry: list[TelemetryReading] = field(default_factory=list)
     readings: list[MeterReading] = field(default_factory=list)
-    ended: list[ChargingSession] = field(default_factory=list)
 
 
 def compute_history(depot: Depot, from_at: datetime, now: datetime, say: Say) -> None:
@@ -119,7 +118,12 @@ def open_yard(depot: Depot, at: datetime) -> Yard:
     vehicles = list(Vehicle.objects.filter(pk__in=list(connectors)).select_related("type"))
     for vehicle in vehicles:
         VehicleState.objects.create(
-            vehicle=vehicle, observed_at=at, soc=START_SOC, soc_source="charger", soc_observed_at=at, plugged_in=True
+            vehicle=vehicle,
+            observed_at=at,
+            soc=START_SOC,
+            soc_source="charger",
+            soc_observed_at=at,
+            plugged_in=True,
         )
     yard = Yard(vehicles, connectors, _limits(vehicles, connectors), np.full(len(vehicles), START_SOC))
     yard.registers = {kind: (0.0, 0.0) for kind in Meter.Kind.values}
@@ -200,7 +204,7 @@ def trip_kwh(duty: Duty, vehicle: Vehicle) -> float:
 def _move(yard: Yard, at: datetime, away: npt.NDArray[np.bool_], records: Records) -> None:
     for index, vehicle in enumerate(yard.vehicles):
         if away[index] and vehicle.pk in yard.sessions:
-            _unplug(yard, index, at, records)
+            _unplug(yard, index, at)
         elif not away[index] and vehicle.pk not in yard.sessions:
             _plug_in(yard, index, at, records)
 
@@ -237,23 +241,31 @@ def _plug_in(yard: Yard, index: int, at: datetime, records: Records) -> None:
     )
     yard.sessions[vehicle.pk] = session
     yard.counted[vehicle.pk] = (0.0, 0.0)
-    records.samples.append(MeterSample(session=session, sampled_at=at, received_at=at, power_kw=0.0, import_kwh_total=0.0, soc=soc))
+    records.samples.append(
+        MeterSample(
+            session=session, sampled_at=at, received_at=at, power_kw=0.0, import_kwh_total=0.0, soc=soc
+        )
+    )
     records.telemetry.append(_telemetry(vehicle, at, soc, plugged_in=True, power_kw=0.0))
 
 
-def _unplug(yard: Yard, index: int, at: datetime, records: Records) -> None:
+def _unplug(yard: Yard, index: int, at: datetime) -> None:
     vehicle = yard.vehicles[index]
     session = yard.sessions.pop(vehicle.pk)
     session.unplugged_at = at
     session.soc_out = round(float(yard.soc[index]), 4)
     session.import_kwh, session.export_kwh = yard.counted.pop(vehicle.pk)
     session.last_sample_at = at
-    records.ended.append(session)
+    session.save(update_fields=["unplugged_at", "soc_out", "import_kwh", "export_kwh", "last_sample_at"])
 
 
 def _measure_vehicles(yard: Yard, at: datetime, power_kw: Floats, hours: float, records: Records) -> None:
     for index, vehicle in enumerate(yard.vehicles):
-        session, power, soc = yard.sessions.get(vehicle.pk), float(power_kw[index]), round(float(yard.soc[index]), 4)
+        session, power, soc = (
+            yard.sessions.get(vehicle.pk),
+            float(power_kw[index]),
+            round(float(yard.soc[index]), 4),
+        )
         records.telemetry.append(_telemetry(vehicle, at, soc, plugged_in=session is not None, power_kw=power))
         if session is None:
             continue
@@ -273,7 +285,9 @@ def _measure_vehicles(yard: Yard, at: datetime, power_kw: Floats, hours: float, 
         )
 
 
-def _telemetry(vehicle: Vehicle, at: datetime, soc: float, *, plugged_in: bool, power_kw: float) -> TelemetryReading:
+def _telemetry(
+    vehicle: Vehicle, at: datetime, soc: float, *, plugged_in: bool, power_kw: float
+) -> TelemetryReading:
     return TelemetryReading(
         vehicle=vehicle,
         observed_at=at,
@@ -309,11 +323,9 @@ def _meter_rows(
 
 def close_sessions(yard: Yard, at: datetime) -> None:
     """End every session, so that the live chargers begin their own."""
-    records = Records()
     for index, vehicle in enumerate(yard.vehicles):
         if vehicle.pk in yard.sessions:
-            _unplug(yard, index, at, records)
-    _write(yard, records, at)
+            _unplug(yard, index, at)
 
 
 def _write(yard: Yard, records: Records, at: datetime) -> None:
@@ -322,9 +334,6 @@ def _write(yard: Yard, records: Records, at: datetime) -> None:
         MeterReading.objects.bulk_create(records.readings, batch_size=2000)
         MeterSample.objects.bulk_create(records.samples, batch_size=2000, ignore_conflicts=True)
         TelemetryReading.objects.bulk_create(records.telemetry, batch_size=2000, ignore_conflicts=True)
-        ChargingSession.objects.bulk_update(
-            records.ended, ["unplugged_at", "soc_out", "import_kwh", "export_kwh", "last_sample_at"], batch_size=200
-        )
         for session in yard.sessions.values():
             session.last_sample_at = at
             session.import_kwh, session.export_kwh = yard.counted[session.vehicle_id]

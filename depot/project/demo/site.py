@@ -76,7 +76,12 @@ def _place() -> Place:
         depot=depot, kind="grid", name="Grid connection", import_limit_kw=900, export_limit_kw=500
     )
     transformer = ElectricalNode.objects.create(
-        depot=depot, parent=grid, kind="transformer", name="Vehicle transformer", import_limit_kw=800, export_limit_kw=500
+        depot=depot,
+        parent=grid,
+        kind="transformer",
+        name="Vehicle transformer",
+        import_limit_kw=800,
+        export_limit_kw=500,
     )
     feeders = [
         ElectricalNode.objects.create(
@@ -169,7 +174,7 @@ def _vehicles(place: Place) -> list[Vehicle]:
             type=place.types["nmc" if number <= 16 else "lfp"],
             name=f"Bus {number:02}",
             external_id=f"bus-{number:02}",
-            v2g_min_soc=0.30,
+            v2g_min_soc=0.10,
             v2g_enabled=number != 24,
             in_service_on=date(2024 if number <= 12 else 2025, 8, 12),
         )

@@ -19,7 +19,9 @@ from depot.timegrid import local_to_utc
 
 
 class Command(BaseCommand):
-    help = "Make the demonstration depot (once), then start web, worker, beat, gateway and simulated chargers."
+    help = (
+        "Make the demonstration depot (once), then start web, worker, beat, gateway and simulated chargers."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--speed", type=float, default=1.0, help="60 = a day passes in 24 minutes.")

@@ -40,7 +40,9 @@ def _moment(text: str | None) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError as error:
-        raise CommandError(f"--at {text}: write ISO 8601 with offset, like 2026-03-10T06:00-04:00.") from error
+        raise CommandError(
+            f"--at {text}: write ISO 8601 with offset, like 2026-03-10T06:00-04:00."
+        ) from error
     if at.tzinfo is None:
         raise CommandError(f"--at {text}: add the offset from UTC, like {text}-04:00.")
     return at

@@ -19,7 +19,9 @@ class Command(BaseCommand):
     help = "Start web, worker, beat and gateway together (the commands of the Procfile)."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--speed", type=float, default=1.0, help="How much faster than real time (default 1).")
+        parser.add_argument(
+            "--speed", type=float, default=1.0, help="How much faster than real time (default 1)."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", verbosity=0)
