@@ -87,7 +87,7 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool = False) -> Formulat
     _add_energy_balance(builder, case.hours, devices, envelope, powers, energy_at)
     missing = _add_targets(builder, devices, envelope, energy_at, relaxed)
     deficit = _add_floors(builder, envelope, energy_at) if relaxed else np.empty(0, dtype=np.int64)
-    _add_site_direction(builder, case, devices, site, relaxed)
+    _add_directions(builder, problem, site, gates.direction)
     add_gates(builder, problem, Places(powers.charge_at, powers.discharge_at, energy_at), gates, relaxed)
     programme = builder.programme()
     excess = np.concatenate([*site.imports[1:], *site.exports[1:], np.empty(0, dtype=np.int64)])
@@ -122,13 +122,26 @@ def _add_site(builder: ProgrammeBuilder, case: DepotCase, relaxed: bool) -> _Sit
     imports = [builder.add_columns(steps, import_cost, 0.0, site.import_limit_kw)]
     exports = [builder.add_columns(steps, export_cost, 0.0, site.export_limit_kw)]
     if relaxed:
-        imports.append(builder.add_columns(steps, import_cost))
-        exports.append(builder.add_columns(steps, export_cost))
+        excess_import, excess_export = unavoidable_excess(case)
+        imports.append(builder.add_columns(steps, import_cost, 0.0, excess_import))
+        exports.append(builder.add_columns(steps, export_cost, 0.0, excess_export))
     solar = builder.add_columns(steps, 0.0, 0.0 if site.solar_curtailable else site.solar_kw, site.solar_kw)
     rows = builder.add_rows(steps, site.building_load_kw, site.building_load_kw)
     for columns, sign in [(item, 1.0) for item in (*imports, solar)] + [(item, -1.0) for item in exports]:
         builder.put(rows, columns, sign)
     return _Site(tuple(imports), tuple(exports), solar, rows)
+
+
+def unavoidable_excess(case: DepotCase) -> tuple[FloatArray, FloatArray]:
+    """Return how far building and sun alone are beyond the import and the export limit, in kW per step.
+
+    The devices may lessen this excess and never add to it.
+    """
+    site = case.site
+    must_use = np.zeros(case.steps) if site.solar_curtailable else site.solar_kw
+    over_import = site.building_load_kw - site.solar_kw - site.import_limit_kw
+    over_export = must_use - site.building_load_kw - site.export_limit_kw
+    return np.maximum(over_import, 0.0), np.maximum(over_export, 0.0)
 
 
 def _add_powers(builder: ProgrammeBuilder, case: DepotCase, devices: Devices, envelope: Envelope) -> _Powers:
@@ -289,18 +302,15 @@ def _add_floors(builder: ProgrammeBuilder, envelope: Envelope, energy_at: IntArr
     return deficit
 
 
-def _add_site_direction(
-    builder: ProgrammeBuilder, case: DepotCase, devices: Devices, site: _Site, relaxed: bool
-) -> None:
-    """Forbid import and export at once where exporting pays more than importing costs."""
-    load, solar = case.site.building_load_kw, case.site.solar_kw
-    most_import = np.maximum(0.0, load + devices.charge_limit_kw.sum(axis=0))
-    most_export = np.maximum(0.0, solar - load + devices.discharge_limit_kw.sum(axis=0))
-    if not relaxed:
-        most_import = np.minimum(most_import, case.site.import_limit_kw)
-        most_export = np.minimum(most_export, case.site.export_limit_kw)
-    pays = case.prices.export_per_kwh > case.prices.import_per_kwh
-    steps = np.nonzero(pays & (relaxed | (case.site.export_limit_kw > 0.0)))[0]
+def _add_directions(builder: ProgrammeBuilder, problem: Problem, site: _Site, marked: BoolArray) -> None:
+    """Add import <= most * switch and export <= most * (1 - switch) in the marked steps."""
+    limits, devices = problem.case.site, problem.devices
+    most_import = limits.building_load_kw + devices.charge_limit_kw.sum(axis=0)
+    most_export = limits.solar_kw - limits.building_load_kw + devices.discharge_limit_kw.sum(axis=0)
+    excess_import, excess_export = unavoidable_excess(problem.case)
+    most_import = np.clip(most_import, 0.0, limits.import_limit_kw + excess_import)
+    most_export = np.clip(most_export, 0.0, limits.export_limit_kw + excess_export)
+    steps = np.flatnonzero(marked)
     importing = builder.add_switches(len(steps))
     import_rows = builder.add_rows(len(steps), upper=0.0)
     export_rows = builder.add_rows(len(steps), upper=most_export[steps])

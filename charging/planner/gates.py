@@ -12,14 +12,16 @@ from charging.planner.devices import Problem, energy_per_kw, required_kwh
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gates:
-    """Steps where a switch rules a device, each (D, T): made only where an answer needs it.
+    """Steps where a switch rules a device (D, T) or the site (T,): made only where an answer needs it.
 
+    `direction`: the site imports or exports, not both, where exporting pays more than importing costs.
     `one_way`: charge or discharge, not both. `arrival`: what a stretch at the depot has discharged by the end of the
     step is at most what was charged in it and what the device brought above its discharge floor. `floor`: discharge
     only if the energy stays at or above that floor. `ceiling`: charge only if the energy stays at or below the
     maximum. `arrival` follows from `floor`, but needs one switch for a whole stretch and bounds better.
     """
 
+    direction: BoolArray
     one_way: BoolArray
     arrival: BoolArray
     floor: BoolArray
@@ -28,11 +30,15 @@ class Gates:
     @classmethod
     def none(cls, shape: tuple[int, ...]) -> "Gates":
         """Return no gates at all."""
-        return cls(*(np.zeros(shape, bool) for _ in range(4)))
+        return cls(np.zeros(shape[1], bool), *(np.zeros(shape, bool) for _ in range(4)))
+
+    def of_devices(self) -> bool:
+        """Tell whether there is any gate of a device."""
+        return bool((self.one_way | self.arrival | self.floor | self.ceiling).any())
 
     def any(self) -> bool:
         """Tell whether there is any gate."""
-        return bool((self.one_way | self.arrival | self.floor | self.ceiling).any())
+        return self.of_devices() or bool(self.direction.any())
 
     def tightened(self, broken: "Gates", plugged: BoolArray) -> "Gates":
         """Return these gates and what is broken: the floor by arrival first, then by steps, then by stretches."""
@@ -41,6 +47,7 @@ class Gates:
         stubborn = spread(again & self.floor, stretches)
         wider = spread(broken.one_way & self.one_way, stretches)
         return Gates(
+            self.direction | broken.direction,
             self.one_way | broken.one_way | wider,
             self.arrival | broken.floor,
             self.floor | again | stubborn,
@@ -73,7 +80,7 @@ def add_gates(
     builder: ProgrammeBuilder, problem: Problem, places: Places, gates: Gates, relaxed: bool
 ) -> None:
     """Add switches: one way at a time, discharge only above the floor, charge only below the maximum."""
-    if not gates.any():
+    if not gates.of_devices():
         return
     lowest = lowest_kwh(problem, relaxed)
     _add_one_way(builder, problem, places, gates.one_way)

@@ -147,6 +147,11 @@ class Solver:
         )
         _check(status, "more rows")
 
+    def suggest(self, columns: IntArray, values: FloatArray) -> None:
+        """Offer values of some columns as a start for a search with switches."""
+        status = self._highs.setSolution(len(columns), columns.astype(np.int32), values)
+        _check(status, "a start")
+
     def set_cost(self, cost: FloatArray) -> None:
         """Replace the cost of all columns."""
         status = self._highs.changeColsCost(len(cost), _numbers(len(cost)), cost)

@@ -11,7 +11,7 @@ import pulp
 
 from charging.planner.case import Charger, DemandCharge, DepotCase, Storage, Target, Vehicle
 
-GOAL_SLACK_KWH = 1e-6
+GOAL_SLACK_KWH = 2e-5
 
 
 class ReferenceError(RuntimeError):
@@ -235,11 +235,17 @@ def _add_site(model: _Model) -> tuple[list[Any], list[Any], list[Any]]:
         model.add(import_kw - export_kw == model.net[step] - solar)
         model.add(import_kw <= reach * importing)
         model.add(export_kw <= reach * (1 - importing))
-        for flow, limit in ((import_kw, site.import_limit_kw[step]), (export_kw, site.export_limit_kw[step])):
-            over = _variable(f"over_{flow.name}")
+        # Beyond a limit there is only what building and sun alone put there; vehicles and batteries add nothing.
+        load, sun = float(site.building_load_kw[step]), float(site.solar_kw[step])
+        forced = 0.0 if site.solar_curtailable else sun
+        for flow, limit, alone in (
+            (import_kw, float(site.import_limit_kw[step]), load - sun),
+            (export_kw, float(site.export_limit_kw[step]), forced - load),
+        ):
             if limit < float("inf"):
-                model.add(flow <= float(limit) + over)
-            excess.append(hours * over)
+                over = _variable(f"over_{flow.name}", max(0.0, alone - limit))
+                model.add(flow <= limit + over)
+                excess.append(hours * over)
         cost.append(hours * float(case.prices.import_per_kwh[step]) * import_kw)
         cost.append(-hours * float(case.prices.export_per_kwh[step]) * export_kw)
         imports.append(import_kw)

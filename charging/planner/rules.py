@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from charging.planner.case import FloatArray
+from charging.planner.case import BoolArray, FloatArray
 from charging.planner.devices import Problem, node_members
 from charging.planner.formulation import Formulation
 from charging.planner.gates import Gates
@@ -79,11 +79,21 @@ def broken_rules(problem: Problem, decision: Decision) -> Gates:
     charging, discharging = decision.charge_kw > POWER_KW, decision.discharge_kw > POWER_KW
     after = energy_path(problem, decision)[:, 1:]
     return Gates(
+        direction=np.zeros(problem.case.steps, dtype=bool),
         one_way=charging & discharging,
         arrival=np.zeros_like(charging),
         floor=discharging & (after < devices.discharge_floor_kwh[:, None] - RULE_KWH),
         ceiling=charging & (after > devices.ceiling_kwh[:, None] + RULE_KWH),
     )
+
+
+def both_directions(problem: Problem, form: Formulation, values: FloatArray) -> BoolArray:
+    """Return the steps (T,) where an answer imports and exports at once and gains by it."""
+    prices = problem.case.prices
+    imports, exports = (values[item].sum(axis=0) for item in (form.import_columns, form.export_columns))
+    gains = prices.export_per_kwh > prices.import_per_kwh
+    both: BoolArray = gains & (imports > POWER_KW) & (exports > POWER_KW)
+    return both
 
 
 def penalty_of(problem: Problem, decision: Decision) -> float:

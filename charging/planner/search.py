@@ -15,13 +15,14 @@ from charging.planner.formulation import formulate, limit_rows
 from charging.planner.gates import Gates, spread, stretches_of
 from charging.planner.highs import Answer, Outcome, Solver
 from charging.planner.rules import (
+    both_directions,
     broken_rules,
     decision_from,
     kept_one_way,
     penalty_of,
     stored_kwh,
 )
-from charging.planner.settle import Decision, energy_path, total_cost
+from charging.planner.settle import Decision, energy_path, flows_of, total_cost
 
 ENERGY_KWH = 1e-5
 GOAL_KWH = 1e-5
@@ -41,6 +42,7 @@ class Found:
     """
 
     decision: Decision
+    broken: Gates
     total: float
     goals_kwh: tuple[float, ...]
     bound: float
@@ -115,12 +117,31 @@ class Run:
         low, high = problem.envelope.lower_kwh - ENERGY_KWH, problem.envelope.upper_kwh + ENERGY_KWH
         return ((path < low) | (path > high)) & (self.form.energy_at < 0) & ~self.points
 
-    def forbid(self, charge: BoolArray, discharge: BoolArray) -> None:
-        """Hold charge and discharge at zero in the marked steps."""
-        upper = self.form.programme.upper.copy()
-        for places, marked in ((self.form.charge_at, charge), (self.form.discharge_at, discharge)):
+    def suggest(self, decision: Decision) -> None:
+        """Offer powers as a start for the search with switches."""
+        form = self.form
+        flows = flows_of(self.problem.case, decision)
+        columns, values = [form.solar_columns], [decision.solar_used_kw]
+        for places, power in (
+            (form.charge_at, decision.charge_kw),
+            (form.discharge_at, decision.discharge_kw),
+        ):
+            columns.append(places[places >= 0])
+            values.append(power[places >= 0])
+        if not self.relaxed:
+            columns += [form.import_columns[0], form.export_columns[0]]
+            values += [flows.import_kw, flows.export_kw]
+        self.solver.suggest(np.concatenate(columns), np.concatenate(values))
+
+    def forbid(self, charge: BoolArray, discharge: BoolArray, imports: BoolArray, exports: BoolArray) -> None:
+        """Hold charge and discharge (D, T), import and export (T,) at zero in the marked steps."""
+        form = self.form
+        upper = form.programme.upper.copy()
+        for places, marked in ((form.charge_at, charge), (form.discharge_at, discharge)):
             upper[places[marked & (places >= 0)]] = 0.0
-        self.solver.set_bounds(self.form.programme.lower, upper)
+        upper[form.import_columns[:, imports]] = 0.0
+        upper[form.export_columns[:, exports]] = 0.0
+        self.solver.set_bounds(form.programme.lower, upper)
 
 
 def search(problem: Problem, deadline: float) -> Found | None:
@@ -131,6 +152,8 @@ def search(problem: Problem, deadline: float) -> Found | None:
     best: Found | None = None
     for _ in range(ROUNDS):
         run = Run(problem, gates, relaxed, points, deadline)
+        if best is not None:
+            run.suggest(best.decision)
         answer, goals = run.solve()
         if answer.outcome is Outcome.INFEASIBLE and not relaxed:
             relaxed, best = True, None
@@ -139,15 +162,16 @@ def search(problem: Problem, deadline: float) -> Found | None:
             break
         points = run.points
         found = _found(run, answer, answer.values, goals)
-        broken = broken_rules(problem, found.decision)
-        if not broken.any():
-            return _better(best, found)
-        best = _better(best, _mended(found, broken))
+        if not found.broken.of_devices():
+            best = _better(best, found)
+        if not found.broken.any():
+            break
+        best = _better(best, _mended(found))
         if best is not None:
             best = replace(best, bound=found.bound if best.reaches(goals) else -np.inf)
             if best.proven:
                 break
-        gates = gates.tightened(broken, problem.devices.plugged)
+        gates = gates.tightened(found.broken, problem.devices.plugged)
     return best
 
 
@@ -155,8 +179,10 @@ def _found(run: Run, answer: Answer, values: FloatArray, goals_kwh: tuple[float,
     """Return an answer as powers, with its own bound."""
     problem = run.problem
     decision = kept_one_way(problem, decision_from(run.form, values))
+    broken = broken_rules(problem, decision)
+    broken = replace(broken, direction=both_directions(problem, run.form, values))
     total = total_cost(problem, decision) + penalty_of(problem, decision)
-    return Found(decision, total, goals_kwh, answer.bound, run, answer)
+    return Found(decision, broken, total, goals_kwh, answer.bound, run, answer)
 
 
 def _better(best: Found | None, found: Found | None) -> Found | None:
@@ -168,53 +194,55 @@ def _better(best: Found | None, found: Found | None) -> Found | None:
     return found
 
 
-def _mended(found: Found, broken: Gates) -> Found | None:
+def _mended(found: Found) -> Found | None:
     """Return allowed powers near an answer that breaks rules; they may not be the best."""
-    return _better(_held(found, broken), _forbidden(found, broken))
+    return _better(_held(found), _forbidden(found))
 
 
-def _held(found: Found, broken: Gates) -> Found | None:
+def _held(found: Found) -> Found | None:
     """Ask for the discharge floor wherever the answer discharges below it, and solve again until it keeps it."""
-    run = found.run
-    if run.relaxed or not broken.floor.any():
-        return None
+    run, problem = found.run, found.run.problem
+    shape = found.broken.floor.shape
+    floors = np.broadcast_to(problem.devices.discharge_floor_kwh[:, None], shape)
+    lower = problem.envelope.lower_kwh.copy()
     for _ in range(MENDING_ROUNDS):
-        problem = run.problem
-        lower = problem.envelope.lower_kwh.copy()
-        floors = np.broadcast_to(problem.devices.discharge_floor_kwh[:, None], broken.floor.shape)
-        lower[:, 1:][broken.floor] = floors[broken.floor]
+        if run.relaxed or not found.broken.floor.any():
+            return None
+        lower[:, 1:][found.broken.floor] = floors[found.broken.floor]
         raised = replace(problem, envelope=replace(problem.envelope, lower_kwh=lower))
-        run = Run(raised, Gates.none(broken.floor.shape), False, run.points, run.deadline)
+        run = Run(raised, Gates.none(shape), False, run.points, run.deadline)
         answer, goals = run.solve()
         if answer.values is None:
             return None
         found = _found(run, answer, answer.values, goals)
-        broken = broken_rules(problem, found.decision)
-        if not broken.any():
+        if not found.broken.of_devices():
             return found
-        if not broken.floor.any():
-            return None
     return None
 
 
-def _forbidden(found: Found, broken: Gates) -> Found | None:
+def _forbidden(found: Found) -> Found | None:
     """Forbid what breaks a rule and solve again until nothing does."""
     problem, run = found.run.problem, found.run
     stretches = stretches_of(problem.devices.plugged)
-    no_charge, no_discharge = np.zeros_like(broken.floor), np.zeros_like(broken.floor)
+    shape = stretches.shape
+    charge, discharge = np.zeros(shape, bool), np.zeros(shape, bool)
+    imports, exports = np.zeros(shape[1], bool), np.zeros(shape[1], bool)
     for turn in range(MENDING_ROUNDS):
+        broken = found.broken
         floor = spread(broken.floor, stretches) if turn >= MENDING_ROUNDS // 2 else broken.floor
         gaining = stored_kwh(problem, found.decision) >= 0.0
-        no_charge |= broken.ceiling | (broken.one_way & ~gaining)
-        no_discharge |= floor | (broken.one_way & gaining)
-        run = Run(problem, Gates.none(broken.floor.shape), run.relaxed, run.points, run.deadline)
-        run.forbid(no_charge, no_discharge)
+        importing = flows_of(problem.case, found.decision).import_kw > 0.0
+        charge |= broken.ceiling | (broken.one_way & ~gaining)
+        discharge |= floor | (broken.one_way & gaining)
+        imports |= broken.direction & ~importing
+        exports |= broken.direction & importing
+        run = Run(problem, Gates.none(shape), run.relaxed, run.points, run.deadline)
+        run.forbid(charge, discharge, imports, exports)
         answer, goals = run.solve()
         if answer.values is None:
             return None
         found = _found(run, answer, answer.values, goals)
-        broken = broken_rules(problem, found.decision)
-        if not broken.any():
+        if not found.broken.any():
             return found
     return None
 
@@ -253,7 +281,7 @@ def tidied(found: Found, deadline: float) -> Found:
         return found
     other = _found(run, tidy, tidy.values, found.goals_kwh)
     keeps = other.total <= found.total + SAME_AMOUNT + SAME_SHARE * abs(found.total)
-    if not keeps or broken_rules(run.problem, other.decision).any():
+    if not keeps or other.broken.of_devices():
         return found
     return replace(found, decision=other.decision, total=other.total)
 
