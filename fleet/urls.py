@@ -1,4 +1,13 @@
-from django.urls import path  # noqa: F401
+from django.urls import path
+
+from fleet.views import schedules
 
 app_name = "fleet"
-urlpatterns: list = []
+urlpatterns = [
+    path("schedules/", schedules.schedules, name="schedules"),
+    path("schedules/template.csv", schedules.template, name="schedule-template"),
+    path("schedules/schedule.csv", schedules.download, name="schedule-download"),
+    path("schedules/upload/", schedules.upload, name="schedule-upload"),
+    path("schedules/upload/<int:batch_id>/", schedules.preview, name="schedule-preview"),
+    path("schedules/upload/<int:batch_id>/save/", schedules.save, name="schedule-save"),
+]

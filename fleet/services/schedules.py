@@ -71,7 +71,7 @@ def upload(depot: Depot, user: Any, content: bytes, name: str, file_format: str 
     """Check a file and keep it as it came with its report, so that a stopped program loses no upload."""
     found = check(depot, content, name, file_format)
     state = ImportBatch.State.REFUSED if found.errors else ImportBatch.State.CHECKED
-    return ImportBatch.objects.create(
+    batch = ImportBatch.objects.create(
         depot=depot,
         kind=KIND,
         file_format=found.reading.file_format,
@@ -83,6 +83,10 @@ def upload(depot: Depot, user: Any, content: bytes, name: str, file_format: str 
         uploaded_by=user if isinstance(user, User) else None,
         uploaded_at=clock.now(),
     )
+    errors = f"{len(found.errors):,} error{'' if len(found.errors) == 1 else 's'}"
+    sentence = f"Uploaded {name}: {len(found.rows):,} blocks, {errors}; not saved yet."
+    audit.record(depot, user, "schedule.uploaded", sentence, batch=batch.pk)
+    return batch
 
 
 def commit(batch: ImportBatch, user: Any, replace: bool = False, days: DateRange | None = None) -> Saved:
