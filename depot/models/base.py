@@ -20,7 +20,7 @@ class ScopedQuerySet(models.QuerySet):
         return self.filter(**{f"{self.model.depot_path}__in": depot_ids})
 
     def of_depot(self, depot: Any) -> Self:
-        return self.filter(**{self.model.depot_path: depot})
+        return self.filter(**{self.model.depot_path: depot.pk})
 
 
 class Scoped(models.Model):
