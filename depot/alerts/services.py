@@ -42,8 +42,11 @@ def clear(depot: Depot, key: str) -> None:
 
 
 def sync(depot: Depot, prefix: str, causes: Iterable[Cause]) -> None:
-    """Make the open alerts whose key begins with `prefix` exactly these."""
+    """Make the open alerts whose key begins with `prefix` exactly these; ValueError for a key of another."""
     wanted = {cause.key: cause for cause in causes}
+    strange = [key for key in wanted if not key.startswith(prefix)]
+    if strange:
+        raise ValueError(f"Alerts {', '.join(strange)} do not begin with {prefix}: nobody would clear them.")
     for cause in wanted.values():
         raise_alert(depot, cause)
     Alert.objects.filter(depot=depot, key__startswith=prefix, cleared_at__isnull=True).exclude(

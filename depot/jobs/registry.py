@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 Handler = Callable[["Job", Progress], dict[str, Any] | None]
 
+MINUTE = timedelta(minutes=1)
 KINDS: dict[str, JobKind] = {}
 
 
@@ -32,7 +33,7 @@ class JobKind:
     def window(self, depot: Depot, now: datetime) -> str | None:
         """Return the name of the window that is due for `depot` at `now`, or None when none is."""
         if self.every is not None:
-            return floor_to_step(now, int(self.every.total_seconds() // 60)).isoformat()
+            return floor_to_step(now, self.every // MINUTE).isoformat()
         if self.local_at is not None:
             local = depot.local(now)
             due = local.time() >= self.local_at
@@ -43,7 +44,14 @@ class JobKind:
 def job(
     name: str, *, title: str, every: timedelta | None = None, local_at: time | None = None
 ) -> Callable[[Handler], Handler]:
-    """Register the function that runs jobs of kind `name`."""
+    """Register the function that runs jobs of kind `name`.
+
+    Raises ValueError for two rhythms at once, and for an `every` that is not a whole number of minutes.
+    """
+    if every is not None and local_at is not None:
+        raise ValueError(f"Job {name}: give either every or local_at.")
+    if every is not None and (every < MINUTE or every % MINUTE):
+        raise ValueError(f"Job {name}: every must be a whole number of minutes.")
 
     def register(run: Handler) -> Handler:
         KINDS[name] = JobKind(name, title, run, every, local_at)

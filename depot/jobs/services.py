@@ -141,17 +141,24 @@ def tick(now: datetime) -> int:
 
 def ask_for_due(now: datetime) -> int:
     """Ask for the recurring jobs whose window has begun, unless the last one of that kind still waits or runs."""
-    asked = 0
-    unfinished = set(Job.objects.filter(state__in=UNFINISHED).values_list("kind", "depot_id"))
-    for depot in Depot.objects.all():
-        for kind in KINDS.values():
-            window = kind.window(depot, now)
-            if window is None or (kind.name, depot.pk) in unfinished:
-                continue
-            if not Job.objects.filter(kind=kind.name, depot=depot, window=window).exists():
-                enqueue(kind.name, depot, window)
-                asked += 1
-    return asked
+    due = {
+        (kind.name, depot, window)
+        for depot in Depot.objects.all()
+        for kind in KINDS.values()
+        if (window := kind.window(depot, now)) is not None
+    }
+    known = Job.objects.filter(depot__isnull=False)
+    unfinished = set(known.filter(state__in=UNFINISHED).values_list("kind", "depot_id"))
+    asked_before = known.filter(window__in={window for _, _, window in due})
+    there = set(asked_before.values_list("kind", "depot_id", "window"))
+    wanted = [
+        (name, depot, window)
+        for name, depot, window in due
+        if (name, depot.pk) not in unfinished and (name, depot.pk, window) not in there
+    ]
+    for name, depot, window in wanted:
+        enqueue(name, depot, window)
+    return len(wanted)
 
 
 def sweep() -> int:
