@@ -285,10 +285,9 @@ def _unfilled_warning(name: str, unfilled: Sequence[int]) -> tuple[RowError, ...
     if not unfilled:
         return ()
     rows = ", ".join(str(number) for number in unfilled[:5]) + (" and others" if len(unfilled) > 5 else "")
-    noun = "Row" if len(unfilled) == 1 else "Rows"
-    message = (
-        f"{noun} {rows} with a vehicle but no block: left out. Fill them in if these vehicles have work."
-    )
+    noun, have, are = ("Row", "has", "is") if len(unfilled) == 1 else ("Rows", "have", "are")
+    what = f"{noun} {rows} {have} a vehicle but no block and {are} left out."
+    message = f"{what} Fill them in if these vehicles have work."
     return (RowError(name, None, "", "", message),)
 
 

@@ -283,7 +283,7 @@ def test_the_command_speaks_to_people_too(depot: Depot, bus, week: Path) -> None
     week.write_bytes(TWO_BLOCKS + b",,,,,Bus 01\n")
     call_command("import_schedule", depot.slug, str(week), stdout=out, stderr=err)
     assert out.getvalue().startswith("2 blocks: 2 new")
-    assert "Warning: week.csv: Row 4 with a vehicle but no block" in err.getvalue()
+    assert "Warning: week.csv: Row 4 has a vehicle but no block" in err.getvalue()
 
 
 @pytest.mark.parametrize(
