@@ -25,7 +25,7 @@ from charging.planner.rules import (
 from charging.planner.settle import Decision, energy_path, flows_of, total_cost
 
 ENERGY_KWH = 1e-5
-GOAL_KWH = 1e-5
+GOAL_KWH = 1e-4
 SAME_SHARE = 1e-6
 SAME_AMOUNT = 1e-4
 ROUNDS = 30
@@ -52,7 +52,7 @@ class Found:
     def reaches(self, goals_kwh: tuple[float, ...]) -> bool:
         """Tell whether no goal above money is further away than given."""
         pairs = zip(self.goals_kwh, goals_kwh, strict=True)
-        return all(own <= other + 2 * GOAL_KWH for own, other in pairs)
+        return all(own <= other + 2 * (GOAL_KWH + SAME_SHARE * other) for own, other in pairs)
 
     @property
     def proven(self) -> bool:
@@ -90,7 +90,7 @@ class Run:
                 return answer, ()
             goals.append(max(0.0, float(goal @ answer.values)))
             used = np.flatnonzero(goal)
-            ceiling = np.array([goals[-1] + GOAL_KWH])
+            ceiling = np.array([goals[-1] + GOAL_KWH + SAME_SHARE * goals[-1]])
             self.solver.add_rows(np.array([-np.inf]), ceiling, np.array([0]), used, goal[used])
         self.solver.set_cost(self.form.programme.cost)
         return self.solve_within_limits(), tuple(goals)
