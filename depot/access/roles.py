@@ -38,7 +38,7 @@ def may(user: Any, depot: Depot, ability: str) -> bool:
     return ability in abilities(user, depot)
 
 
-def depots_where(user: Any, ability: str) -> QuerySet[Depot, int]:
+def depots_where(user: Any, ability: str) -> QuerySet[Any, int]:
     """Return the ids of the depots in which `user` may do `ability`."""
     if user.is_superuser:
         return Depot.objects.values_list("pk", flat=True)

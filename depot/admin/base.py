@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -19,8 +18,8 @@ from depot.models import Depot, Scoped
 OWN_DEPOTS = ("depot", admin.RelatedOnlyFieldListFilter)
 
 
-def depot_id_of(row: Any) -> int | None:
-    """Return the id of the depot that a scoped row belongs to; None for one that is not saved yet."""
+def depot_id_of(row: Any) -> Any:
+    """Return the id of the depot that a scoped row belongs to; None for a record that belongs to none."""
     *way, last = row.depot_path.split("__")
     for name in way:
         row = getattr(row, name)
@@ -46,7 +45,7 @@ class ByRole:
         if user.is_superuser:
             return True
         depots = depots_where(user, ability)
-        return depots.exists() if row is None else depots.filter(depot=depot_id_of(row)).exists()
+        return depots.exists() if row is None else depot_id_of(row) in depots
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.allowed(request, self.view_ability)
@@ -95,8 +94,8 @@ class DepotAdmin(ByRole, admin.ModelAdmin):
     list_per_page = 50
     save_on_top = True
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Iterable[str]:
-        fixed = ("depot",) if obj is not None and self.model.depot_path == "depot" else ()
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        fixed = ("depot",) if obj is not None and obj.depot_path == "depot" else ()
         return (*super().get_readonly_fields(request, obj), *fixed)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
@@ -109,16 +108,15 @@ class DepotAdmin(ByRole, admin.ModelAdmin):
         self._audit(request, obj, "changed", entry.get_change_message())
         return entry
 
-    def log_deletions(self, request: HttpRequest, queryset: Iterable[Any]) -> Any:
-        rows = list(queryset)
-        for row in rows:
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        for row in queryset:
             self._audit(request, row, "deleted", "Deleted.")
         return super().log_deletions(request, queryset)
 
     def _audit(self, request: HttpRequest, row: Any, verb: str, message: str) -> None:
         kind = self.opts.verbose_name
         gone = verb == "deleted" and isinstance(row, Depot)
-        depot = None if gone else Depot.objects.filter(pk=depot_id_of(row)).first()
+        depot = None if gone else Depot.objects.get(pk=depot_id_of(row))
         audit.record(
             depot,
             request.user,

@@ -103,5 +103,5 @@ class MembershipInline(DepotInline):
     verbose_name = "person with a role"
     verbose_name_plural = "People and their roles"
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ["person" if self.has_change_permission(request, obj) else "user", "role"]

@@ -16,7 +16,7 @@ class NodeFormSet(forms.BaseInlineFormSet):
     """The whole electrical tree at once: a node and the one that feeds it may both change in one go."""
 
     def _construct_form(self, i: int, **kwargs: Any) -> forms.ModelForm:
-        form = super()._construct_form(i, **kwargs)
+        form = super()._construct_form(i, **kwargs)  # type: ignore[misc]
         form.instance.edited_with_its_tree = True
         return form
 

@@ -17,10 +17,14 @@ class ScopedQuerySet(models.QuerySet):
         return self.of_depots(user.depot_ids())
 
     def of_depots(self, depot_ids: Any) -> Self:
-        return self.filter(**{f"{self.model.depot_path}__in": depot_ids})
+        return self.filter(**{f"{self._way()}__in": depot_ids})
 
     def of_depot(self, depot: Any) -> Self:
-        return self.filter(**{self.model.depot_path: depot.pk})
+        return self.filter(**{self._way(): depot.pk})
+
+    def _way(self) -> str:
+        way: str = self.model.depot_path  # type: ignore[attr-defined]
+        return way
 
 
 class Scoped(models.Model):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Node(Protocol):
-    """What is looked at of a node."""
+    """What is looked at of a node, besides its import_limit_kw and export_limit_kw."""
 
-    pk: int | None
-    parent_id: int | None
-    name: str
-    import_limit_kw: float | None
-    export_limit_kw: float | None
+    @property
+    def pk(self) -> Any: ...
+    @property
+    def parent_id(self) -> int | None: ...
+    @property
+    def name(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Problem:
 def nesting_problems(nodes: Iterable[Node]) -> list[Problem]:
     """Return every ring and every limit above the parent's. Nodes without a limit yet are passed over."""
     nodes = list(nodes)
-    by_id = {node.pk: node for node in nodes if node.pk is not None}
+    by_id: dict[int | None, Node] = {node.pk: node for node in nodes if node.pk is not None}
     problems: list[Problem] = []
     for node in nodes:
         parent = by_id.get(node.parent_id)

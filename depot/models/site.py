@@ -152,7 +152,7 @@ class ElectricalNode(Scoped):
         others = ElectricalNode.objects.filter(depot=self.depot_id).exclude(pk=self.pk)
         problems = {
             problem.field: problem.message
-            for problem in nesting_problems([self, *others])
+            for problem in nesting_problems([self, *list(others)])
             if problem.node is self or (self.pk and problem.node.parent_id == self.pk)
         }
         if problems:
