@@ -56,6 +56,10 @@ def _money(case: DepotCase, amount: float) -> str:
     return f"{amount:.2f} {case.currency}".strip()
 
 
+def _share(fraction: float) -> str:
+    return f"{100 * fraction:.0f} %"
+
+
 def _why_charge(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, end: int) -> str:
     price = _mean_price(plan.marginal_price_per_kwh, plan.vehicles[vehicle.id].charge_kw, start, end)
     worth = f"a kWh costs the depot {_money(case, price)} here, demand charges included"
@@ -64,7 +68,7 @@ def _why_charge(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, 
 
 def _why_discharge(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, end: int) -> str:
     price = _mean_price(plan.marginal_price_per_kwh, plan.vehicles[vehicle.id].discharge_kw, start, end)
-    wear = f"wear costs {_money(case, vehicle.wear_cost_per_kwh)}"
+    wear = f"wear costs {_money(case, vehicle.wear_cost_per_kwh)}/kWh"
     worth = f"the depot's power is worth {_money(case, price)}/kWh until {_clock(case, end)}, {wear}"
     return f"discharging {{span}}: {worth}; {_readiness(case, plan, vehicle, end)}"
 
@@ -92,7 +96,7 @@ def _why_away(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, en
         if trip.from_step < end and trip.to_step > start
     )
     soc = plan.vehicles[vehicle.id].soc
-    return f"away {{span}}: its departure needs {used:.1f} kWh, from {soc[start]:.0%} to {soc[end]:.0%}"
+    return f"away {{span}}: driving uses {used:.1f} kWh, from {_share(soc[start])} to {_share(soc[end])}"
 
 
 def _mean_price(prices: FloatArray, power_kw: FloatArray, start: int, end: int) -> float:
@@ -115,5 +119,5 @@ def _readiness(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, boundary: int
     spare = float(plan.vehicles[vehicle.id].soc[when]) - wanted
     what = "next departure" if leaves is not None else "target"
     if spare < -1e-4:
-        return f"it misses its {what} at {_clock(case, when)} by {-spare:.0%}"
-    return f"ready for its {what} at {_clock(case, when)} with {max(0.0, spare):.0%} to spare"
+        return f"it misses its {what} at {_clock(case, when)} by {_share(-spare)}"
+    return f"ready for its {what} at {_clock(case, when)} with {_share(max(0.0, spare))} to spare"

@@ -60,7 +60,13 @@ def verify(case: DepotCase, plan: DepotPlan) -> list[Violation]:
     if set(plan.storage) != {item.id for item in case.storage}:
         return [Violation("storage", "plan", "does not hold exactly the case's batteries")]
     stores = [*_vehicles(case, plan), *_batteries(case, plan)]
-    found = []
+    found = [
+        Violation(
+            "charger", f"vehicle {item.id}", f"is planned at {plan.vehicles[item.id].charger}, not its own"
+        )
+        for item in case.vehicles
+        if plan.vehicles[item.id].charger != item.charger
+    ]
     for store in stores:
         found += [*_power_faults(store), *_energy_faults(case, plan, store), *_target_faults(plan, store)]
     found += [*_charger_faults(case, stores), *_node_faults(case, stores)]

@@ -11,7 +11,7 @@ from charging.planner.baseline import unmanaged
 from charging.planner.case import case_from_json
 from charging.planner.plan import plan_from_json, plan_to_json
 from charging.planner.solve import fallback, solve
-from charging.planner.verify import verify
+from charging.planner.verify import Violation, verify
 from tests.charging.planner.small import CHARGER, VEHICLE, document, must, should, small, trip
 from tests.shared import shared
 
@@ -257,6 +257,13 @@ def test_without_time_the_fallback_is_returned_and_sound():
     assert plan.status == "fallback"
     assert plan.shortfalls == ()
     assert plan.bound <= plan.objective
+
+
+def test_a_plan_that_fails_verification_is_never_returned(monkeypatch):
+    case = small(vehicles__0__targets=[must(4, 0.9)])
+    fault = Violation("node", "node f1, step 0", "is above its import limit")
+    monkeypatch.setattr("charging.planner.solve.verify", lambda case, plan: [fault])
+    assert solve(case).status == "fallback"
 
 
 def test_fallback_serves_the_vehicle_with_the_least_laxity_first():
