@@ -313,6 +313,13 @@ def test_even_who_sees_both_depots_cannot_mix_them(login, root, depot, other_dep
     assert Charger.objects.get() == charger
 
 
+def test_a_short_name_may_not_hide_the_programs_own_addresses(login, root, depot):
+    browser = login(root)
+    page = browser.get(address(Depot, "change", depot.pk))
+    answer = browser.post(page.request["PATH_INFO"], form_of(page) | {"slug": "admin"})
+    assert "is an address of the program itself" in errors_of(answer)
+
+
 def test_a_row_stays_in_its_depot(login, root, depot, other_depot):
     bus = make_vehicle(depot)
     browser = login(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -370,3 +371,10 @@ def test_the_documents_need_a_log_in(client, login, viewer):
     browser = login(viewer)
     for address in ("/api/schema/", "/api/docs/"):
         assert browser.get(address).status_code == 200
+
+
+def test_the_reader_of_the_documents_keeps_to_the_content_policy(login, viewer):
+    """No script stands in the page itself, and none comes from elsewhere."""
+    page = login(viewer).get("/api/docs/").content.decode()
+    assert re.findall(r"<script(?![^>]*\bsrc=)", page) == []
+    assert all(source.startswith("/") for source in re.findall(r'<script[^>]*src="([^"]+)"', page))
