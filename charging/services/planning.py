@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+
 from charging.assemble import Assembled, assemble
 from charging.models import Plan
 from charging.planner.baseline import unmanaged
@@ -53,7 +54,9 @@ def propose(depot: Depot, now: datetime, *, tidy: bool = True) -> Proposal:
     if not rejected:
         return Proposal(assembled, case, answer, [], [])
     answer = fallback(case)
-    return Proposal(assembled, case, answer, [violation.sentence for violation in verify(case, answer)], rejected)
+    return Proposal(
+        assembled, case, answer, [violation.sentence for violation in verify(case, answer)], rejected
+    )
 
 
 def make_plan(depot: Depot, now: datetime, trigger: str, *, tidy: bool = True) -> Plan:

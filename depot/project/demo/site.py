@@ -73,14 +73,14 @@ def _place() -> Place:
         demo=True,
     )
     grid = ElectricalNode.objects.create(
-        depot=depot, kind="grid", name="Grid connection", import_limit_kw=900, export_limit_kw=500
+        depot=depot, kind="grid", name="Grid connection", import_limit_kw=1100, export_limit_kw=500
     )
     transformer = ElectricalNode.objects.create(
         depot=depot,
         parent=grid,
         kind="transformer",
         name="Vehicle transformer",
-        import_limit_kw=800,
+        import_limit_kw=900,
         export_limit_kw=500,
     )
     feeders = [
@@ -89,7 +89,7 @@ def _place() -> Place:
             parent=transformer,
             kind="feeder",
             name=f"Feeder {letter}",
-            import_limit_kw=350,
+            import_limit_kw=360,
             export_limit_kw=250,
         )
         for letter in "ABC"
@@ -204,8 +204,8 @@ def _chargers(place: Place, vehicles: list[Vehicle]) -> None:
             name=f"C-{number:02}",
             identity=f"GSO-C{number:02}",
             current="ac" if van else "dc",
-            max_charge_kw=11 if van else (60 if two_way else 30),
-            max_discharge_kw=60 if two_way else 0,
+            max_charge_kw=11 if van else 30,
+            max_discharge_kw=30 if two_way else 0,
             charge_efficiency=0.93 if van else 0.95,
             discharge_efficiency=0.93 if van else 0.95,
             iso15118_20=two_way,

@@ -1,0 +1,160 @@
+"""A plan is made, proved, stored and sent; an unsound one is replaced and told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from billing.models import Tariff
+from charging.models import ChargerCommand, Plan
+from charging.planner.case import case_from_json
+from charging.planner.plan import plan_from_json
+from charging.planner.solve import solve
+from charging.planner.verify import verify
+from charging.services import planning
+from charging.services.dispatch import dispatch
+from depot.models import Alert, Forecast
+from tests.factories import NOW, make_block, make_charger, make_vehicle
+
+TARIFF = {
+    "format": "depot-tariff/1",
+    "name": "Two prices",
+    "currency": "USD",
+    "time_zone": "America/New_York",
+    "energy": [
+        {
+            "id": "energy",
+            "label": "Energy",
+            "prices": [
+                {"id": "peak", "label": "Peak", "price_per_kwh": 0.40, "when": [{"hours": ["16:00-21:00"]}]},
+                {"id": "off", "label": "Off-peak", "price_per_kwh": 0.10},
+            ],
+        }
+    ],
+    "demand": [
+        {"id": "d", "label": "Demand", "prices": [{"id": "all", "label": "All hours", "price_per_kw": 5}]}
+    ],
+}
+
+
+@pytest.fixture
+def planned_depot(depot):
+    Tariff.objects.create(
+        depot=depot, name="Two prices", valid_from=NOW.date() - timedelta(days=90), definition=TARIFF
+    )
+    for number in range(3):
+        vehicle = make_vehicle(depot, f"Bus {number}")
+        make_charger(depot, vehicle)
+        make_block(
+            depot,
+            vehicle,
+            block_id=str(number),
+            depart_minute=15 * 60,
+            return_minute=17 * 60,
+            distance_km=110,
+        )
+    return depot
+
+
+@pytest.fixture
+def frozen():
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+def test_a_stored_plan_is_the_planners_own_answer_to_the_stored_case(planned_depot, frozen):
+    plan = planning.make_plan(planned_depot, NOW, "test")
+    case, answer = case_from_json(plan.case), plan_from_json(plan.answer)
+    assert verify(case, answer) == []
+    assert plan.verified_at is not None
+    assert solve(case).objective == pytest.approx(plan.objective, rel=1e-5)
+    assert plan.objective == pytest.approx(plan.answer["cost"]["total"])
+    assert plan.unmanaged_cost > plan.objective
+
+
+def test_charging_avoids_the_dear_hours(planned_depot, frozen):
+    plan = planning.make_plan(planned_depot, NOW, "test")
+    dear = [price > 0.3 for price in plan.case["prices"]["import_per_kwh"]]
+    charged = [
+        power
+        for row in plan.answer["vehicles"].values()
+        for power, expensive in zip(row["charge_kw"], dear, strict=True)
+        if expensive
+    ]
+    assert sum(charged) == pytest.approx(0, abs=1e-6)
+
+
+def test_an_unsound_answer_is_replaced_by_the_rules_and_told(planned_depot, frozen, monkeypatch):
+    def broken(case, *args, **kwargs):
+        plan = solve(case)
+        row = plan.vehicles[next(iter(plan.vehicles))]
+        row.charge_kw[:] = 500.0
+        return replace(plan)
+
+    monkeypatch.setattr(planning, "solve", broken)
+    plan = planning.make_plan(planned_depot, NOW, "test")
+    assert plan.status == Plan.Status.FALLBACK
+    assert plan.violations == []
+    assert Alert.objects.filter(key="plan:unsound", level="critical", cleared_at=None).exists()
+    monkeypatch.undo()
+    planning.make_plan(planned_depot, NOW, "again")
+    assert not Alert.objects.filter(key="plan:unsound", cleared_at=None).exists()
+
+
+def test_planning_refreshes_old_forecasts_and_sends_every_connector_its_powers(planned_depot, frozen):
+    plan = planning.plan_and_dispatch(planned_depot, "test")
+    assert set(Forecast.objects.values_list("kind", flat=True)) == {"solar", "building"}
+    commands = ChargerCommand.objects.filter(plan=plan, action="set_schedule")
+    assert commands.count() == 3
+    command = commands.first()
+    row = next(row for row in plan.answer["vehicles"].values() if row["charger"] == str(command.connector_id))
+    signed = [charge - out for charge, out in zip(row["charge_kw"], row["discharge_kw"], strict=True)]
+    assert command.payload["power_kw"] == pytest.approx(signed, abs=1e-3)
+    assert command.payload["max_offline_s"] == 1800
+
+
+def test_a_newer_plan_replaces_what_still_waits(planned_depot, frozen):
+    planning.plan_and_dispatch(planned_depot, "first")
+    planning.plan_and_dispatch(planned_depot, "second")
+    states = ChargerCommand.objects.filter(action="set_schedule").values_list("state", flat=True)
+    assert sorted(states) == ["superseded"] * 3 + ["waiting"] * 3
+
+
+def test_a_plan_sent_late_begins_with_the_running_step(planned_depot):
+    plan = planning.make_plan(planned_depot, NOW, "test")
+    with time_machine.travel(NOW + timedelta(minutes=40), tick=False):
+        dispatch(plan)
+    payload = ChargerCommand.objects.filter(action="set_schedule").first().payload
+    assert payload["start_at"] == (NOW + timedelta(minutes=30)).isoformat()
+    assert len(payload["power_kw"]) == plan.steps - 2
+    with time_machine.travel(NOW + timedelta(days=3), tick=False):
+        assert dispatch(plan) == 0
+
+
+def test_a_plan_that_failed_its_check_is_never_sent(planned_depot, frozen):
+    plan = planning.make_plan(planned_depot, NOW, "test")
+    plan.violations = ["Bus 1 discharges below its floor."]
+    with pytest.raises(ValueError, match="failed its check"):
+        dispatch(plan)
+
+
+def test_with_dispatch_off_plans_are_made_and_not_sent(planned_depot, frozen):
+    planned_depot.dispatch_enabled = False
+    planned_depot.save()
+    plan = planning.plan_and_dispatch(planned_depot, "test")
+    assert plan.dispatched_at is None
+    assert not ChargerCommand.objects.exists()
+
+
+def test_old_plans_are_thinned_to_one_a_day(planned_depot, frozen):
+    keep = planning.make_plan(planned_depot, NOW, "now")
+    for hours in (60, 61, 62, 90):
+        Plan.objects.filter(pk=planning.make_plan(planned_depot, NOW, "old").pk).update(
+            made_at=NOW - timedelta(hours=hours)
+        )
+    assert planning.prune_plans(planned_depot, NOW) == 2
+    assert Plan.objects.filter(pk=keep.pk).exists()
+    assert Plan.objects.count() == 3
