@@ -50,6 +50,12 @@ class Charger(Scoped):
     iso15118_20 = models.BooleanField(
         "ISO 15118-20", default=False, help_text="Speaks ISO 15118-20, which bidirectional charging needs."
     )
+    negative_limits = models.BooleanField(
+        "discharges on negative limits",
+        default=False,
+        help_text="On OCPP 1.6 and 2.0.1 this model takes a limit below zero as discharge. "
+        "Switch on only after you have seen it do so; OCPP 2.1 does not need it.",
+    )
     fallback_kw = models.FloatField(
         default=0.0,
         validators=POSITIVE,
@@ -167,6 +173,12 @@ class ChargingSession(Scoped):
     soc_out = models.FloatField(null=True, blank=True, validators=FRACTION)
     import_kwh = models.FloatField(default=0.0, help_text="Into the vehicle, at the charger's grid side.")
     export_kwh = models.FloatField(default=0.0, help_text="Out of the vehicle, at the charger's grid side.")
+    import_start_kwh = models.FloatField(
+        null=True, blank=True, editable=False, help_text="Where the import count starts on the register."
+    )
+    export_start_kwh = models.FloatField(
+        null=True, blank=True, editable=False, help_text="Where the export count starts on the register."
+    )
     unmanaged_carry_kwh = models.FloatField(
         default=0.0,
         editable=False,

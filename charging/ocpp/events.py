@@ -1,0 +1,141 @@
+"""What a charger says, in one form for all protocol versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from charging.ocpp.frames import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was measured at one moment; None = not said. Powers and registers at the charger's grid side."""
+
+    at: datetime
+    power_kw: float | None = None
+    import_kwh_total: float | None = None
+    export_kwh_total: float | None = None
+    soc: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """The charger has started."""
+
+    vendor: str
+    model: str
+    firmware: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChanged:
+    """A connector says how it is; `status` is one of Connector.Status. `connector_id` 0 = not said."""
+
+    evse_id: int
+    connector_id: int
+    status: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionEvent:
+    """A transaction began, goes on or ended; `kind` is started, updated or ended. EVSE 0 = not said."""
+
+    kind: str
+    transaction_id: str
+    at: datetime
+    evse_id: int = 0
+    connector_id: int = 0
+    sequence: int | None = None
+    id_token: str = ""
+    readings: tuple[Reading, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAsked:
+    """The charger asks whether a token may charge."""
+
+    id_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityEvent:
+    """Something that touches the charger's security."""
+
+    kind: str
+    detail: str
+    at: datetime
+
+
+Event = Booted | StatusChanged | TransactionEvent | TokenAsked | SecurityEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the database made of an event: whether its token is known, and its transaction's id."""
+
+    token_known: bool = True
+    transaction_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """How one action is understood and answered: payload -> event (or nothing to keep), then -> answer."""
+
+    answer: Callable[[dict[str, Any], Outcome, datetime], dict[str, Any]]
+    event: Callable[[dict[str, Any]], Event | None] = lambda payload: None
+
+
+def moment(text: str) -> datetime:
+    """Return a time from the wire as aware UTC; one without an offset is taken as UTC."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Fault("PropertyConstraintViolation", f"{text!r:.40} is not a date and time.") from error
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+SCALES = {"Wh": 0.001, "kWh": 1.0, "W": 0.001, "kW": 1.0, "Percent": 0.01}
+REGISTER_IN, REGISTER_OUT = "Energy.Active.Import.Register", "Energy.Active.Export.Register"
+POWER_IN, POWER_OUT, SOC = "Power.Active.Import", "Power.Active.Export", "SoC"
+MEASURANDS = {REGISTER_IN, REGISTER_OUT, POWER_IN, POWER_OUT, SOC}
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """One value of a meter: its measurand and unit, the phase it stands for ("" = all)."""
+
+    measurand: str
+    value: float
+    unit: str
+    phase: str = ""
+
+
+def reading(at: datetime, values: list[Sampled]) -> Reading:
+    """Make one reading of what was measured at a moment.
+
+    A value for all phases counts before those of single phases, which are added up. Powers of the outlet
+    are at the charger's grid side; import and export make one signed power.
+    """
+    found = {name: _value(name, values) for name in MEASURANDS}
+    power_in, power_out = found[POWER_IN], found[POWER_OUT]
+    known = power_in is not None or power_out is not None
+    soc = found[SOC]
+    return Reading(
+        at,
+        power_kw=(power_in or 0.0) - (power_out or 0.0) if known else None,
+        import_kwh_total=found[REGISTER_IN],
+        export_kwh_total=found[REGISTER_OUT],
+        soc=None if soc is None else min(max(soc, 0.0), 1.0),
+    )
+
+
+def _value(name: str, values: list[Sampled]) -> float | None:
+    mine = [value for value in values if value.measurand == name and value.unit in SCALES]
+    whole = [value for value in mine if not value.phase]
+    if whole:
+        return whole[-1].value * SCALES[whole[-1].unit]
+    return sum(value.value * SCALES[value.unit] for value in mine) if mine else None

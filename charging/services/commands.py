@@ -1,0 +1,165 @@
+"""The outbox: what chargers must be told. Gateways take it from the table; Redis only wakes them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from charging.models import Charger, ChargerCommand, Connector, Plan
+from depot import clock
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "depot:charger-commands"
+LIFETIME = timedelta(minutes=10)
+State = ChargerCommand.State
+LONGEST_CALL = timedelta(minutes=2)
+SAFE_TO_REPEAT = ("set_schedule", "set_default")
+"""Actions that do the same when they come twice; others are never repeated by themselves."""
+DELIVERED = (State.ACCEPTED, State.SENT, State.WAITING)
+
+
+def send(
+    charger: Charger,
+    action: str,
+    payload: dict[str, Any],
+    *,
+    connector: Connector | None = None,
+    plan: Plan | None = None,
+    coalesce: str = "",
+    priority: int = 5,
+    lifetime: timedelta = LIFETIME,
+) -> ChargerCommand:
+    """Queue a command for a charger and wake its gateway.
+
+    Commands with the same `coalesce` key that still wait are superseded. `lifetime` is wall time.
+    """
+    now = clock.wall_now()
+    with transaction.atomic():
+        if coalesce:
+            _waiting(charger, coalesce).update(state=State.SUPERSEDED, answered_at=now)
+        command = ChargerCommand.objects.create(
+            charger=charger,
+            connector=connector,
+            plan=plan,
+            action=action,
+            payload=payload,
+            coalesce=coalesce,
+            priority=priority,
+            created_at=now,
+            expires_at=now + lifetime,
+        )
+        transaction.on_commit(wake)
+    return command
+
+
+def _waiting(charger: Charger, coalesce: str) -> Any:
+    return ChargerCommand.objects.filter(charger=charger, coalesce=coalesce, state=State.WAITING)
+
+
+def send_defaults(charger: Charger) -> None:
+    """Queue the safe charging level of each connector: the charger's fallback power, shared among them."""
+    connectors = list(charger.connectors.all())
+    evse_ids = sorted({connector.evse_id for connector in connectors})
+    for evse_id in evse_ids:
+        send(
+            charger,
+            "set_default",
+            {"evse_id": evse_id, "limit_kw": charger.fallback_kw / len(evse_ids)},
+            connector=next(one for one in connectors if one.evse_id == evse_id),
+            coalesce=f"default:{evse_id}",
+            priority=0,
+        )
+
+
+def send_again(charger: Charger, connector: Connector | None = None) -> None:
+    """Queue each connector's newest schedule again while it is still valid: the charger may have lost it.
+
+    With `connector` only that one's.
+    """
+    connectors = [connector] if connector is not None else list(charger.connectors.all())
+    for one in connectors:
+        schedules = ChargerCommand.objects.filter(charger=charger, connector=one, action="set_schedule")
+        newest = schedules.order_by("-created_at").first()
+        now = clock.wall_now()
+        if newest is None or newest.state not in DELIVERED or newest.expires_at <= now:
+            continue
+        send(
+            charger,
+            newest.action,
+            newest.payload,
+            connector=one,
+            plan=newest.plan,
+            coalesce=newest.coalesce,
+            priority=newest.priority,
+            lifetime=newest.expires_at - now,
+        )
+
+
+def claim(charger_ids: Collection[int], owner: str) -> list[ChargerCommand]:
+    """Take the next command of each of these chargers for `owner`; of two gateways only one gets it."""
+    now = clock.wall_now()
+    waiting = ChargerCommand.objects.filter(state=State.WAITING)
+    waiting.filter(expires_at__lte=now).update(state=State.EXPIRED, answered_at=now)
+    first: dict[int, ChargerCommand] = {}
+    rows = waiting.filter(charger__in=charger_ids).order_by("priority", "created_at")
+    for command in rows.select_related("charger", "connector"):
+        first.setdefault(command.charger_id, command)
+    return [
+        command
+        for command in first.values()
+        if waiting.filter(pk=command.pk).update(
+            state=State.SENT, claimed_by=owner, claimed_at=now, attempts=F("attempts") + 1
+        )
+    ]
+
+
+def settle(command: ChargerCommand, state: str, answer: dict[str, Any]) -> None:
+    """Record what came of a command that was sent."""
+    ChargerCommand.objects.filter(pk=command.pk, state=State.SENT).update(
+        state=state, answer=answer, answered_at=clock.wall_now()
+    )
+
+
+def give_back(command_ids: Collection[Any], reason: str) -> None:
+    """Let commands that were sent without an answer wait again, unless they are over or a newer one is there."""
+    now = clock.wall_now()
+    for command in ChargerCommand.objects.filter(pk__in=command_ids, state=State.SENT):
+        newer = ChargerCommand.objects.filter(
+            charger=command.charger_id, coalesce=command.coalesce, created_at__gt=command.created_at
+        )
+        if command.expires_at <= now or command.action not in SAFE_TO_REPEAT:
+            settle(command, State.FAILED, {"error": reason})
+        elif command.coalesce and newer.exists():
+            settle(command, State.SUPERSEDED, {"error": reason})
+        else:
+            ChargerCommand.objects.filter(pk=command.pk, state=State.SENT).update(state=State.WAITING)
+
+
+def give_back_lost() -> None:
+    """Give back what a gateway took and then died of."""
+    lost = ChargerCommand.objects.filter(state=State.SENT, claimed_at__lt=clock.wall_now() - LONGEST_CALL)
+    give_back(list(lost.values_list("pk", flat=True)), "The gateway ended before the charger answered.")
+
+
+def wake() -> None:
+    """Tell the gateways that something waits. They look every second anyway."""
+    if not settings.REDIS_URL:
+        return
+    try:
+        _redis(settings.REDIS_URL).publish(CHANNEL, "")
+    except redis.RedisError as error:
+        log.warning("Redis did not take the wake-up (%s); gateways look every second", error)
+
+
+@lru_cache(maxsize=4)
+def _redis(url: str) -> redis.Redis:
+    return redis.Redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0)
