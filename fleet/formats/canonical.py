@@ -29,6 +29,7 @@ from depot.imports import (
     write_delimited,
 )
 from fleet.formats.blocks import BlockRow, Fleet, Place, Reading
+from fleet.formats.checks import Names
 from fleet.formats.clock import MINUTES_PER_DAY, clock
 from fleet.formats.service_days import describe_service_days, parse_service_days
 
@@ -128,6 +129,7 @@ def _typed(texts: Mapping[str, list[str]], headers: Mapping[str, str], fleet: Fl
     dates = {name: texts.get(name, []) for name in ("date", "valid_from", "valid_to")}
     style = date_style(text for column in dates.values() for text in column)
     day = _optional(partial(parse_date, style=style))
+    known = Names(fleet)
     parsers: dict[str, Callable[[str], Any]] = {
         "depot": partial(_depot, fleet=fleet),
         "block_id": _block_id,
@@ -142,8 +144,8 @@ def _typed(texts: Mapping[str, list[str]], headers: Mapping[str, str], fleet: Fl
             partial(_amount, mark=mark, largest=LARGEST_KWH, unit="kWh", small_unit="Wh")
         ),
         "min_soc_departure": _optional(partial(parse_fraction, in_percent=percent, mark=mark)),
-        "vehicle": str,
-        "vehicle_type": str,
+        "vehicle": known.vehicle,
+        "vehicle_type": known.vehicle_type,
         "precondition": parse_yes_no,
     }
     values = {name: parse_column(cells, parsers[name]) for name, cells in texts.items()}
@@ -179,14 +181,15 @@ def _rows(table: Table, columns: _Columns) -> tuple[list[BlockRow], list[RowErro
 
 
 def _row_problems(place: Place, cells: Mapping[str, Any], texts: Mapping[str, str]) -> list[RowError]:
-    """Return what is wrong with single cells, and then with how they fit together."""
+    """Return what is wrong with single cells, and with how the good ones fit together."""
     found = {name: str(value) for name, value in cells.items() if isinstance(value, CellError)}
-    if not found:
-        found = _days_problems(cells) | _times_problems(cells, texts) | _use_problems(cells)
+    for together, check in FITS:
+        if not together & found.keys():
+            found |= check(cells, texts)
     return [place.error(name, texts.get(name, "")[:80], message) for name, message in found.items()]
 
 
-def _days_problems(cells: Mapping[str, Any]) -> dict[str, str]:
+def _days_problems(cells: Mapping[str, Any], _texts: Mapping[str, str]) -> dict[str, str]:
     day, weekdays = cells.get("date"), cells.get("service_days")
     first, last = cells.get("valid_from"), cells.get("valid_to")
     if day is None and weekdays is None:
@@ -212,11 +215,19 @@ def _times_problems(cells: Mapping[str, Any], texts: Mapping[str, str]) -> dict[
     }
 
 
-def _use_problems(cells: Mapping[str, Any]) -> dict[str, str]:
+def _use_problems(cells: Mapping[str, Any], _texts: Mapping[str, str]) -> dict[str, str]:
     if cells.get("distance_km") or cells.get("energy_kwh"):
         return {}
     name = "distance_km" if "distance_km" in cells else "energy_kwh"
     return {name: "The block has neither a distance nor an energy. Enter the km or the kWh it needs."}
+
+
+FITS: tuple[tuple[frozenset[str], Callable[[Mapping[str, Any], Mapping[str, str]], dict[str, str]]], ...] = (
+    (frozenset({"service_days", "date", "valid_from", "valid_to"}), _days_problems),
+    (frozenset({"depart_at", "return_at"}), _times_problems),
+    (frozenset({"distance_km", "energy_kwh"}), _use_problems),
+)
+"""Which cells must fit together, looked at when each of them is good by itself."""
 
 
 def _block(place: Place, cells: Mapping[str, Any]) -> BlockRow:

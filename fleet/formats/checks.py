@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from depot.imports import RowError
+from depot.imports import CellError, RowError
 from fleet.demand.energy import Consumption, energy_needed
-from fleet.formats.blocks import BlockRow, Fleet, KnownType, KnownVehicle
+from fleet.formats.blocks import BlockRow, Fleet, KnownType
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +20,67 @@ class Checked:
     warnings: tuple[RowError, ...] = ()
 
 
+class Names:
+    """The names of a depot's vehicles and types, however a file spells them."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._vehicles = {
+            name.casefold(): vehicle for vehicle in fleet.vehicles for name in vehicle.other_names if name
+        } | {vehicle.name.casefold(): vehicle for vehicle in fleet.vehicles}
+        self._types = {kind.name.casefold(): kind.name for kind in fleet.types}
+        self._in_service = [vehicle.name for vehicle in fleet.vehicles if vehicle.active]
+
+    def vehicle(self, text: str) -> str:
+        """Return a vehicle's own name; raise CellError when there is none or it is out of service."""
+        if not text:
+            return ""
+        vehicle = self._vehicles.get(text.casefold())
+        if vehicle is None:
+            raise CellError(f"This depot has no vehicle “{text}”. {_suggestion(text, self._in_service)}")
+        if not vehicle.active:
+            raise CellError(
+                f"{vehicle.name} is out of service. Choose another vehicle or put it back into service first."
+            )
+        return vehicle.name
+
+    def vehicle_type(self, text: str) -> str:
+        """Return a vehicle type's own name; raise CellError when there is none."""
+        if not text:
+            return ""
+        if text.casefold() not in self._types:
+            known = list(self._types.values())
+            raise CellError(f"This depot has no vehicle type “{text}”. {_suggestion(text, known)}")
+        return self._types[text.casefold()]
+
+    def type_of(self, vehicle: str) -> str:
+        """Return the type of a vehicle by its own name."""
+        return self._vehicles[vehicle.casefold()].vehicle_type
+
+
 def with_known_names(rows: Sequence[BlockRow], fleet: Fleet) -> Checked:
-    """Replace vehicle and type names by the depot's own spelling; a name it does not have is an error."""
-    vehicles = _vehicles_by_name(fleet)
-    types = {kind.name.casefold(): kind.name for kind in fleet.types}
+    """Replace vehicle and type names by the depot's own; unknown ones, and types that do not fit, are errors."""
+    names = Names(fleet)
     known: list[BlockRow] = []
     errors: list[RowError] = []
     for row in rows:
-        vehicle = vehicles.get(row.vehicle.casefold()) if row.vehicle else None
-        kind = types.get(row.vehicle_type.casefold(), "")
-        problems = [*_vehicle_problems(row, vehicle, fleet), *_type_problems(row, kind, vehicle, fleet)]
-        errors += problems
-        if not problems:
-            known.append(replace(row, vehicle=vehicle.name if vehicle else "", vehicle_type=kind))
+        try:
+            vehicle = names.vehicle(row.vehicle)
+        except CellError as problem:
+            errors.append(row.place.error("vehicle", row.vehicle, str(problem)))
+            continue
+        try:
+            kind = names.vehicle_type(row.vehicle_type)
+        except CellError as problem:
+            errors.append(row.place.error("vehicle_type", row.vehicle_type, str(problem)))
+            continue
+        if vehicle and kind and names.type_of(vehicle) != kind:
+            message = (
+                f"{vehicle} is a {names.type_of(vehicle)}, not a {kind}. Choose another vehicle or type, or "
+                "leave the type empty."
+            )
+            errors.append(row.place.error("vehicle_type", row.vehicle_type, message))
+            continue
+        known.append(replace(row, vehicle=vehicle, vehicle_type=kind))
     return Checked(tuple(known), tuple(errors))
 
 
@@ -76,44 +124,6 @@ def within_battery(rows: Sequence[BlockRow], fleet: Fleet) -> Checked:
         elif need_kwh > spare_kwh:
             warnings.append(_too_far(row, kind, need_kwh, f"gives {spare_kwh:.0f} kWh above its reserve"))
     return Checked(tuple(rows), tuple(errors), tuple(warnings))
-
-
-def _vehicles_by_name(fleet: Fleet) -> dict[str, KnownVehicle]:
-    other_names = {
-        name.casefold(): vehicle for vehicle in fleet.vehicles for name in vehicle.other_names if name
-    }
-    return other_names | {vehicle.name.casefold(): vehicle for vehicle in fleet.vehicles}
-
-
-def _vehicle_problems(row: BlockRow, vehicle: KnownVehicle | None, fleet: Fleet) -> list[RowError]:
-    if not row.vehicle or (vehicle and vehicle.active):
-        return []
-    if vehicle:
-        message = (
-            f"{vehicle.name} is out of service. Choose another vehicle or put it back into service first."
-        )
-    else:
-        names = [known.name for known in fleet.vehicles if known.active]
-        message = f"This depot has no vehicle “{row.vehicle}”. {_suggestion(row.vehicle, names)}"
-    return [row.place.error("vehicle", row.vehicle, message)]
-
-
-def _type_problems(row: BlockRow, kind: str, vehicle: KnownVehicle | None, fleet: Fleet) -> list[RowError]:
-    if not row.vehicle_type:
-        return []
-    if not kind:
-        names = [known.name for known in fleet.types]
-        message = (
-            f"This depot has no vehicle type “{row.vehicle_type}”. {_suggestion(row.vehicle_type, names)}"
-        )
-    elif vehicle and vehicle.vehicle_type != kind:
-        message = (
-            f"{vehicle.name} is a {vehicle.vehicle_type}, not a {kind}. Choose another vehicle or type, "
-            "or leave the type empty."
-        )
-    else:
-        return []
-    return [row.place.error("vehicle_type", row.vehicle_type, message)]
 
 
 def _suggestion(name: str, known: Sequence[str]) -> str:

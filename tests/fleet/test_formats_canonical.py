@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from depot.imports import CellError, RowError
 from fleet.formats import canonical
-from fleet.formats.blocks import BlockRow, Fleet, KnownType, KnownVehicle, Place
+from fleet.formats.blocks import BlockRow, Fleet, KnownType, KnownVehicle, Place, Reading
 from fleet.formats.clock import clock
 from fleet.formats.overlaps import first_collision, overlap_errors
 from fleet.formats.preview import DateRange, Preview, preview
@@ -270,8 +270,17 @@ def test_all_rows_are_checked_not_only_the_first() -> None:
 
 
 def test_several_mistakes_of_a_row_are_told_together() -> None:
-    found = look(table("101,Someday,6h,08:45,x,80 %,Bus 01"))
-    assert [error.column for error in found.errors] == ["service_days", "depart_at", "distance_km"]
+    found = look(table("101,Someday,6h,08:45,x,80 %,Bus 71", "102,,08:00,06:00,,180,Bus 01"))
+    assert [(error.row, error.column) for error in found.errors] == [
+        (2, "service_days"),
+        (2, "depart_at"),
+        (2, "distance_km"),
+        (2, "vehicle"),
+        (3, "min_soc_departure"),
+        (3, "service_days"),
+        (3, "return_at"),
+        (3, "distance_km"),
+    ]
 
 
 def test_a_good_file_in_the_styles_of_another_country() -> None:
@@ -519,6 +528,18 @@ def test_what_the_file_has_no_column_for_comes_from_the_schedule() -> None:
     found = look(short, before)
     assert found.difference.unchanged == before
     assert look(short).rows[0].vehicle == ""
+
+
+def test_names_of_rows_that_another_format_made_are_checked_as_well() -> None:
+    good = look(table(GOOD)).rows[0]
+    strange = [
+        replace(good, block_id="a", vehicle="Bus 77"),
+        replace(good, block_id="b", vehicle_type="Tram"),
+        replace(good, block_id="c", vehicle="tele-1", vehicle_type="bus 200", weekdays=0b1000000),
+    ]
+    found = preview(Reading("gtfs", tuple(strange)), FLEET, ())
+    assert [error.column for error in found.errors] == ["vehicle", "vehicle_type"]
+    assert (found.rows[0].vehicle, found.rows[0].vehicle_type) == ("Bus 01", "Bus 200")
 
 
 def test_doubles_in_another_sheet_are_named_by_it() -> None:
