@@ -1,6 +1,6 @@
 # The commands a person needs. Everything is also a `python manage.py …` command inside .venv.
 
-PYTHON ?= python3
+PYTHON ?= $(shell command -v python3.11 || echo python3)
 SPEED ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,15 +16,16 @@ run: $(READY)  ## start everything on the existing database
 	@$(BIN)/python manage.py run --speed $(SPEED)
 
 test: $(READY_DEV)  ## every test that can run on this machine; says what it skipped and why
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: $(READY_DEV)  ## style, types, import contracts, migrations, deployment checks
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy depot fleet billing charging
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python manage.py makemigrations --check --dry-run
 	@DEPOT_HTTPS=1 DEPOT_ALLOWED_HOSTS=depot.example $(BIN)/python manage.py check --deploy --fail-level WARNING
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 bench: $(READY)  ## measure planner and billing
 	@$(BIN)/python manage.py benchmark planner
@@ -35,6 +36,7 @@ lock: $(READY_DEV)  ## pin versions and hashes again
 	@$(BIN)/uv pip compile pyproject.toml --python-version 3.11 --no-header --no-annotate --no-emit-index-url --generate-hashes -c requirements-dev.lock -q -o requirements.lock
 
 $(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("Python 3.11 is needed: make PYTHON=/path/to/python3.11 …")'
 	@test -d $(VENV) || { echo "Making the virtual environment …"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing packages (once) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
@@ -46,4 +48,4 @@ $(READY_DEV): requirements-dev.lock $(READY)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) var staticfiles .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* htmlcov
