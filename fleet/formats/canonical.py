@@ -149,8 +149,8 @@ def _typed(texts: Mapping[str, list[str]], headers: Mapping[str, str], fleet: Fl
         "precondition": parse_yes_no,
     }
     values = {name: parse_column(cells, parsers[name]) for name, cells in texts.items()}
-    marks = {".": "point", ",": "comma", "mixed": "point and comma", "": "none needed"}
-    facts = (("Decimal mark", marks[mark]), ("Dates with slashes", style or "none that could be mistaken"))
+    marks = {".": "point", ",": "comma", "mixed": "point and comma", "": "not needed"}
+    facts = (("Decimal mark", marks[mark]), ("Dates with slashes", style or "unambiguous"))
     return _Columns(texts, values, headers, facts)
 
 
