@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -12,6 +13,8 @@ from fleet.models import TelemetryReading, Vehicle, VehicleState
 
 CHARGER = VehicleState.Source.CHARGER.value
 STATE_FIELDS = ("soc", "plugged_in", "charging_power_kw", "odometer_km", "battery_temp_c", "soh")
+
+COLUMNS = ("observed_at", "soc_source", "soc_observed_at", "marks", *STATE_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,15 @@ def observe(observations: Sequence[Observation], received_at: datetime) -> list[
         states = {state.vehicle_id: state for state in VehicleState.objects.filter(vehicle__in=vehicle_ids)}
         statuses, new = _sort_out(observations, states, _stored_keys(observations))
         TelemetryReading.objects.bulk_create(
-            [TelemetryReading(received_at=received_at, **asdict(observation)) for observation in new],
+            [TelemetryReading(received_at=received_at, **_values(observation)) for observation in new],
             ignore_conflicts=True,
         )
         _move(states, [one for one in new if one.quality == TelemetryReading.Quality.GOOD])
     return statuses
+
+
+def _values(thing: Observation | TelemetryReading) -> dict[str, Any]:
+    return {name: getattr(thing, name) for name in READING_FIELDS}
 
 
 def _key(observation: Observation) -> Key:
@@ -106,13 +113,18 @@ def _move(states: dict[int, VehicleState], observations: Sequence[Observation]) 
         for one in observations
         if one.vehicle_id in states and _apply(states[one.vehicle_id], one)
     }
-    VehicleState.objects.bulk_update(
-        [states[vehicle_id] for vehicle_id in sorted(touched)],
-        ["observed_at", "soc_source", "soc_observed_at", "marks", *STATE_FIELDS],
-    )
     first = {one.vehicle_id for one in observations if one.vehicle_id not in states and one.soc is not None}
-    if first:
-        VehicleState.objects.bulk_create(_first_states(first))
+    changed = [states[vehicle_id] for vehicle_id in sorted(touched)]
+    changed += _first_states(first) if first else []
+    VehicleState.objects.bulk_create(
+        [
+            VehicleState(vehicle_id=state.vehicle_id, **{name: getattr(state, name) for name in COLUMNS})
+            for state in changed
+        ],
+        update_conflicts=True,
+        unique_fields=["vehicle"],
+        update_fields=COLUMNS,
+    )
 
 
 def _first_states(vehicle_ids: set[int]) -> list[VehicleState]:
@@ -135,7 +147,7 @@ def _first_states(vehicle_ids: set[int]) -> list[VehicleState]:
 
 def _observations(readings: Iterable[TelemetryReading]) -> Iterable[Observation]:
     for reading in readings:
-        yield Observation(**{name: getattr(reading, name) for name in READING_FIELDS})
+        yield Observation(**_values(reading))
 
 
 def _apply(state: VehicleState, observation: Observation) -> bool:

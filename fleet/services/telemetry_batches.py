@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from django.db import transaction
@@ -16,6 +16,7 @@ from fleet.services.telemetry import Observation, observe
 
 QUARANTINE_LIMIT = 50_000
 SOURCE = VehicleState.Source.TELEMATICS.value
+ITEM_VALUES = tuple(field.name for field in fields(Item) if field.name != "vehicle")
 MESSAGES = {
     "accepted": "",
     "duplicate": "This reading was there already.",
@@ -120,12 +121,9 @@ def _observe(entries: Sequence[_Entry], now: datetime) -> dict[int, Result]:
 
 
 def _observation(entry: _Entry) -> Observation:
-    values = asdict(entry.item)
-    del values["vehicle"]
-    observation = Observation(vehicle_id=entry.vehicle.pk, source=SOURCE, **values)
-    return (
-        replace(observation, quality=TelemetryReading.Quality.SUSPECT.value) if entry.doubt else observation
-    )
+    quality = TelemetryReading.Quality.SUSPECT if entry.doubt else TelemetryReading.Quality.GOOD
+    values = {name: getattr(entry.item, name) for name in ITEM_VALUES}
+    return Observation(vehicle_id=entry.vehicle.pk, source=SOURCE, quality=quality.value, **values)
 
 
 def _result(status: str, doubt: str) -> Result:
