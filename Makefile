@@ -1,6 +1,6 @@
 # The commands a person needs. Everything is also a `python manage.py …` command inside .venv.
 
-PYTHON ?= $(shell command -v python3.11 || echo python3)
+PYTHON ?= $(shell python3.11 -c 'print("python3.11")' 2>/dev/null || echo python3)
 SPEED ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
