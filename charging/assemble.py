@@ -18,8 +18,8 @@ from depot.models import Depot, ElectricalNode, Forecast, InterconnectionAgreeme
 from depot.selectors.forecasts import Expected, expected
 from depot.services.forecasts import horizon
 from depot.timegrid import TimeGrid
-from fleet.models import Vehicle
-from fleet.selectors.duties import duties
+from fleet.models import Vehicle, VehicleState
+from fleet.selectors.duties import Duty, duties
 from fleet.selectors.needs import Need, needs_of
 from fleet.selectors.wear import wear_costs
 
@@ -268,12 +268,17 @@ def _away(vehicle: Vehicle, needs: list[Need], grid: TimeGrid, now: datetime) ->
         end = grid.boundary_of(need.duty.pull_in_at, "pull_in")
         if need.duty.pull_in_at <= now or begin >= end:
             continue
-        total = need.duty.pull_in_at - need.duty.pull_out_at
-        inside = min(need.duty.pull_in_at, grid.end_at) - max(need.duty.pull_out_at, now)
-        share = min(1.0, max(0.0, inside / total))
-        spans.append({"from_step": begin, "to_step": end, "energy_kwh": round(need.energy_kwh * share, 3)})
+        energy_kwh = round(need.energy_kwh * _share_to_come(need.duty, state, grid.end_at), 3)
+        spans.append({"from_step": begin, "to_step": end, "energy_kwh": energy_kwh})
         reached = end
     return spans
+
+
+def _share_to_come(duty: Duty, state: VehicleState | None, end_at: datetime) -> float:
+    """Return which part of a trip's energy is not yet in the vehicle's last known charge, 0 to 1."""
+    known_at = state.soc_observed_at if state else duty.pull_out_at
+    begin, end = max(duty.pull_out_at, known_at), min(duty.pull_in_at, end_at)
+    return max(0.0, (end - begin) / (duty.pull_in_at - duty.pull_out_at))
 
 
 def _final_target(row: dict[str, Any], needs: list[Need], grid: TimeGrid, price: float) -> dict[str, Any]:

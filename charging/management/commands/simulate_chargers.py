@@ -32,7 +32,7 @@ class Command(BaseCommand):
             help="Seconds of the depot's time between meter values "
             f"(default {METER_S:g}; on a fast clock so that {WALL_S:g} s pass on the wall).",
         )
-        parser.add_argument("--version", dest="ocpp_version", choices=["2.0.1", "2.1"], default="2.1")
+        parser.add_argument("--ocpp-version", choices=["2.0.1", "2.1"], default="2.1")
         parser.add_argument(
             "--url", default=f"ws://{settings.GATEWAY_HOST}:{settings.GATEWAY_PORT}/ocpp", help="The gateway."
         )

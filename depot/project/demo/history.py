@@ -27,8 +27,7 @@ from depot.models import Depot, Meter, MeterReading
 from depot.project.demo import truth
 from depot.timegrid import TimeGrid, floor_to_step, local_to_utc
 from fleet.models import TelemetryReading, Vehicle, VehicleState
-from fleet.selectors.duties import Duty, duties
-from fleet.selectors.needs import need_of
+from fleet.selectors.duties import duties
 from fleet.services.health import assess_fleet
 
 Floats = npt.NDArray[np.float64]
@@ -58,6 +57,7 @@ class Yard:
     soc: Floats
     sessions: dict[int, ChargingSession] = field(default_factory=dict)
     counted: dict[int, tuple[float, float]] = field(default_factory=dict)
+    left_at: dict[int, datetime] = field(default_factory=dict)
     registers: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
@@ -175,10 +175,7 @@ def _setpoints(yard: Yard, answer: DepotPlan) -> Floats:
 
 
 def _movements(depot: Depot, yard: Yard, grid: TimeGrid) -> tuple[npt.NDArray[np.bool_], Floats]:
-    """Return who is away in which step, and the energy used on the road in it, in kWh.
-
-    Real trips differ from the schedule's estimate: by the weather's cold and by a few percent of traffic.
-    """
+    """Return who is away in which step, and what a trip that ends in it took from the battery, in kWh."""
     index_of = {vehicle.pk: index for index, vehicle in enumerate(yard.vehicles)}
     away = np.zeros((len(yard.vehicles), grid.steps), dtype=bool)
     used_kwh = np.zeros((len(yard.vehicles), grid.steps))
@@ -190,15 +187,9 @@ def _movements(depot: Depot, yard: Yard, grid: TimeGrid) -> tuple[npt.NDArray[np
         inside = slice(max(begin, 0), min(end, grid.steps))
         row = index_of[duty.vehicle.pk]
         away[row, inside] = True
-        used_kwh[row, inside] += trip_kwh(duty, duty.vehicle) / (end - begin)
+        if end <= grid.steps:
+            used_kwh[row, end - 1] += truth.trip_kwh(duty, duty.vehicle)
     return away, used_kwh
-
-
-def trip_kwh(duty: Duty, vehicle: Vehicle) -> float:
-    """Return what a trip really takes from the battery: the estimate, by cold and traffic, the same at every run."""
-    cold = max(0.0, 13.0 - float(truth.weather_at([duty.pull_out_at]).temperature_c[0]))
-    traffic = np.random.default_rng([duty.block.pk, duty.service_date.toordinal()]).normal(0.0, 0.04)
-    return need_of(duty, vehicle).energy_kwh * (1.0 + 0.006 * cold + float(np.clip(traffic, -0.1, 0.1)))
 
 
 def _move(yard: Yard, at: datetime, away: npt.NDArray[np.bool_], records: Records) -> None:
@@ -246,7 +237,7 @@ def _plug_in(yard: Yard, index: int, at: datetime, records: Records) -> None:
             session=session, sampled_at=at, received_at=at, power_kw=0.0, import_kwh_total=0.0, soc=soc
         )
     )
-    records.telemetry.append(_telemetry(vehicle, at, soc, plugged_in=True, power_kw=0.0))
+    records.telemetry.append(_telemetry(vehicle, at, soc, 0.0))
 
 
 def _unplug(yard: Yard, index: int, at: datetime) -> None:
@@ -256,22 +247,20 @@ def _unplug(yard: Yard, index: int, at: datetime) -> None:
     session.soc_out = round(float(yard.soc[index]), 4)
     session.import_kwh, session.export_kwh = yard.counted.pop(vehicle.pk)
     session.last_sample_at = at
+    yard.left_at[vehicle.pk] = at
     session.save(update_fields=["unplugged_at", "soc_out", "import_kwh", "export_kwh", "last_sample_at"])
 
 
 def _measure_vehicles(yard: Yard, at: datetime, power_kw: Floats, hours: float, records: Records) -> None:
     for index, vehicle in enumerate(yard.vehicles):
-        session, power, soc = (
-            yard.sessions.get(vehicle.pk),
-            float(power_kw[index]),
-            round(float(yard.soc[index]), 4),
-        )
-        records.telemetry.append(_telemetry(vehicle, at, soc, plugged_in=session is not None, power_kw=power))
+        session = yard.sessions.get(vehicle.pk)
         if session is None:
             continue
+        power, soc = float(power_kw[index]), round(float(yard.soc[index]), 4)
         charged, discharged = yard.counted[vehicle.pk]
         charged, discharged = charged + max(power, 0.0) * hours, discharged + max(-power, 0.0) * hours
         yard.counted[vehicle.pk] = (charged, discharged)
+        records.telemetry.append(_telemetry(vehicle, at, soc, power))
         records.samples.append(
             MeterSample(
                 session=session,
@@ -285,16 +274,14 @@ def _measure_vehicles(yard: Yard, at: datetime, power_kw: Floats, hours: float, 
         )
 
 
-def _telemetry(
-    vehicle: Vehicle, at: datetime, soc: float, *, plugged_in: bool, power_kw: float
-) -> TelemetryReading:
+def _telemetry(vehicle: Vehicle, at: datetime, soc: float, power_kw: float) -> TelemetryReading:
     return TelemetryReading(
         vehicle=vehicle,
         observed_at=at,
         received_at=at,
-        source="charger" if plugged_in else "telematics",
+        source="charger",
         soc=soc,
-        plugged_in=plugged_in,
+        plugged_in=True,
         charging_power_kw=power_kw,
     )
 
@@ -322,7 +309,7 @@ def _meter_rows(
 
 
 def close_sessions(yard: Yard, at: datetime) -> None:
-    """End every session, so that the live chargers begin their own."""
+    """End every session, so that the live chargers begin their own; the vehicles stay plugged in."""
     for index, vehicle in enumerate(yard.vehicles):
         if vehicle.pk in yard.sessions:
             _unplug(yard, index, at)
@@ -343,9 +330,9 @@ def _write(yard: Yard, records: Records, at: datetime) -> None:
         states = {state.vehicle_id: state for state in VehicleState.objects.filter(vehicle__in=yard.vehicles)}
         for index, vehicle in enumerate(yard.vehicles):
             state = states[vehicle.pk]
-            state.observed_at = state.soc_observed_at = at
-            state.soc = round(float(yard.soc[index]), 4)
             state.plugged_in = vehicle.pk in yard.sessions
+            state.observed_at = state.soc_observed_at = at if state.plugged_in else yard.left_at[vehicle.pk]
+            state.soc = round(float(yard.soc[index]), 4)
         VehicleState.objects.bulk_update(
             list(states.values()), ["observed_at", "soc_observed_at", "soc", "plugged_in"], batch_size=200
         )

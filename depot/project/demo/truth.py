@@ -15,9 +15,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from charging.ocpp.simulator.world import Truth
 from depot.forecasting import solar
 from depot.models import Depot
 from depot.services.forecasts import arrays_of, place_of
+from fleet.models import Vehicle
+from fleet.selectors.duties import Duty
+from fleet.selectors.needs import need_of
 
 Floats = npt.NDArray[np.float64]
 STATION = "723170TYA.CSV"
@@ -59,6 +63,31 @@ def solar_kw(depot: Depot, times: Sequence[datetime]) -> Floats:
     if not arrays or not times:
         return np.zeros(len(times))
     return solar.power_kw(arrays, place_of(depot), times, weather_at(times))
+
+
+def trip_kwh(duty: Duty, vehicle: Vehicle) -> float:
+    """Return what a trip really takes from the battery, in kWh, the same at every run.
+
+    It differs from the schedule's estimate by the cold of the day and by a few percent of traffic.
+    """
+    cold = max(0.0, 13.0 - float(weather_at([duty.pull_out_at]).temperature_c[0]))
+    traffic = np.random.default_rng([duty.block.pk, duty.service_date.toordinal()]).normal(0.0, 0.04)
+    return need_of(duty, vehicle).energy_kwh * (1.0 + 0.006 * cold + float(np.clip(traffic, -0.1, 0.1)))
+
+
+def live(depot: Depot) -> Truth:
+    """Return the truth for the simulated world; the sun is worked out once a minute."""
+
+    @lru_cache(maxsize=4)
+    def sun(minute: datetime) -> float:
+        return float(solar_kw(depot, [minute])[0])
+
+    return Truth(
+        solar_kw=lambda at: sun(at.replace(second=0, microsecond=0)),
+        building_kw=lambda at: _building_kw(depot.local(at)),
+        trip_kwh=trip_kwh,
+        export_limit_kw=EXPORT_LIMIT_KW,
+    )
 
 
 def building_kw(depot: Depot, times: Sequence[datetime]) -> Floats:

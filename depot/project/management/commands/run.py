@@ -35,7 +35,9 @@ class Command(BaseCommand):
         }
         commands = processes.procfile(settings.BASE_DIR)
         for depot in Depot.objects.filter(demo=True):
-            commands[f"chargers-{depot.slug}"] = f"python manage.py simulate_chargers {depot.slug}"
+            commands["chargers"] = (
+                f"python manage.py simulate_chargers {depot.slug} --truth depot.project.demo.truth.live"
+            )
         self.stdout.write(f"Starting {', '.join(commands)} …")
         log_ins = [demo_log_in(settings.VAR_DIR)] if Depot.objects.filter(demo=True).exists() else []
         threading.Thread(target=self._announce, args=(f"http://{host}:{port}/", log_ins), daemon=True).start()
