@@ -187,10 +187,28 @@ CLOSED = {301, 302, 400, 401, 403, 404, 405, 413, 415}
 
 def fill(depot: Depot) -> list[str]:
     """Put a row of every kind into the depot, each with the mark in its texts; return their ids."""
+    meter = depot.meters.first()
+    meter.name = MARK
+    meter.save()
+    reading = MeterReading.objects.create(
+        meter=meter, observed_at=NOW, received_at=NOW, power_kw=1, import_kwh_total=1
+    )
+    job = Job.objects.create(kind=MARK, depot=depot, window=MARK, due_at=NOW, created_at=NOW)
+    make_array(depot, name=f"{MARK} roof")
+    raise_alert(depot, Cause(MARK, "warning", MARK))
+    make_key(depot, MARK, ["read"])
+    rows = [
+        depot, meter, reading, job, grid_of(depot), *depot.alerts.all(), *depot.api_keys.all(),
+        *depot.audit_events.all(), *depot.solar_arrays.all(), *fill_fleet(depot), *fill_money(depot),
+    ]  # fmt: skip
+    return sorted({str(row.pk) for row in rows})
+
+
+def fill_fleet(depot: Depot) -> list[Scoped]:
+    """Put a vehicle with all that hangs on it, a schedule, a charger and a plan into the depot."""
     bus = make_vehicle(depot, f"{MARK} bus", vin="SECRETVIN00000001", external_id=f"{MARK}-7")
     charger = make_charger(depot, bus, name=f"{MARK} charger", identity=MARK)
     connector = charger.connectors.get()
-    make_array(depot, name=f"{MARK} roof")
     calendar = ServiceCalendar.objects.create(depot=depot, name=f"{MARK} calendar")
     block = make_block(depot, bus, f"{MARK} block", calendar=calendar)
     Assignment.objects.create(
@@ -206,6 +224,23 @@ def fill(depot: Depot) -> list[str]:
     command = ChargerCommand.objects.create(
         charger=charger, action=MARK, created_at=NOW, expires_at=NOW, plan=plan
     )
+    BatteryHealth.objects.create(
+        vehicle=bus, date=date(2026, 3, 9), computed_at=NOW, soh=0.9, soh_uncertainty=0.01, calendar_loss=0.05,
+        cycling_loss=0.05, v2g_loss=0.01, trend_per_year=0.02, equivalent_full_cycles=1, throughput_kwh=1,
+        v2g_throughput_kwh=0, hours_above_80=0, wear_cost_per_kwh=0.05, model=MARK,
+    )  # fmt: skip
+    batch = ImportBatch.objects.create(
+        depot=depot, kind="schedule", file_format="csv", file_name=MARK, file_digest="0", content=b"",
+        uploaded_at=NOW,
+    )  # fmt: skip
+    QuarantinedReading.objects.create(
+        depot=depot, vehicle_ref=MARK, observed_at=NOW, received_at=NOW, payload={}
+    )
+    return [bus, bus.type, charger, connector, calendar, block, session, plan, command, batch]
+
+
+def fill_money(depot: Depot) -> list[Scoped]:
+    """Put a tariff, an interval, bills and savings into the depot."""
     tariff = Tariff.objects.create(
         depot=depot, name=MARK, valid_from=date(2026, 1, 1), definition={"x": MARK}
     )
@@ -213,49 +248,18 @@ def fill(depot: Depot) -> list[str]:
         depot=depot, start_at=NOW, minutes=15, import_kwh=1, export_kwh=0, building_kwh=1, solar_kwh=0,
         charge_kwh=0, discharge_kwh=0, tariff=tariff, closed_at=NOW,
     )  # fmt: skip
-    bills = [
+    actual, unmanaged = (
         Bill.objects.create(
             depot=depot, tariff=tariff, scenario=scenario, start_at=NOW, end_at=NOW, covered_to=NOW, state="final",
             currency="USD", total=1, computed_at=NOW,
         )
         for scenario in ("actual", "unmanaged")
-    ]  # fmt: skip
+    )  # fmt: skip
     savings = SavingsStatement.objects.create(
-        depot=depot, start_at=NOW, end_at=NOW, actual=bills[0], unmanaged=bills[1], currency="USD",
+        depot=depot, start_at=NOW, end_at=NOW, actual=actual, unmanaged=unmanaged, currency="USD",
         wear_added=0, net_saving=1, steps=[{"label": MARK}], computed_at=NOW,
     )  # fmt: skip
-    BatteryHealth.objects.create(
-        vehicle=bus, date=date(2026, 3, 9), computed_at=NOW, soh=0.9, soh_uncertainty=0.01, calendar_loss=0.05,
-        cycling_loss=0.05, v2g_loss=0.01, trend_per_year=0.02, equivalent_full_cycles=1, throughput_kwh=1,
-        v2g_throughput_kwh=0, hours_above_80=0, wear_cost_per_kwh=0.05, model=MARK,
-    )  # fmt: skip
-    batch = ImportBatch.objects.create(
-        depot=depot,
-        kind="schedule",
-        file_format="csv",
-        file_name=MARK,
-        file_digest="0",
-        content=b"",
-        uploaded_at=NOW,
-    )
-    QuarantinedReading.objects.create(
-        depot=depot, vehicle_ref=MARK, observed_at=NOW, received_at=NOW, payload={}
-    )
-    job = Job.objects.create(kind=MARK, depot=depot, window=MARK, due_at=NOW, created_at=NOW)
-    meter = depot.meters.first()
-    meter.name = MARK
-    meter.save()
-    reading = MeterReading.objects.create(
-        meter=meter, observed_at=NOW, received_at=NOW, power_kw=1, import_kwh_total=1
-    )
-    raise_alert(depot, Cause(MARK, "warning", MARK))
-    make_key(depot, MARK, ["read"])
-    rows = [
-        bus, bus.type, charger, connector, grid_of(depot), calendar, block, session, plan, command, tariff, savings,
-        *bills, batch, job, meter, reading, depot, *depot.alerts.all(), *depot.api_keys.all(),
-        *depot.audit_events.all(), *depot.solar_arrays.all(),
-    ]  # fmt: skip
-    return sorted({str(row.pk) for row in rows})
+    return [tariff, actual, unmanaged, savings]
 
 
 def routes(resolver: URLResolver, before: str = "") -> Iterator[tuple[str, list[str]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
-from html import unescape
 
 import pytest
 from django.contrib import admin
@@ -12,80 +11,28 @@ from django.core.checks import run_checks
 from django.urls import reverse
 
 from billing.models import Tariff
-from charging.models import Charger, Connector, Plan
+from charging.models import Charger, Plan
 from depot.access.keys import find_key, make_key
 from depot.models import (
     ApiKey,
     AuditEvent,
     Depot,
     ElectricalNode,
-    InterconnectionAgreement,
     Job,
     Membership,
     User,
 )
-from depot.project.checklist import missing
-from fleet.models import Block, QuarantinedReading, TelemetryReading, Vehicle, VehicleType
+from fleet.models import Block, QuarantinedReading, TelemetryReading, Vehicle
 from fleet.services.telemetry_batches import take_in
+from tests.depot.admin_forms import address, errors_of, form_of
 from tests.factories import (
     NOW,
     grid_of,
-    make_array,
     make_block,
     make_charger,
     make_person,
     make_vehicle,
 )
-
-
-@pytest.fixture
-def root(db) -> User:
-    return User.objects.create_superuser("root", password="correct horse battery")
-
-
-@pytest.fixture
-def staff(depot):
-    """Return a function that makes a person of staff with a role."""
-
-    def person(role, of=depot):
-        user = make_person(of, role)
-        user.is_staff = True
-        user.save()
-        return user
-
-    return person
-
-
-def address(model, what, *args) -> str:
-    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{what}", args=args)
-
-
-def empty_formsets(*prefixes) -> dict[str, str]:
-    return {f"{prefix}-{part}": "0" for prefix in prefixes for part in ("TOTAL_FORMS", "INITIAL_FORMS")}
-
-
-def form_of(answer) -> dict[str, str]:
-    """Return what a browser would send if it saved the admin page as it is."""
-    values = {}
-    context = answer.context
-    forms = [context["adminform"].form]
-    for inline in context["inline_admin_formsets"]:
-        forms += [inline.formset.management_form, *inline.formset.forms]
-    for form in forms:
-        for bound in form:
-            value = bound.value()
-            if isinstance(value, bool):
-                if value:
-                    values[bound.html_name] = "on"
-            elif value is not None:
-                values[bound.html_name] = bound.field.prepare_value(value)
-    return values
-
-
-def errors_of(answer) -> str:
-    found = re.findall(r'<ul class="errorlist[^"]*"[^>]*>(.*?)</ul>', answer.content.decode(), re.S)
-    return unescape(" ".join(found))
-
 
 # ---- the pages themselves
 
@@ -109,142 +56,6 @@ def _request(user):
     request = Request()
     request.user = user
     return request
-
-
-def test_a_whole_depot_is_set_up_in_the_admin_alone(login, root, staff):
-    browser = login(root)
-    technician = make_person(None, name="tess")
-    made = browser.post(
-        address(Depot, "add"),
-        {
-            "name": "Harbor Yard",
-            "slug": "harbor-yard",
-            "time_zone": "America/New_York",
-            "currency": "USD",
-            "latitude": "36.1",
-            "longitude": "-79.9",
-            "elevation_m": "250",
-            "horizon_hours": "36",
-            "step_minutes": "15",
-            "dispatch_enabled": "on",
-            **empty_formsets("agreement"),
-            "nodes-TOTAL_FORMS": "1",
-            "nodes-INITIAL_FORMS": "0",
-            "nodes-0-name": "Grid",
-            "nodes-0-kind": "grid",
-            "nodes-0-import_limit_kw": "400",
-            "nodes-0-export_limit_kw": "0",
-            "memberships-TOTAL_FORMS": "1",
-            "memberships-INITIAL_FORMS": "0",
-            "memberships-0-person": "tess",
-            "memberships-0-role": "technician",
-        },
-    )
-    assert made.status_code == 302, errors_of(made)
-    depot = Depot.objects.get(slug="harbor-yard")
-    technician.is_staff = True
-    technician.save()
-    browser = login(technician)
-
-    page = browser.get(address(Depot, "change", depot.pk))
-    values = form_of(page) | {
-        "nodes-TOTAL_FORMS": "2",
-        "nodes-1-name": "Feeder A",
-        "nodes-1-kind": "feeder",
-        "nodes-1-parent": str(grid_of(depot).pk),
-        "nodes-1-import_limit_kw": "200",
-        "nodes-1-export_limit_kw": "0",
-        "nodes-1-depot": str(depot.pk),
-        "meters-TOTAL_FORMS": "1",
-        "meters-0-name": "Main",
-        "meters-0-kind": "grid",
-        "meters-0-node": str(grid_of(depot).pk),
-        "meters-0-depot": str(depot.pk),
-        "solar_arrays-TOTAL_FORMS": "1",
-        "solar_arrays-0-name": "Roof",
-        "solar_arrays-0-node": str(grid_of(depot).pk),
-        "solar_arrays-0-peak_kw": "100",
-        "solar_arrays-0-inverter_kw": "90",
-        "solar_arrays-0-tilt_degrees": "10",
-        "solar_arrays-0-azimuth_degrees": "180",
-        "solar_arrays-0-loss_fraction": "0.14",
-        "solar_arrays-0-depot": str(depot.pk),
-    }
-    saved = browser.post(address(Depot, "change", depot.pk), values)
-    assert saved.status_code == 302, errors_of(saved)
-    feeder = depot.nodes.get(name="Feeder A")
-    assert (depot.meters.count(), depot.solar_arrays.count()) == (1, 1)
-
-    kind = {
-        "depot": depot.pk,
-        "name": "Type C",
-        "kind": "bus",
-        "usable_kwh": "200",
-        "chemistry": "lfp",
-        "min_soc": "0.1",
-        "max_soc": "1",
-        "reserve_soc": "0.1",
-        "pack_price_per_kwh": "150",
-        "max_charge_ac_kw": "19.2",
-        "max_charge_dc_kw": "60",
-        "max_discharge_ac_kw": "0",
-        "max_discharge_dc_kw": "60",
-        "inverter": "off_board",
-        "consumption_kwh_per_km": "0.9",
-        "auxiliary_kw": "2",
-    }
-    assert browser.post(address(VehicleType, "add"), kind).status_code == 302
-    bus = {
-        "depot": depot.pk,
-        "name": "Bus 01",
-        "type": VehicleType.objects.get().pk,
-        "in_service_on": "2025-08-01",
-        "active": "on",
-        "v2g_min_soc": "0.3",
-    }
-    assert browser.post(address(Vehicle, "add"), bus).status_code == 302
-    charger = {
-        "depot": depot.pk,
-        "node": feeder.pk,
-        "name": "C-01",
-        "identity": "harbor-C01",
-        "make_password": "on",
-        "current": "dc",
-        "max_charge_kw": "60",
-        "min_charge_kw": "0",
-        "charge_efficiency": "0.94",
-        "max_discharge_kw": "60",
-        "min_discharge_kw": "0",
-        "discharge_efficiency": "0.94",
-        "fallback_kw": "6",
-        "connectors-TOTAL_FORMS": "1",
-        "connectors-INITIAL_FORMS": "0",
-        "connectors-0-evse_id": "1",
-        "connectors-0-connector_id": "1",
-        "connectors-0-bay": "B-01",
-        "connectors-0-vehicle": Vehicle.objects.get().pk,
-    }
-    shown = browser.post(address(Charger, "add"), charger)
-    password = re.search(r"<code>([\w-]{32})</code>", shown.content.decode()).group(1)
-    row = Charger.objects.get()
-    assert row.check_password(password) and password not in row.password_hash
-    assert "no-store" in shown["Cache-Control"]
-    assert row.connectors.get().vehicle.name == "Bus 01"
-    block = {
-        "depot": depot.pk,
-        "block_id": "101",
-        "weekdays": "Mon-Fri",
-        "depart_minute": "06:30",
-        "return_minute": "08:45",
-        "vehicle": Vehicle.objects.get().pk,
-        "distance_km": "40",
-    }
-    refused = browser.get(address(Block, "add"))
-    assert refused.status_code == 403, "schedules are the dispatcher's"
-    browser = login(staff("manager", depot))
-    assert browser.post(address(Block, "add"), block).status_code == 302
-    stored = Block.objects.get()
-    assert (stored.key, stored.weekdays, stored.depart_minute) == ("101|1111100", 31, 390)
 
 
 # ---- validation across rows
@@ -564,79 +375,3 @@ def test_readings_of_unknown_vehicles_are_taken_over_once_they_are_entered(login
     assert "1 readings taken over, 1 left" in page.content.decode()
     assert TelemetryReading.objects.get().soc == 0.5
     assert QuarantinedReading.objects.get().vehicle_ref == "VIN-OTHER"
-
-
-# ---- what is still missing
-
-
-def test_an_empty_depot_lacks_everything_and_each_has_its_link(login, root, db):
-    depot = Depot.objects.create(
-        name="Bare", slug="bare", time_zone="Europe/Berlin", latitude=52, longitude=13
-    )
-    sentences = " ".join(gap.sentence for gap in missing(depot, NOW))
-    for word in (
-        "grid connection",
-        "meter",
-        "vehicle type",
-        "vehicle",
-        "charger",
-        "tariff",
-        "block",
-        "owner",
-    ):
-        assert word in sentences
-    browser = login(root)
-    page = browser.get(address(Depot, "change", depot.pk)).content.decode()
-    for gap in missing(depot, NOW):
-        assert gap.sentence in unescape(page)
-        assert browser.get(gap.address).status_code == 200
-
-
-def test_each_gap_is_named_and_goes_away(depot):
-    make_array(depot)
-    depot.meters.filter(kind="solar").delete()
-    InterconnectionAgreement.objects.filter(depot=depot).update(state="applied")
-    homeless, parked = make_vehicle(depot, "Bus 01"), make_vehicle(depot, "Bus 02", soc=None)
-    charger = make_charger(depot, parked)
-    sentences = {gap.sentence for gap in missing(depot, NOW)}
-    assert {
-        "Solar panels, but no solar meter: forecasts cannot learn.",
-        "The interconnection agreement is not approved: vehicles supply the building only, not the grid.",
-        "Bus 01 has no connector to park at: enter it at the charger.",
-        "Bus 02 has never told a state of charge.",
-        f"{charger.name} has no password: it cannot log in.",
-        f"{charger.name} has never connected.",
-        "No tariff is valid today: energy has no price.",
-        "No block runs today or later: upload a schedule.",
-        "Nobody is owner of this depot: nobody can give roles.",
-        "Nobody is dispatcher of this depot: nobody watches the pull-outs.",
-    } == sentences
-    InterconnectionAgreement.objects.filter(depot=depot).update(state="approved", bidirectional_meter=False)
-    assert "No bidirectional meter is commissioned: nothing may flow to the grid." in {
-        gap.sentence for gap in missing(depot, NOW)
-    }
-    InterconnectionAgreement.objects.filter(depot=depot).update(bidirectional_meter=True)
-    Connector.objects.create(charger=charger, evse_id=2, vehicle=homeless)
-    charger.set_password("a password for tests")
-    charger.last_seen_at = NOW
-    charger.save()
-    make_block(depot, homeless)
-    Tariff.objects.create(depot=depot, name="EV", valid_from=date(2026, 1, 1), definition={})
-    for role in ("owner", "dispatcher"):
-        make_person(depot, role)
-    depot.solar_arrays.all().delete()
-    observed = [{"vehicle": parked.pk, "observed_at": NOW.isoformat(), "soc_percent": 50}]
-    take_in(depot, observed, NOW)
-    assert missing(depot, NOW) == []
-
-
-def test_two_and_many_names_are_named_in_words(depot):
-    for number in range(5):
-        make_charger(depot, name=f"C{number}", password_hash="x", last_seen_at=NOW if number > 1 else None)
-    make_vehicle(depot)
-    sentences = " ".join(gap.sentence for gap in missing(depot, NOW))
-    assert "C0 and C1 have never connected." in sentences
-    Charger.objects.update(last_seen_at=None)
-    assert "C0, C1, C2 and 2 more have never connected." in " ".join(
-        gap.sentence for gap in missing(depot, NOW)
-    )
