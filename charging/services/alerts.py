@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from charging.models import Charger, Plan
 from charging.selectors.readiness import Readiness, readiness
@@ -10,18 +10,24 @@ from depot.alerts import sync
 from depot.alerts.services import Cause
 from depot.models import Depot
 
+NOTICE = timedelta(hours=3)
+"""How long before the last moment to act a pull-out at risk becomes an alert."""
+
 
 def watch(depot: Depot, now: datetime) -> None:
     """Open and clear the alerts on pull-outs, chargers and the plan."""
-    sync(
-        depot,
-        "ready:",
-        [_pull_out(depot, row) for row in readiness(depot, now) if row.state in ("at_risk", "will_miss")],
-    )
+    sync(depot, "ready:", [_pull_out(depot, row) for row in readiness(depot, now) if _is_urgent(row, now)])
     sync(depot, "charger:", [_silent(charger) for charger in _silent_chargers(depot)])
     plan = Plan.objects.filter(depot=depot, made_at__lte=now).order_by("-made_at").first()
     notes = plan.notes["depot"] if plan else []
     sync(depot, "note:", [Cause(f"note:{note[:80]}", "warning", note) for note in notes])
+
+
+def _is_urgent(row: Readiness, now: datetime) -> bool:
+    """Tell whether somebody must act: it will be missed, or the last moment to act is near or not known."""
+    if row.state == "at_risk":
+        return row.act_by is None or row.act_by - now <= NOTICE
+    return row.state == "will_miss"
 
 
 def _pull_out(depot: Depot, row: Readiness) -> Cause:

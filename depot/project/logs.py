@@ -34,7 +34,8 @@ def logging_settings(level: str, layout: str) -> dict[str, Any]:
         },
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "layout"}},
         "root": {"handlers": ["console"], "level": level},
-        "loggers": {name: {"level": "WARNING"} for name in QUIET},
+        "loggers": {name: {"level": "WARNING"} for name in QUIET}
+        | {"kombu.connection": {"level": "ERROR"}},  # it warns that the file broker has no host name
     }
 
 

@@ -77,10 +77,11 @@ def trip_kwh(duty: Duty, vehicle: Vehicle) -> float:
 
 def live(depot: Depot) -> Truth:
     """Return the truth for the simulated world; the sun is worked out once a minute."""
+    arrays, place = arrays_of(depot), place_of(depot)
 
     @lru_cache(maxsize=4)
     def sun(minute: datetime) -> float:
-        return float(solar_kw(depot, [minute])[0])
+        return float(solar.power_kw(arrays, place, [minute], weather_at([minute]))[0])
 
     return Truth(
         solar_kw=lambda at: sun(at.replace(second=0, microsecond=0)),
