@@ -24,7 +24,7 @@ State = ChargerCommand.State
 LONGEST_CALL = timedelta(minutes=2)
 SAFE_TO_REPEAT = ("set_schedule", "set_default")
 """Actions that do the same when they come twice; others are never repeated by themselves."""
-DELIVERED = (State.ACCEPTED, State.SENT, State.WAITING)
+DELIVERED = (State.ACCEPTED, State.SENT)
 
 
 def send(

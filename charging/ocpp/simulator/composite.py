@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -83,7 +84,7 @@ class Profiles:
     ) -> list[tuple[int, float]]:
         """Return (second, kW) where the power of the coming `seconds` changes, the first at 0."""
         moments = {0} | {
-            int((change - at).total_seconds())
+            math.ceil((change - at).total_seconds())
             for change in self._changes(began_at)
             if at < change < at + timedelta(seconds=seconds)
         }

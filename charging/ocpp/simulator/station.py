@@ -30,6 +30,8 @@ ANSWER_S = 30.0
 HANDSHAKE_S = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 TRIES = 3
+UNREADABLE = "-1"
+"""The id of an error about a call that could not be read: it can only be the last one."""
 Payload = dict[str, Any]
 
 
@@ -85,6 +87,7 @@ class Station:
         self._socket: ClientConnection | None = None
         self._heartbeat_s: float | None = None
         self._answers: dict[str, asyncio.Future[Payload]] = {}
+        self._asked = ""
         self._turn = asyncio.Lock()
         self._work = asyncio.Event()
 
@@ -231,7 +234,7 @@ class Station:
         if self._socket is None:
             raise CallError("there is no link")
         async with self._turn:
-            number = str(uuid.uuid4())
+            self._asked = number = str(uuid.uuid4())
             answer: asyncio.Future[Payload] = asyncio.get_running_loop().create_future()
             self._answers[number] = answer
             await self._socket.send(json.dumps([2, number, action, payload]))
@@ -244,7 +247,7 @@ class Station:
             if kind == 2:
                 await socket.send(json.dumps(self._reply(number, rest[0], rest[1])))
                 continue
-            answer = self._answers.pop(number, None)
+            answer = self._answers.pop(self._asked if number == UNREADABLE else number, None)
             if answer is None or answer.done():
                 continue
             if kind == 3:

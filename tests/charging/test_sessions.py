@@ -1,0 +1,175 @@
+"""Sessions: every word counts once, whatever order it comes in."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from charging.models import ChargingSession, Connector, MeterSample
+from charging.services.sessions import Sample, plug_in, record_sample, record_samples, unplug
+from fleet.models import TelemetryReading, VehicleState
+from tests import factories
+
+NOW = factories.NOW
+
+
+def at(minutes: float) -> datetime:
+    return NOW + timedelta(minutes=minutes)
+
+
+@pytest.fixture
+def connector(depot) -> Connector:
+    return factories.make_charger(depot, factories.make_vehicle(depot)).connectors.get()
+
+
+def test_plugging_in_opens_one_session(connector: Connector) -> None:
+    session = plug_in(connector, "tx", at(1), soc=0.4)
+    assert plug_in(connector, "tx", at(5), soc=0.9) == session
+    assert (session.vehicle, session.soc_in) == (connector.vehicle, 0.4)
+    state = VehicleState.objects.get(vehicle=connector.vehicle)
+    assert (state.soc, state.plugged_in, state.observed_at) == (0.4, True, at(1))
+
+
+def test_a_recognised_vehicle_overrules_the_bay(connector: Connector, depot) -> None:
+    guest = factories.make_vehicle(depot, "Bus 02")
+    assert plug_in(connector, "tx", at(1), guest).vehicle == guest
+
+
+def test_a_vehicle_stands_in_one_place(connector: Connector, depot) -> None:
+    other = factories.make_charger(depot).connectors.get()
+    here = plug_in(connector, "a", at(1))
+    plug_in(other, "b", at(2), connector.vehicle)
+    here.refresh_from_db()
+    assert here.unplugged_at == at(2)
+    assert plug_in(connector, "c", at(3)).vehicle is None
+
+
+def test_the_next_plug_in_ends_what_was_open(connector: Connector) -> None:
+    first = plug_in(connector, "a", at(1), soc=0.4)
+    record_sample(first, at(2), 10, 1, 0, 0.45)
+    plug_in(connector, "b", at(3))
+    first.refresh_from_db()
+    assert (first.unplugged_at, first.soc_out) == (at(3), 0.45)
+
+
+def test_a_late_plug_in_does_not_end_what_came_after(connector: Connector) -> None:
+    now = plug_in(connector, "new", at(10))
+    late = plug_in(connector, "late", at(1), soc=0.1)
+    assert late.unplugged_at == at(10)
+    unplug(late, at(5), 0.2)
+    assert (late.unplugged_at, late.soc_out) == (at(5), 0.2)
+    now.refresh_from_db()
+    assert now.unplugged_at is None
+    assert VehicleState.objects.get(vehicle=connector.vehicle).plugged_in
+
+
+def test_samples_count_from_the_first_register(connector: Connector) -> None:
+    session = plug_in(connector, "tx", at(0))
+    record_sample(session, at(0), 0, 100, 50, 0.5, sequence=0)
+    record_sample(session, at(15), 40, 110, 50, 0.55, sequence=1)
+    record_sample(session, at(30), -20, 110, 55, 0.52, sequence=2)
+    record_sample(session, at(30), -20, 999, 55, 0.52, sequence=2)
+    assert (session.import_kwh, session.export_kwh) == (10, 5)
+    assert (session.soc_in, session.last_sequence, session.last_sample_at) == (0.5, 2, at(30))
+    assert session.samples.count() == 3
+    assert TelemetryReading.objects.filter(vehicle=connector.vehicle, source="charger").count() == 4
+
+
+def test_totals_do_not_depend_on_order(connector: Connector) -> None:
+    words = [(at(0), 100.0, 50.0), (at(15), 110.0, 50.0), (at(30), 110.0, 55.0), (at(45), 130.0, 55.0)]
+    for number, order in enumerate(itertools.permutations(words)):
+        session = plug_in(connector, f"tx{number}", at(number * 100))
+        for moment, import_kwh, export_kwh in order:
+            record_sample(session, moment + timedelta(minutes=number * 100), 1.0, import_kwh, export_kwh)
+        assert (session.import_kwh, session.export_kwh) == pytest.approx((30, 5)), order
+        assert session.last_sample_at == at(number * 100 + 45)
+
+
+def test_late_samples_move_no_live_state(connector: Connector) -> None:
+    session = plug_in(connector, "tx", at(0), soc=0.3)
+    record_sample(session, at(30), 40, 20, 0, 0.6)
+    record_sample(session, at(15), 10, 10, 0, 0.4)
+    state = VehicleState.objects.get(vehicle=connector.vehicle)
+    assert (state.soc, state.charging_power_kw) == (0.6, 40)
+    assert session.last_sample_at == at(30)
+
+
+def test_a_register_that_starts_again_goes_on_counting(connector: Connector) -> None:
+    session = plug_in(connector, "tx", at(0))
+    for minute, register in ((0, 100.0), (10, 108.0), (20, 1.0), (30, 3.0)):
+        record_sample(session, at(minute), 0, register, 0)
+    assert session.import_kwh == pytest.approx(11.0)
+
+
+def test_a_register_said_later_stood_there_before(connector: Connector) -> None:
+    session = plug_in(connector, "tx", at(0))
+    record_samples([Sample(session.pk, at(0), 0, import_kwh_total=10), Sample(session.pk, at(1), 6)])
+    record_samples([Sample(session.pk, at(10), None, 12, 500)])
+    record_samples([Sample(session.pk, at(20), None, 12, 501)])
+    session.refresh_from_db()
+    assert (session.import_kwh, session.export_kwh) == (2, 1)
+    rows = list(session.samples.values_list("power_kw", "import_kwh_total", "export_kwh_total"))
+    assert [row[1:] for row in rows] == [(10, 500), (10, 500), (12, 500), (12, 501)]
+    assert [row[0] for row in rows] == pytest.approx([0, 6, 2 * 60 / 9, -6])
+
+
+def test_sessions_written_by_others_keep_their_samples(connector: Connector) -> None:
+    session = ChargingSession.objects.create(
+        connector=connector,
+        vehicle=connector.vehicle,
+        transaction_id="old",
+        plugged_in_at=at(0),
+        last_sample_at=at(5),
+    )
+    for minute, register in ((0, 3.0), (5, 4.0)):
+        MeterSample.objects.create(
+            session=session, sampled_at=at(minute), received_at=NOW, power_kw=12, import_kwh_total=register
+        )
+    record_sample(session, at(10), 12, 5.0, 0)
+    assert session.import_kwh == 2.0
+    assert list(session.samples.values_list("import_kwh_total", flat=True)) == [3.0, 4.0, 5.0]
+
+
+def test_unplugging_twice_keeps_the_earlier_end(connector: Connector) -> None:
+    session = plug_in(connector, "tx", at(0))
+    unplug(session, at(30), 0.8)
+    unplug(session, at(40))
+    assert (session.unplugged_at, session.soc_out) == (at(30), 0.8)
+    state = VehicleState.objects.get(vehicle=connector.vehicle)
+    assert (state.plugged_in, state.charging_power_kw) == (False, 0)
+
+
+def test_a_session_without_a_vehicle_moves_no_state(depot) -> None:
+    connector = factories.make_charger(depot).connectors.get()
+    session = plug_in(connector, "tx", at(0), soc=0.3)
+    record_sample(session, at(1), 5, 1, 0, 0.31)
+    unplug(session, at(2))
+    assert session.soc_out == 0.31
+    assert not TelemetryReading.objects.exists()
+
+
+def test_many_samples_need_few_queries(depot) -> None:
+    sessions = [
+        plug_in(
+            factories.make_charger(depot, factories.make_vehicle(depot, f"Bus {n}")).connectors.get(),
+            "tx",
+            at(0),
+        )
+        for n in range(8)
+    ]
+
+    def queries(count: int, minute: int) -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            record_samples([Sample(one.pk, at(minute), 1.0, minute, 0.0, 0.5) for one in sessions[:count]])
+        return len(captured)
+
+    for one in sessions:
+        record_sample(one, at(0), 0, 0, 0)
+    assert queries(1, 1) == queries(8, 2)
+    record_samples([])
