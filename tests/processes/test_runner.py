@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -62,6 +63,20 @@ def test_stopping_the_runner_stops_every_process(tmp_path: Path, sign: signal.Si
     runner.send_signal(sign)
     runner.wait(timeout=20)
     assert not alive(pid)
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv (util-linux) is not installed")
+def test_killing_the_runner_leaves_no_process_behind(tmp_path: Path) -> None:
+    runner = start(tmp_path, '{"a": "sh -c \'echo $$ > a; exec sleep 60\'", "b": "sleep 60"}')
+    pid = int(read_when_there(tmp_path / "a"))
+    time.sleep(0.5)  # the runner hears of every start
+    runner.kill()
+    runner.wait(timeout=10)
+    for _ in range(100):
+        if not alive(pid):
+            return
+        time.sleep(0.05)
+    raise AssertionError("the process outlived its runner")
 
 
 def test_processes_get_the_environment_and_the_folder(tmp_path: Path) -> None:
