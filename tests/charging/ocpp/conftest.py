@@ -17,7 +17,7 @@ from django.db import connection, connections
 from websockets.sync.client import ClientConnection, connect
 
 from charging.models import Charger
-from charging.ocpp import inbox
+from charging.ocpp import gateway, inbox, outbox
 from charging.ocpp.gateway import Gateway
 from depot.models import Depot
 from tests import factories
@@ -58,7 +58,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def yard(shared_database: None, settings: Any, asked: list[str]) -> Depot:
+def yard(shared_database: None, settings: Any, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> Depot:
+    """Make a depot; the gateway looks more often and hashes faster than in earnest."""
+    monkeypatch.setattr(outbox, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(gateway, "SETTLE_S", 0.3)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     return factories.make_depot()
 
@@ -119,6 +122,10 @@ def running(yard: Depot) -> Iterator[Running]:
     running.close()
 
 
+def basic(user: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
 def dial(
     running: Running,
     charger: Charger | None,
@@ -130,8 +137,7 @@ def dial(
     assert running.gateway is not None
     identity = options.pop("identity", charger.identity if charger else "nobody")
     user = options.pop("user", identity)
-    secret = base64.b64encode(f"{user}:{password}".encode()).decode()
-    headers = {"Authorization": f"Basic {secret}"} if password else {}
+    headers = {"Authorization": basic(user, password)} if password else {}
     return connect(
         f"ws://127.0.0.1:{running.gateway.port}/ocpp/{identity}",
         subprotocols=[f"ocpp{version}"] if version else None,
