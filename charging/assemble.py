@@ -27,6 +27,8 @@ STALE_SOC = timedelta(hours=2)
 STALE_MARGIN = 0.05
 UNKNOWN_SOC = 0.2
 LATE = timedelta(hours=3)
+PLANNED_SHARE = 0.95
+"""Of the site's limits a plan uses this much: building and sun differ from their forecasts within a step."""
 BEYOND = timedelta(hours=24)
 
 
@@ -131,8 +133,8 @@ def _site(
     building = expected(depot, Forecast.Kind.BUILDING, grid, now)
     notes.depot.extend(forecast.source for forecast in (solar, building) if forecast.made_at is None)
     return {
-        "import_limit_kw": connection.import_limit_kw if connection else 0.0,
-        "export_limit_kw": min(connection.export_limit_kw, allowed) if connection else 0.0,
+        "import_limit_kw": connection.import_limit_kw * PLANNED_SHARE if connection else 0.0,
+        "export_limit_kw": min(connection.export_limit_kw, allowed) * PLANNED_SHARE if connection else 0.0,
         "building_load_kw": _series(building),
         "solar_kw": _series(solar),
         "solar_curtailable": all(array.curtailable for array in depot.solar_arrays.all()),
