@@ -51,3 +51,8 @@ def format_money(amount: Decimal, currency: str) -> str:
     digits = f"{abs(rounded):,f}"
     symbol = _SYMBOLS.get(currency)
     return f"{sign}{symbol}{digits}" if symbol else f"{sign}{digits} {currency}"
+
+
+def currency_sign(currency: str) -> str:
+    """Return the sign that stands for a currency in units such as $/kWh; its code where it has none."""
+    return _SYMBOLS.get(currency, currency)

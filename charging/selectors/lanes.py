@@ -1,0 +1,224 @@
+"""One lane a vehicle: when it is away, charges and discharges, what its departures need, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from charging.selectors.measured import Measured, Stay
+from charging.selectors.timeline import Timeline
+from depot.money import currency_sign
+from fleet.models import Vehicle
+from fleet.selectors.duties import Duty
+
+Floats = npt.NDArray[np.float64]
+LEVELS = 4
+MOVING_KW = 0.2
+ENOUGH = 0.005
+ACTIONS = {"charge": "charging", "discharge": "discharging", "wait": "waiting", "away": "away"}
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A span of one action at about one power; `strength` (0..1) is its share of the vehicle's own greatest."""
+
+    action: Literal["charge", "discharge"]
+    from_at: datetime
+    to_at: datetime
+    mean_kw: float
+    energy_kwh: float
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A span not at a plug, with the blocks run in it."""
+
+    from_at: datetime
+    to_at: datetime
+    blocks: str
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A departure ahead: the charge it needs and the charge the plan gives, both 0..1."""
+
+    at: datetime
+    required_soc: float
+    planned_soc: float
+
+    @property
+    def met(self) -> bool:
+        return self.planned_soc >= self.required_soc - ENOUGH
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What a vehicle does over a span, in a state of the design's words, and why."""
+
+    from_at: datetime
+    to_at: datetime
+    state: str
+    power_kw: float
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A vehicle on a timeline."""
+
+    vehicle: Vehicle
+    power_kw: Floats
+    flows: list[Flow]
+    absences: list[Absence]
+    departures: list[Departure]
+    reasons: list[Reason]
+    notes: list[str]
+
+    @property
+    def now(self) -> Reason | None:
+        """Return what it does now."""
+        return self.reasons[0] if self.reasons else None
+
+    @property
+    def next_departure(self) -> Departure | None:
+        return self.departures[0] if self.departures else None
+
+
+def lanes(line: Timeline, vehicles: Iterable[Vehicle], past: Measured, duties: Iterable[Duty]) -> list[Lane]:
+    """Return the lanes of the planned vehicles, in their order; a vehicle in no plan has an empty lane."""
+    by_vehicle: dict[int, list[Duty]] = {}
+    for duty in duties:
+        if duty.vehicle is not None:
+            by_vehicle.setdefault(duty.vehicle.pk, []).append(duty)
+    rows = {row["id"]: row for row in line.plan.case["vehicles"]}
+    return [
+        _lane(line, vehicle, rows.get(str(vehicle.pk)), past, by_vehicle.get(vehicle.pk, []))
+        for vehicle in vehicles
+    ]
+
+
+def _lane(
+    line: Timeline, vehicle: Vehicle, row: dict[str, Any] | None, past: Measured, duties: list[Duty]
+) -> Lane:
+    notes = line.plan.notes.get("vehicles", {}).get(str(vehicle.pk), [])
+    before = past.power_kw.get(vehicle.pk)
+    stays = past.stays.get(vehicle.pk, [])
+    absences = _absent(line, stays, duties)
+    if row is None:
+        power = line.joined(before, np.zeros(line.plan.steps))
+        return Lane(vehicle, power, _flows(line, power, None), absences, [], [], notes)
+    answer = line.plan.answer["vehicles"][row["id"]]
+    signed = np.asarray(answer["charge_kw"]) - np.asarray(answer["discharge_kw"])
+    power = line.joined(before, signed)
+    return Lane(
+        vehicle=vehicle,
+        power_kw=power,
+        flows=_flows(line, power, row),
+        absences=absences + _will_be_away(line, row, duties),
+        departures=_departures(line, row, answer["soc"]),
+        reasons=_reasons(line, row["id"], signed),
+        notes=notes,
+    )
+
+
+def _flows(line: Timeline, power_kw: Floats, row: dict[str, Any] | None) -> list[Flow]:
+    """Merge steps of one direction and one of a few levels of power into spans."""
+    power = np.where(np.abs(np.nan_to_num(power_kw)) < MOVING_KW, 0.0, np.nan_to_num(power_kw))
+    greatest = max(float(np.abs(power).max(initial=0.0)), _limit(row), MOVING_KW)
+    level = np.sign(power) * np.ceil(np.abs(power) / greatest * LEVELS - 1e-6)
+    edges = np.flatnonzero(np.diff(level, prepend=np.nan, append=np.nan))
+    hours, found = line.grid.step_hours, []
+    for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        if level[start] == 0:
+            continue
+        mean = float(np.abs(power[start:end]).mean())
+        found.append(
+            Flow(
+                "charge" if level[start] > 0 else "discharge",
+                line.grid.time_of(start),
+                line.grid.time_of(end),
+                mean,
+                mean * hours * (end - start),
+                abs(float(level[start])) / LEVELS,
+            )
+        )
+    return found
+
+
+def _limit(row: dict[str, Any] | None) -> float:
+    return 0.0 if row is None else max(row.get("max_charge_kw") or 0.0, row.get("max_discharge_kw") or 0.0)
+
+
+def _absent(line: Timeline, stays: list[Stay], duties: list[Duty]) -> list[Absence]:
+    """Return the gaps between the times at a plug today; nothing for a vehicle that was not heard of."""
+    if not stays:
+        return []
+    spans, reached = [], line.past.start_at
+    for plugged_in_at, unplugged_at in stays:
+        if plugged_in_at > reached:
+            spans.append((reached, plugged_in_at))
+        reached = max(reached, min(unplugged_at or line.past.end_at, line.past.end_at))
+    if reached < line.past.end_at:
+        spans.append((reached, line.past.end_at))
+    return [Absence(start, end, _blocks(start, end, duties)) for start, end in spans if end > start]
+
+
+def _will_be_away(line: Timeline, row: dict[str, Any], duties: list[Duty]) -> list[Absence]:
+    spans = [
+        (max(line.step_of(trip["from_step"]), line.now_step), line.step_of(trip["to_step"]))
+        for trip in row["away"]
+    ]
+    moments = [(line.grid.time_of(start), line.grid.time_of(end)) for start, end in spans if end > start]
+    return [Absence(start, end, _blocks(start, end, duties)) for start, end in moments]
+
+
+def _blocks(start: datetime, end: datetime, duties: list[Duty]) -> str:
+    names = [duty.block.block_id for duty in duties if duty.pull_out_at < end and duty.pull_in_at > start]
+    return ", ".join(names)
+
+
+def _departures(line: Timeline, row: dict[str, Any], soc: list[float]) -> list[Departure]:
+    leaves = {trip["from_step"] for trip in row["away"]}
+    return [
+        Departure(line.grid.time_of(line.step_of(target["boundary"])), target["soc"], soc[target["boundary"]])
+        for target in row["targets"]
+        if target["boundary"] in leaves and line.step_of(target["boundary"]) >= line.now_step
+    ]
+
+
+def _reasons(line: Timeline, key: str, signed_kw: Floats) -> list[Reason]:
+    """Return the plan's own explanations from now on."""
+    found = []
+    for told in line.plan.answer["explanations"].get(key, []):
+        if line.step_of(told["to_step"]) <= line.now_step:
+            continue
+        start = max(told["from_step"], line.now_step - line.plan_step)
+        found.append(
+            Reason(
+                line.grid.time_of(line.step_of(told["from_step"])),
+                line.grid.time_of(line.step_of(told["to_step"])),
+                ACTIONS[told["action"]],
+                float(signed_kw[start]),
+                _why(line, key, told),
+            )
+        )
+    return found
+
+
+def _why(line: Timeline, key: str, told: dict[str, Any]) -> str:
+    """Return an explanation without the action and times before its colon, with the currency's sign."""
+    trips = next(row["away"] for row in line.plan.case["vehicles"] if row["id"] == key)
+    if told["action"] == "away" and told["from_step"] == 0 and trips[0]["energy_kwh"] == 0:
+        return "It should be here, but no charger reports it as plugged in."
+    words = told["because"].partition(": ")[2] or told["because"]
+    sign = currency_sign(line.plan.currency)
+    if sign != line.plan.currency:
+        words = re.sub(rf"(\d[\d.,]*) {line.plan.currency}", rf"{sign}\1", words)
+    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}"

@@ -1,0 +1,95 @@
+"""The plan that counts now, what it costs, and the sentences that say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.core.cache import cache
+
+from charging.models import Plan
+from charging.planner.baseline import unmanaged
+from charging.planner.case import case_from_json
+from charging.planner.plan import Cost, DepotPlan
+from depot.models import Depot
+from depot.templatetags.depot_pages import kw, local_day, local_time, money
+from depot.timegrid import TimeGrid
+
+A_DAY_S = 86_400
+WORTH_SAYING = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Unmanaged:
+    """What charging everything on arrival would cost over a plan's span, and what it would do to the site."""
+
+    cost: Cost
+    peak_kw: float
+    stored_kwh: float
+
+
+def latest_plan(depot: Depot, now: datetime) -> Plan | None:
+    """Return the newest plan made at or before `now`, from one query."""
+    return Plan.objects.filter(depot=depot, made_at__lte=now).order_by("-made_at").first()
+
+
+def running_plan(depot: Depot, now: datetime) -> Plan | None:
+    """Return the newest plan if it still says what happens now."""
+    plan = latest_plan(depot, now)
+    return plan if plan is not None and grid_of(plan).end_at > now else None
+
+
+def grid_of(plan: Plan) -> TimeGrid:
+    """Return the steps of a plan."""
+    return TimeGrid(plan.start_at, plan.step_minutes, plan.steps)
+
+
+def unmanaged_of(plan: Plan) -> Unmanaged:
+    """Return the unmanaged case of a plan; it is computed once, for a plan never changes."""
+    key = f"unmanaged:{plan.pk}"
+    found: Unmanaged | None = cache.get(key)
+    if found is None:
+        case = case_from_json(plan.case)
+        answer = unmanaged(case)
+        stored = sum(answer.vehicles[row.id].soc[-1] * row.capacity_kwh for row in case.vehicles)
+        found = Unmanaged(answer.cost, _peak_kw(answer), float(stored))
+        cache.set(key, found, A_DAY_S)
+    return found
+
+
+def _peak_kw(answer: DepotPlan) -> float:
+    return float(answer.site.import_kw.max(initial=0.0))
+
+
+def stored_kwh(plan: Plan) -> float:
+    """Return the energy that a plan leaves in the vehicles at its end, in kWh."""
+    answers = plan.answer["vehicles"]
+    return float(sum(answers[row["id"]]["soc"][-1] * row["capacity_kwh"] for row in plan.case["vehicles"]))
+
+
+def cost_sentence(depot: Depot, plan: Plan) -> str:
+    """Say what the plan costs until when, and what charging everything on arrival would."""
+    end_at = grid_of(plan).end_at
+    until = f"{local_day(end_at, depot)[:3]} {local_time(end_at, depot)}"
+    return (
+        f"The plan until {until} costs about {money(plan.objective, plan.currency)}; "
+        f"charging everything on arrival would cost {money(plan.unmanaged_cost, plan.currency)}."
+    )
+
+
+def peak_sentence(plan: Plan) -> str:
+    """Say so when most of what unmanaged charging would cost is a new peak; else nothing."""
+    other = unmanaged_of(plan)
+    demand = sum(other.cost.demand.values())
+    if demand <= WORTH_SAYING * plan.unmanaged_cost:
+        return ""
+    return f"{money(demand, plan.currency)} of that would be for a new peak of {kw(round(other.peak_kw))}."
+
+
+def proof_words(plan: Plan) -> str:
+    """Say how good the plan is proven to be."""
+    if plan.status == Plan.Status.FALLBACK:
+        return "made by rule, because no better plan was found in time"
+    if plan.gap < 1e-6:
+        return "proven the best possible"
+    return f"proven within {plan.gap * 100:.2g} % of the best possible"

@@ -1,0 +1,153 @@
+"""What the site draws right now, against its limit and its peaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.core.cache import cache
+from django.db.models import Count, OuterRef, Q, Subquery
+
+from billing.selectors.prices import Prices, prices_for
+from charging.models import Charger, ChargingSession, MeterSample, Plan
+from charging.selectors.timeline import PeakSoFar
+from depot.models import Depot, ElectricalNode, InterconnectionAgreement, Meter, MeterReading
+from depot.templatetags.depot_pages import percent
+from depot.timegrid import TimeGrid, floor_to_step
+
+STALE = timedelta(minutes=2)
+PRICED_S = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A power in kW, when it was measured, and whether that is too long ago to be called now."""
+
+    power_kw: float
+    observed_at: datetime
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SiteNow:
+    """Live powers (None where nothing measures it), limits, peaks of this month, and chargers."""
+
+    net: Live | None
+    building: Live | None
+    solar: Live | None
+    vehicles: Live | None
+    import_limit_kw: float
+    export_limit_kw: float
+    peaks: list[PeakSoFar]
+    connected: int
+    chargers: int
+    metered: bool
+
+    @property
+    def level(self) -> float | None:
+        """Return the share (0..1) of the import limit that is used."""
+        if self.net is None or not self.import_limit_kw:
+            return None
+        return max(0.0, self.net.power_kw) / self.import_limit_kw
+
+    @property
+    def level_words(self) -> str:
+        """Return the level in words."""
+        return f"{percent(self.level)} of the import limit"
+
+    @property
+    def parts(self) -> list[tuple[str, Live | None]]:
+        """Return what the net power is made of, by name."""
+        return [("Building", self.building), ("Solar", self.solar), ("Vehicles", self.vehicles)]
+
+
+def site_now(depot: Depot, now: datetime, plan: Plan | None) -> SiteNow:
+    """Return the site as last measured; in a fixed number of queries."""
+    meters = _meters(depot, now)
+    vehicles = _vehicles(depot, now)
+    net, solar = meters.get(Meter.Kind.GRID), meters.get(Meter.Kind.SOLAR)
+    building = meters.get(Meter.Kind.BUILDING) or _rest(net, solar, vehicles)
+    connection = depot.nodes.filter(kind=ElectricalNode.Kind.GRID).first()
+    agreement = InterconnectionAgreement.objects.filter(depot=depot).first()
+    allowed = agreement.allowed_export_kw if agreement else 0.0
+    chargers = Charger.objects.filter(depot=depot).aggregate(
+        all=Count("pk"), connected=Count("pk", filter=Q(connected=True))
+    )
+    return SiteNow(
+        net=net,
+        building=building,
+        solar=solar,
+        vehicles=vehicles,
+        import_limit_kw=connection.import_limit_kw if connection else 0.0,
+        export_limit_kw=min(connection.export_limit_kw, allowed) if connection else 0.0,
+        peaks=_peaks(depot, now, plan),
+        connected=chargers["connected"],
+        chargers=chargers["all"],
+        metered=bool(meters),
+    )
+
+
+def _meters(depot: Depot, now: datetime) -> dict[str, Live]:
+    newest = MeterReading.objects.filter(meter=OuterRef("pk"), observed_at__lte=now).order_by("-observed_at")
+    rows = Meter.objects.filter(depot=depot).annotate(
+        observed_at=Subquery(newest.values("observed_at")[:1]),
+        power_kw=Subquery(newest.values("power_kw")[:1]),
+    )
+    found: dict[str, list[tuple[datetime, float]]] = {}
+    for kind, at, power_kw in rows.values_list("kind", "observed_at", "power_kw"):
+        if at is not None:
+            found.setdefault(kind, []).append((at, power_kw))
+    return {kind: _sum(values, now) for kind, values in found.items()}
+
+
+def _vehicles(depot: Depot, now: datetime) -> Live | None:
+    """Return the power of all vehicles at a plug; the newest sample of each open session counts."""
+    newest = MeterSample.objects.filter(session=OuterRef("pk"), sampled_at__lte=now).order_by("-sampled_at")
+    sessions = ChargingSession.objects.filter(connector__charger__depot=depot, unplugged_at__isnull=True)
+    rows = sessions.annotate(
+        at=Subquery(newest.values("sampled_at")[:1]), power_kw=Subquery(newest.values("power_kw")[:1])
+    ).values_list("at", "power_kw")
+    values = [(at, power_kw) for at, power_kw in rows if at is not None]
+    if not values:
+        return None
+    newest_at = max(at for at, _ in values)
+    return Live(sum(power_kw for _, power_kw in values), newest_at, now - newest_at > STALE)
+
+
+def _sum(values: Iterable[tuple[datetime, float]], now: datetime) -> Live:
+    pairs = list(values)
+    oldest_at = min(at for at, _ in pairs)
+    return Live(sum(power_kw for _, power_kw in pairs), oldest_at, now - oldest_at > STALE)
+
+
+def _rest(net: Live | None, solar: Live | None, vehicles: Live | None) -> Live | None:
+    """Return what is left for the building where no meter counts it."""
+    if net is None:
+        return None
+    power_kw = net.power_kw + (solar.power_kw if solar else 0.0) - (vehicles.power_kw if vehicles else 0.0)
+    return Live(power_kw, net.observed_at, net.stale)
+
+
+def _peaks(depot: Depot, now: datetime, plan: Plan | None) -> list[PeakSoFar]:
+    """Return the month's demand peaks, and what the plan makes of them."""
+    prices = _prices(depot, now)
+    planned = plan.answer["demand_peaks"] if plan else {}
+    found = []
+    for charge in prices.demand_charges:
+        so_far = float(charge["billed_kw_so_far"][charge["period"][0]])
+        ahead = float(planned.get(charge["id"], [so_far])[0])
+        label = prices.demand_labels[charge["id"]]
+        found.append(PeakSoFar(label, charge["price_per_kw"], so_far, max(so_far, ahead)))
+    return found
+
+
+def _prices(depot: Depot, now: datetime) -> Prices:
+    """Return the coming day's prices; a peak only changes when an interval closes, so they are kept for a step."""
+    start_at = floor_to_step(now, depot.step_minutes)
+    key = f"prices-now:{depot.pk}:{start_at.timestamp():.0f}"
+    found: Prices | None = cache.get(key)
+    if found is None:
+        found = prices_for(depot, TimeGrid(start_at, depot.step_minutes, 24 * 60 // depot.step_minutes), now)
+        cache.set(key, found, PRICED_S)
+    return found

@@ -1,0 +1,45 @@
+"""How far a piece of background work is, for the person who asked for it."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET
+from django_htmx.http import HttpResponseClientRedirect
+
+from depot.access.pages import depot_page
+from depot.jobs.registry import KINDS
+from depot.models import Depot, Job
+
+UNFINISHED = (Job.State.QUEUED, Job.State.RUNNING)
+LOOK_AGAIN_S = 2
+
+
+@require_GET
+@depot_page()
+def status(request: HttpRequest, depot: Depot, job_id: uuid.UUID) -> HttpResponse:
+    """Show a job's progress as a fragment that asks again, or as a page; go to `next` when it is done."""
+    job = get_object_or_404(Job.objects.of_depot(depot), pk=job_id)
+    htmx = bool(request.htmx)  # type: ignore[attr-defined]
+    following = _own_address(request)
+    if job.state == Job.State.DONE and following:
+        return HttpResponseClientRedirect(following) if htmx else redirect(following)
+    context = {
+        "job": job,
+        "title": KINDS[job.kind].title if job.kind in KINDS else job.kind,
+        "unfinished": job.state in UNFINISHED,
+        "following": following,
+    }
+    response = render(request, "depot/job_status.html" if htmx else "depot/job.html", context)
+    if context["unfinished"] and not htmx:
+        response["Refresh"] = str(LOOK_AGAIN_S)
+    return response
+
+
+def _own_address(request: HttpRequest) -> str:
+    """Return the address to go on to; one that leads elsewhere is left out."""
+    wanted = request.GET.get("next", "")
+    return wanted if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) else ""
