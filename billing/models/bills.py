@@ -28,7 +28,11 @@ class Bill(Scoped):
     covered_to = models.DateTimeField(help_text="The ledger's last interval in it ends here.")
     state = models.CharField(max_length=10, choices=State)
     currency = models.CharField(max_length=3)
-    total = models.DecimalField(max_digits=14, decimal_places=2)
+    total = models.DecimalField(
+        max_digits=18,
+        decimal_places=6,
+        help_text="The sum of its lines; some tariffs round them finer than a cent.",
+    )
     peaks_kw = models.JSONField(default=dict)
     warnings = models.JSONField(default=list)
     computed_at = models.DateTimeField()
@@ -52,13 +56,13 @@ class BillLine(Scoped):
 
     bill = models.ForeignKey(Bill, on_delete=models.CASCADE, related_name="lines")
     position = models.PositiveSmallIntegerField()
-    line_id = models.CharField(max_length=80)
-    label = models.CharField(max_length=160)
-    quantity = models.DecimalField(max_digits=16, decimal_places=4)
+    line_id = models.CharField(max_length=200)
+    label = models.CharField(max_length=400)
+    quantity = models.DecimalField(max_digits=20, decimal_places=6)
     unit = models.CharField(max_length=20)
-    rate = models.DecimalField(max_digits=14, decimal_places=6)
-    amount = models.DecimalField(max_digits=14, decimal_places=2)
-    explanation = models.CharField(max_length=500)
+    rate = models.DecimalField(max_digits=20, decimal_places=10)
+    amount = models.DecimalField(max_digits=18, decimal_places=6)
+    explanation = models.TextField()
 
     class Meta:
         ordering = ["bill", "position"]
@@ -75,9 +79,9 @@ class SavingsStatement(Scoped):
     unmanaged = models.ForeignKey(Bill, on_delete=models.CASCADE, related_name="+")
     currency = models.CharField(max_length=3)
     wear_added = models.DecimalField(
-        max_digits=14, decimal_places=2, help_text="Battery wear that V2G added."
+        max_digits=14, decimal_places=3, help_text="Battery wear that V2G added."
     )
-    net_saving = models.DecimalField(max_digits=14, decimal_places=2)
+    net_saving = models.DecimalField(max_digits=18, decimal_places=6)
     steps = models.JSONField(help_text="The waterfall: label, amount, running total, sentence of each step.")
     computed_at = models.DateTimeField()
 

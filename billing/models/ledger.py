@@ -42,3 +42,10 @@ class Interval(Scoped):
     class Meta:
         ordering = ["depot", "start_at"]
         constraints = [models.UniqueConstraint(fields=["depot", "start_at"], name="one_interval_per_moment")]
+        indexes = [
+            models.Index(
+                fields=["depot", "start_at"],
+                condition=models.Q(baseline_frozen_at__isnull=True),
+                name="intervals_not_final",
+            )
+        ]

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
+from django.db.models import Max, Min
 
 from billing.models import Interval, Scenario
 from billing.tariff import LoadSeries, make_load
@@ -70,18 +71,15 @@ def read_ledger(depot: Depot, start_at: datetime, end_at: datetime) -> Ledger:
 
 def load_of(depot: Depot, start_at: datetime, end_at: datetime, scenario: str) -> LoadSeries | None:
     """Return a span of the ledger as a load to be billed, cut to what has been recorded; None when nothing was."""
-    span = (
-        Interval.objects.filter(depot=depot, start_at__gte=start_at, start_at__lt=end_at)
-        .order_by("start_at")
-        .values_list("start_at", flat=True)
+    span = Interval.objects.filter(depot=depot, start_at__gte=start_at, start_at__lt=end_at).aggregate(
+        first=Min("start_at"), last=Max("start_at")
     )
-    first, last = span.first(), span.last()
-    if first is None or last is None:
+    if span["first"] is None:
         return None
-    ledger = read_ledger(depot, first, TimeGrid(last, depot.step_minutes, 1).end_at)
+    ledger = read_ledger(depot, span["first"], TimeGrid(span["last"], depot.step_minutes, 1).end_at)
     prefix = "" if scenario == Scenario.ACTUAL else "unmanaged_"
     return make_load(
-        first,
+        ledger.grid.start_at,
         depot.step_minutes,
         ledger.kw(f"{prefix}import_kwh"),
         ledger.kw(f"{prefix}export_kwh"),

@@ -9,12 +9,24 @@ from django.db.models import Q
 from billing.models import Tariff as TariffRow
 from billing.tariff import Tariff, read_tariff
 from depot.models import Depot
+from depot.timegrid import days
 
 
 def tariff_on(depot: Depot, day: date) -> TariffRow | None:
     """Return the newest version that is valid on a local day, or None."""
-    valid = Q(valid_to__isnull=True) | Q(valid_to__gte=day)
-    return TariffRow.objects.filter(valid, depot=depot, valid_from__lte=day).order_by("-valid_from").first()
+    return tariffs_by_day(depot, day, day)[day]
+
+
+def tariffs_by_day(depot: Depot, first: date, last: date) -> dict[date, TariffRow | None]:
+    """Return the newest version that is valid on each local day of a span (both ends included), from one query."""
+    not_over = Q(valid_to__isnull=True) | Q(valid_to__gte=first)
+    versions = list(
+        TariffRow.objects.filter(not_over, depot=depot, valid_from__lte=last).order_by("-valid_from")
+    )
+    return {
+        day: next((row for row in versions if row.valid_from <= day <= (row.valid_to or day)), None)
+        for day in days(first, last)
+    }
 
 
 def parsed(row: TariffRow) -> Tariff:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
 
 from billing.models import Interval
 from billing.models import Tariff as TariffRow
-from billing.selectors.tariffs import parsed, tariff_on
+from billing.selectors.tariffs import parsed, tariffs_by_day
 from billing.tariff import PriceCurve, TariffError, price_curve
 from depot.models import Depot, Quality
 from depot.timegrid import TimeGrid
 
+log = logging.getLogger(__name__)
 SIX = Decimal("0.000001")
+SAME_KWH = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,12 @@ class Unmanaged:
 
 
 @dataclass(frozen=True, slots=True)
-class Priced:
-    """Prices of consecutive intervals of one local day, from one tariff version."""
+class Price:
+    """The tariff that holds in an interval and its prices per kWh; None where no tariff names them."""
 
-    tariff: TariffRow | None
-    curve: PriceCurve | None
+    tariff: TariffRow | None = None
+    import_per_kwh: Decimal | None = None
+    export_per_kwh: Decimal | None = None
 
 
 def record(depot: Depot, rows: Sequence[Measured], closed_at: datetime) -> int:
@@ -60,21 +64,15 @@ def record(depot: Depot, rows: Sequence[Measured], closed_at: datetime) -> int:
     """
     if not rows:
         return 0
-    priced = _prices(depot, rows)
-    new = [_interval(depot, row, priced[index], closed_at) for index, row in enumerate(rows)]
+    prices = _prices(depot, rows)
+    new = [_interval(depot, row, price, closed_at) for row, price in zip(rows, prices, strict=True)]
     with transaction.atomic():
         before = Interval.objects.filter(depot=depot).count()
         Interval.objects.bulk_create(new, ignore_conflicts=True, batch_size=1000)
         return Interval.objects.filter(depot=depot).count() - before
 
 
-def _interval(
-    depot: Depot,
-    row: Measured,
-    price: tuple[TariffRow | None, Decimal | None, Decimal | None],
-    closed_at: datetime,
-) -> Interval:
-    tariff, import_price, export_price = price
+def _interval(depot: Depot, row: Measured, price: Price, closed_at: datetime) -> Interval:
     return Interval(
         depot=depot,
         start_at=row.start_at,
@@ -86,68 +84,81 @@ def _interval(
         charge_kwh=row.charge_kwh,
         discharge_kwh=row.discharge_kwh,
         v2g_wear_cost=Decimal(row.wear_cost).quantize(SIX),
-        tariff=tariff,
-        import_price_per_kwh=import_price,
-        export_price_per_kwh=export_price,
+        tariff=price.tariff,
+        import_price_per_kwh=price.import_per_kwh,
+        export_price_per_kwh=price.export_per_kwh,
         quality=row.quality,
         closed_at=closed_at,
     )
 
 
-def _prices(
-    depot: Depot, rows: Sequence[Measured]
-) -> list[tuple[TariffRow | None, Decimal | None, Decimal | None]]:
-    """Return tariff, import price and export price of each row; a day is priced at once."""
-    by_day: dict[date, list[Measured]] = {}
-    for row in rows:
-        by_day.setdefault(depot.local(row.start_at).date(), []).append(row)
-    found: dict[datetime, tuple[TariffRow | None, Decimal | None, Decimal | None]] = {}
-    for day, members in by_day.items():
-        tariff = tariff_on(depot, day)
-        first, last = members[0].start_at, members[-1].start_at
-        steps = int((last - first).total_seconds() // 60 // depot.step_minutes) + 1
-        grid = TimeGrid(first, depot.step_minutes, steps)
-        curve = _curve(tariff, grid, depot)
-        for row in members:
-            if curve is None:
-                found[row.start_at] = (tariff, None, None)
-                continue
-            index = grid.index_of(row.start_at)
-            found[row.start_at] = (
-                tariff,
-                Decimal(float(curve.import_per_kwh[index])).quantize(SIX),
-                Decimal(float(curve.export_per_kwh[index])).quantize(SIX),
-            )
-    return [found[row.start_at] for row in rows]
+def _prices(depot: Depot, rows: Sequence[Measured]) -> list[Price]:
+    """Return the price of each row; each tariff version is asked once, for the whole span."""
+    moments = [row.start_at for row in rows]
+    grid = TimeGrid(min(moments), depot.step_minutes, 0)
+    steps = (max(moments) - grid.start_at) // grid.step + 1
+    grid = TimeGrid(grid.start_at, depot.step_minutes, steps)
+    days = [depot.local(at).date() for at in moments]
+    tariff_of = tariffs_by_day(depot, min(days), max(days))
+    curves = {row.pk: _curve(row, grid, depot) for row in set(tariff_of.values()) if row is not None}
+    found = []
+    for at, day in zip(moments, days, strict=True):
+        tariff = tariff_of[day]
+        curve = curves[tariff.pk] if tariff else None
+        found.append(_price(tariff, curve, grid.index_of(at)))
+    return found
 
 
-def _curve(tariff: TariffRow | None, grid: TimeGrid, depot: Depot) -> PriceCurve | None:
-    if tariff is None:
-        return None
+def _price(tariff: TariffRow | None, curve: PriceCurve | None, index: int) -> Price:
+    if curve is None:
+        return Price(tariff)
+    return Price(
+        tariff,
+        Decimal(float(curve.import_per_kwh[index])).quantize(SIX),
+        Decimal(float(curve.export_per_kwh[index])).quantize(SIX),
+    )
+
+
+def _curve(tariff: TariffRow, grid: TimeGrid, depot: Depot) -> PriceCurve | None:
+    """Return the prices of a tariff; None for one that has no price known beforehand, or that is refused."""
     try:
         return price_curve(parsed(tariff), grid.start_at, grid.steps, grid.step_minutes, time_zone=depot.tz)
-    except TariffError:
+    except TariffError as error:
+        log.warning("Intervals of %s are closed without a price: %s", depot.slug, error)
         return None
 
 
 def record_unmanaged(depot: Depot, rows: Sequence[Unmanaged], at: datetime) -> int:
     """Write the counterfactual of intervals whose counterfactual is not final yet; return how many changed."""
+    if not rows:
+        return 0
     wanted = {row.start_at: row for row in rows}
     with transaction.atomic():
-        still_open = list(
-            Interval.objects.select_for_update().filter(
-                depot=depot, start_at__in=list(wanted), baseline_frozen_at__isnull=True
-            )
+        still_open = Interval.objects.select_for_update().filter(
+            depot=depot, start_at__range=(min(wanted), max(wanted)), baseline_frozen_at__isnull=True
         )
-        for interval in still_open:
-            row = wanted[interval.start_at]
-            interval.unmanaged_charge_kwh = row.charge_kwh
-            interval.unmanaged_import_kwh = row.import_kwh
-            interval.unmanaged_export_kwh = row.export_kwh
-            interval.baseline_frozen_at = at if row.final else None
+        changed = [
+            interval
+            for interval in still_open.order_by("start_at")
+            if interval.start_at in wanted and _follow(interval, wanted[interval.start_at], at)
+        ]
         Interval.objects.bulk_update(
-            still_open,
+            changed,
             ["unmanaged_charge_kwh", "unmanaged_import_kwh", "unmanaged_export_kwh", "baseline_frozen_at"],
             batch_size=500,
         )
-    return len(still_open)
+    return len(changed)
+
+
+def _follow(interval: Interval, row: Unmanaged, at: datetime) -> bool:
+    """Take a counterfactual over; tell whether that changed anything."""
+    moved = max(
+        abs(interval.unmanaged_charge_kwh - row.charge_kwh),
+        abs(interval.unmanaged_import_kwh - row.import_kwh),
+        abs(interval.unmanaged_export_kwh - row.export_kwh),
+    )
+    interval.unmanaged_charge_kwh = row.charge_kwh
+    interval.unmanaged_import_kwh = row.import_kwh
+    interval.unmanaged_export_kwh = row.export_kwh
+    interval.baseline_frozen_at = at if row.final else None
+    return moved > SAME_KWH or row.final

@@ -16,7 +16,8 @@ from billing.tariff.load import MAX_STEP_MINUTES, MIN_STEP_MINUTES, LoadSeries, 
 from billing.tariff.problems import LoadError, Notice, Problem
 
 REQUIRED = ("start", "import_kw")
-OPTIONAL = ("export_kw", "import_price_per_kwh", "export_price_per_kwh")
+MARK = "estimated"
+OPTIONAL = ("export_kw", "import_price_per_kwh", "export_price_per_kwh", MARK)
 POWERS = ("import_kw", "export_kw")
 MAX_PROBLEMS = 20
 MAX_MISSING_SHARE = 0.5
@@ -59,6 +60,7 @@ def read_load(text: str, *, file: str = "load", zone: tzinfo | None = None) -> L
         grid.get("export_kw"),
         import_price_per_kwh=grid.get("import_price_per_kwh"),
         export_price_per_kwh=grid.get("export_price_per_kwh"),
+        estimated=_marked(grid.get(MARK)),
         written_in=timezone(timedelta(minutes=offsets.pop())) if len(offsets) == 1 else None,
     )
     return replace(series, notices=(*notices, *series.notices))
@@ -125,9 +127,19 @@ def _numbers(table: _Table, file: str) -> Columns:
                 place = f"{file}, row {table.lines[row]}, column {name}"
                 cure = "Give import_kw and export_kw as powers of 0 or more, export in its own column"
                 problems.append(Problem(place, f"'{cells[row]}' is negative", cure))
+        if name == MARK:
+            for row in np.flatnonzero(~empty & ~bad & (values != 0) & (values != 1)):
+                place = f"{file}, row {table.lines[row]}, column {name}"
+                cure = "Write 1 for a value that was estimated, 0 for one that was measured"
+                problems.append(Problem(place, f"'{cells[row]}' is neither 0 nor 1", cure))
         columns[name] = values
     _raise(problems)
     return columns
+
+
+def _marked(values: npt.NDArray[np.float64] | None) -> npt.NDArray[np.bool_] | None:
+    """Return which steps the file marks as estimated; an empty cell marks nothing."""
+    return None if values is None else values == 1
 
 
 def _number(cell: str) -> float:

@@ -1,12 +1,15 @@
-"""The counterfactual in the ledger: what unmanaged charging would have drawn in the same sessions."""
+"""The counterfactual in the ledger: what unmanaged charging would have drawn in the same sessions.
+
+The rule is published in docs/algorithms/savings.md.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
+from django.db.models import Max, Min, OuterRef, Q, Subquery
 
 from billing.models import Interval
 from billing.savings.counterfactual import Session, unmanaged
@@ -15,7 +18,10 @@ from billing.selectors.ledger import read_ledger
 from billing.services.ledger import Unmanaged, record_unmanaged
 from charging.models import ChargingSession
 from charging.permission import charge_limit_kw
+from charging.selectors.energy import registers, sessions_on
+from depot.forecasting.registers import counted_energy
 from depot.models import Depot
+from depot.selectors.metering import boundaries_of
 from depot.timegrid import TimeGrid
 from fleet.models import Vehicle
 
@@ -29,19 +35,20 @@ def update_baseline(depot: Depot, now: datetime) -> int:
     An interval is final when no session that touches it is still open, or after a week. The open session of a
     vehicle is taken as ending now with its present charge.
     """
-    waiting = Interval.objects.filter(depot=depot, baseline_frozen_at__isnull=True).order_by("start_at")
-    first, last = waiting.first(), waiting.last()
-    if first is None or last is None:
+    waiting = Interval.objects.filter(depot=depot, baseline_frozen_at__isnull=True)
+    span = waiting.aggregate(first=Min("start_at"), last=Max("start_at"))
+    if span["first"] is None:
         return 0
-    steps = int((last.start_at - first.start_at).total_seconds() // 60 // depot.step_minutes) + 1
-    grid = TimeGrid(first.start_at, depot.step_minutes, steps)
+    steps = (span["last"] - span["first"]) // timedelta(minutes=depot.step_minutes) + 1
+    grid = TimeGrid(span["first"], depot.step_minutes, steps)
     charge_kw, final_before = _charging(depot, grid, now)
+    charge_kw += _strangers_kw(depot, grid)
     ledger = read_ledger(depot, grid.start_at, grid.end_at)
-    connection = depot.nodes.filter(kind="grid").first()
-    agreement = getattr(depot, "agreement", None)
-    limit = min(connection.export_limit_kw, agreement.allowed_export_kw) if connection and agreement else 0.0
     site = site_power(
-        np.nan_to_num(ledger.kw("building_kwh")), np.nan_to_num(ledger.kw("solar_kwh")), charge_kw, limit
+        np.nan_to_num(ledger.kw("building_kwh")),
+        np.nan_to_num(ledger.kw("solar_kwh")),
+        charge_kw,
+        _export_limit_kw(depot),
     )
     hours = grid.step_hours
     rows = [
@@ -57,6 +64,13 @@ def update_baseline(depot: Depot, now: datetime) -> int:
     return record_unmanaged(depot, rows, now)
 
 
+def _export_limit_kw(depot: Depot) -> float:
+    """Return what may flow to the grid; without an approved agreement nothing."""
+    connection = depot.nodes.filter(kind="grid").first()
+    agreement = getattr(depot, "agreement", None)
+    return min(connection.export_limit_kw, agreement.allowed_export_kw) if connection and agreement else 0.0
+
+
 def _charging(depot: Depot, grid: TimeGrid, now: datetime) -> tuple[Floats, datetime]:
     """Return unmanaged charging of all vehicles, in kW per step, and the moment before which it is final.
 
@@ -65,7 +79,7 @@ def _charging(depot: Depot, grid: TimeGrid, now: datetime) -> tuple[Floats, date
     total = np.zeros(grid.steps)
     oldest_open = now
     changed = []
-    for chain in _chains(depot, grid, now).values():
+    for vehicle, chain in _chains(depot, grid, now):
         carry_kwh = chain[0].unmanaged_carry_kwh
         for row in chain:
             if row.unplugged_at is None:
@@ -73,7 +87,7 @@ def _charging(depot: Depot, grid: TimeGrid, now: datetime) -> tuple[Floats, date
             if row.unmanaged_carry_kwh != carry_kwh:
                 row.unmanaged_carry_kwh = carry_kwh
                 changed.append(row)
-            session = _session(row, now)
+            session = _session(vehicle, row, now)
             if session is not None:
                 baseline = unmanaged([session], grid, carry_kwh)
                 total += baseline.charge_kw
@@ -82,40 +96,71 @@ def _charging(depot: Depot, grid: TimeGrid, now: datetime) -> tuple[Floats, date
     return total, max(oldest_open, now - LONGEST_WAIT)
 
 
-def _chains(depot: Depot, grid: TimeGrid, now: datetime) -> dict[int, list[ChargingSession]]:
-    """Return each vehicle's sessions that touch the grid, in time order."""
+def _strangers_kw(depot: Depot, grid: TimeGrid) -> Floats:
+    """Return the charging of sessions whose vehicle nobody knows: it is taken as it was, in kW per step."""
+    edges = boundaries_of(grid)
+    total_kwh = np.zeros(grid.steps)
+    for _, (at, import_totals, _) in registers(sessions_on(depot, grid).filter(vehicle__isnull=True), grid):
+        total_kwh += counted_energy(at, import_totals, edges)
+    return total_kwh / grid.step_hours
+
+
+def _chains(depot: Depot, grid: TimeGrid, now: datetime) -> list[tuple[Vehicle, list[ChargingSession]]]:
+    """Return each vehicle with its sessions that touch the grid, in time order, after the last one before it.
+
+    That one has kept what it had been carried, so the chain goes on from there however long the gap was.
+    """
+    earlier = ChargingSession.objects.filter(vehicle=OuterRef("pk"), unplugged_at__lte=grid.start_at)
+    last_before = (
+        Vehicle.objects.filter(depot=depot)
+        .annotate(session=Subquery(earlier.order_by("-plugged_in_at").values("pk")[:1]))
+        .values_list("session", flat=True)
+    )
+    touching = Q(plugged_in_at__lt=min(grid.end_at, now)) & ~Q(unplugged_at__lte=grid.start_at)
     rows = (
-        ChargingSession.objects.filter(
-            connector__charger__depot=depot, vehicle__isnull=False, plugged_in_at__lt=min(grid.end_at, now)
-        )
-        .exclude(unplugged_at__lte=grid.start_at)
+        ChargingSession.objects.filter(connector__charger__depot=depot, vehicle__isnull=False)
+        .filter(touching | Q(pk__in=[pk for pk in last_before if pk is not None]))
         .select_related("vehicle__type", "vehicle__state", "connector__charger")
         .order_by("plugged_in_at")
     )
-    chains: dict[int, list[ChargingSession]] = defaultdict(list)
+    chains: dict[int, tuple[Vehicle, list[ChargingSession]]] = {}
     for row in rows:
-        chains[row.vehicle_id].append(row)
-    return chains
+        if row.vehicle is not None:
+            chains.setdefault(row.vehicle.pk, (row.vehicle, []))[1].append(row)
+    return list(chains.values())
 
 
-def _session(row: ChargingSession, now: datetime) -> Session | None:
-    """Return a stay as the counterfactual needs it; None while its charge is not known."""
-    soc_out = row.soc_out if row.unplugged_at else _present_soc(row.vehicle)
+def _session(vehicle: Vehicle, row: ChargingSession, now: datetime) -> Session | None:
+    """Return a stay as the counterfactual needs it; None for one of no length or without charging power."""
+    charger = row.connector.charger
     end = row.unplugged_at or now
-    if row.soc_in is None or soc_out is None or end <= row.plugged_in_at:
+    max_charge_kw = charge_limit_kw(vehicle, charger)
+    if end <= row.plugged_in_at or max_charge_kw <= 0:
         return None
+    soc_in, soc_out = _soc_ends(vehicle, row)
     return Session(
-        vehicle=row.vehicle.name,
+        vehicle=vehicle.name,
         plugged_in_at=row.plugged_in_at,
         unplugged_at=end,
-        soc_in=row.soc_in,
+        soc_in=soc_in,
         soc_out=soc_out,
-        capacity_kwh=row.vehicle.type.usable_kwh,
-        max_charge_kw=charge_limit_kw(row.vehicle, row.connector.charger),
-        charge_efficiency=row.connector.charger.charge_efficiency,
+        capacity_kwh=vehicle.type.usable_kwh,
+        max_charge_kw=max_charge_kw,
+        charge_efficiency=charger.charge_efficiency,
     )
 
 
-def _present_soc(vehicle: Vehicle) -> float | None:
+def _soc_ends(vehicle: Vehicle, row: ChargingSession) -> tuple[float, float]:
+    """Return the SoC at plug-in and plug-out; where a charger does not know them, ends that the registers imply.
+
+    Only their difference counts.
+    """
     state = getattr(vehicle, "state", None)
-    return state.soc if state else None
+    soc_now = state.soc if state else None
+    soc_out = row.soc_out if row.unplugged_at else soc_now
+    if row.soc_in is not None and soc_out is not None:
+        return row.soc_in, soc_out
+    charger = row.connector.charger
+    gained_kwh = row.import_kwh * charger.charge_efficiency - row.export_kwh / charger.discharge_efficiency
+    gained = float(np.clip(gained_kwh / vehicle.type.usable_kwh, -1.0, 1.0))
+    return max(-gained, 0.0), max(gained, 0.0)

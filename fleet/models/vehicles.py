@@ -255,7 +255,10 @@ class BatteryHealth(Scoped):
     v2g_throughput_kwh = models.FloatField(
         help_text="Energy that left the battery through the charger, in kWh."
     )
-    hours_above_80 = models.FloatField(help_text="Hours above 80 % SoC.")
+    hours_above_80 = models.FloatField(help_text="Hours above 80 % SoC, of the hours recorded.")
+    recorded_hours = models.FloatField(
+        default=0.0, help_text="Hours of SoC history behind it; older use is taken to have been alike."
+    )
     wear_cost_per_kwh = models.FloatField(
         help_text="Marginal cost of a kWh discharged, in the depot's currency."
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
 
 import numpy as np
+import numpy.typing as npt
 
 from depot.models import Depot
 from depot.timegrid import local_to_utc
@@ -17,8 +18,21 @@ from fleet.battery.profile import HOURS_PER_DAY, SocProfile, make_profile, repea
 from fleet.models import BatteryHealth, TelemetryReading, Vehicle, VehicleState
 from fleet.selectors.wear import BATTERY_TEMPERATURE_C, type_wear_cost
 
+Floats = npt.NDArray[np.float64]
 WINDOW = timedelta(days=7)
 PRE_HISTORY = timedelta(days=28)
+HOTTEST_C = 60.0
+"""A cell temperature beyond this, either way, is a fault of the sensor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What was found of one battery: the report, its history, where each model stands, and the day it goes on from."""
+
+    report: HealthReport
+    history: History
+    states: dict[str, AgeingState]
+    base: BatteryHealth | None
 
 
 def assess_fleet(
@@ -39,17 +53,22 @@ def assess_vehicle(vehicle: Vehicle, day: date, computed_at: datetime) -> Batter
 
     The window goes back to a stored day a week earlier, so that a discharge in the evening and the charge that
     follows in the night are seen together; before the first reading the vehicle is taken to have been used as
-    in its first weeks.
+    in its first weeks. A stored day of another chemistry does not count.
     """
     end_at = local_to_utc(day + timedelta(days=1), 0, vehicle.depot.tz)
+    models = {model.name for model in cell_models(vehicle.type.chemistry)}
     base = BatteryHealth.objects.filter(vehicle=vehicle, date__lte=day - WINDOW).order_by("-date").first()
+    if base is not None and set(base.state) != models:
+        base = None
     start_at = local_to_utc(base.date + timedelta(days=1), 0, vehicle.depot.tz) if base else None
     history = read_history(vehicle, start_at, end_at)
     if history is None:
         return None
     starts = _stored_states(base) if base else _assumed_states(vehicle, history, end_at)
     report = assess_health(vehicle.type.chemistry, history, starts)
-    row = _store(vehicle, day, computed_at, report, base)
+    states = {name: advance(start, history.profile) for name, start in starts.items() if name != report.model}
+    states[report.model] = report.state
+    row = _store(vehicle, day, computed_at, Assessment(report, history, states, base))
     VehicleState.objects.filter(vehicle=vehicle).update(soh=min(row.soh, 1.0))
     return row
 
@@ -57,24 +76,42 @@ def assess_vehicle(vehicle: Vehicle, day: date, computed_at: datetime) -> Batter
 def read_history(vehicle: Vehicle, start_at: datetime | None, end_at: datetime) -> History | None:
     """Return what the battery went through from `start_at` (None = ever) to `end_at`; None without two readings.
 
-    What left while plugged in went through the charger.
+    What left while the charger took power from the plugged-in vehicle went through the charger. Cells of which
+    no temperature is known are taken to be at 25 °C.
     """
     rows = TelemetryReading.objects.filter(
         vehicle=vehicle, observed_at__lt=end_at, soc__isnull=False, quality=TelemetryReading.Quality.GOOD
     )
     if start_at is not None:
         rows = rows.filter(observed_at__gte=start_at)
-    values = list(rows.order_by("observed_at").values_list("observed_at", "soc", "plugged_in"))
-    by_moment = {at: (soc, bool(plugged)) for at, soc, plugged in values}
+    values = rows.order_by("observed_at").values_list(
+        "observed_at", "soc", "plugged_in", "charging_power_kw", "battery_temp_c"
+    )
+    by_moment = {at: said for at, *said in values}
     if len(by_moment) < 2:
         return None
     seconds = np.array([at.timestamp() for at in by_moment])
-    soc = np.clip(np.array([value[0] for value in by_moment.values()]), 0.0, 1.0)
-    plugged = np.array([value[1] for value in by_moment.values()])
-    through_charger = plugged[:-1] & plugged[1:]
+    soc, plugged, power_kw, temperature_c = np.array(list(by_moment.values()), dtype=float).T
+    soc = np.clip(soc, 0.0, 1.0)
+    plugged_in, giving = _last_said(plugged) == 1.0, power_kw < 0
+    through_charger = plugged_in[:-1] & plugged_in[1:] & (giving[:-1] | giving[1:])
     v2g_kwh = np.where(through_charger, np.clip(-np.diff(soc), 0.0, None), 0.0) * vehicle.type.usable_kwh
-    profile = make_profile((seconds - seconds[0]) / 3600.0, soc, BATTERY_TEMPERATURE_C)
+    profile = make_profile((seconds - seconds[0]) / 3600.0, soc, _temperatures(seconds, temperature_c))
     return History(profile, vehicle.type.usable_kwh, v2g_kwh)
+
+
+def _last_said(values: Floats) -> Floats:
+    """Let a value hold until another one is said."""
+    said = np.where(np.isnan(values), 0, np.arange(values.size))
+    return values[np.maximum.accumulate(said)]
+
+
+def _temperatures(seconds: Floats, temperature_c: Floats) -> Floats:
+    """Join known temperatures by straight lines; an impossible one is not known."""
+    known = np.flatnonzero(np.abs(temperature_c) < HOTTEST_C)
+    if not known.size:
+        return np.full_like(seconds, BATTERY_TEMPERATURE_C)
+    return np.interp(seconds, seconds[known], temperature_c[known])
 
 
 def _stored_states(base: BatteryHealth) -> dict[str, AgeingState]:
@@ -96,13 +133,14 @@ def _assumed_states(vehicle: Vehicle, history: History, end_at: datetime) -> dic
 
 def _first_weeks(profile: SocProfile) -> SocProfile:
     inside = profile.hours - profile.hours[0] <= PRE_HISTORY.total_seconds() / 3600.0
+    if inside.sum() < 2:
+        return profile
     return SocProfile(profile.hours[inside], profile.soc[inside], profile.temperature_c[inside])
 
 
-def _store(
-    vehicle: Vehicle, day: date, computed_at: datetime, report: HealthReport, base: BatteryHealth | None
-) -> BatteryHealth:
-    kind = vehicle.type
+def _store(vehicle: Vehicle, day: date, computed_at: datetime, found: Assessment) -> BatteryHealth:
+    """Store an assessment. The state counts from new; V2G's part and the hours are added to the stored day's."""
+    kind, report, base = vehicle.type, found.report, found.base
     row, _ = BatteryHealth.objects.update_or_create(
         vehicle=vehicle,
         date=day,
@@ -115,13 +153,14 @@ def _store(
             "v2g_loss": report.v2g_loss + (base.v2g_loss if base else 0.0),
             "trend_per_year": report.loss_per_year,
             "equivalent_full_cycles": report.state.equivalent_full_cycles,
-            "throughput_kwh": report.throughput_kwh + (base.throughput_kwh if base else 0.0),
+            "throughput_kwh": report.throughput_kwh,
             "v2g_throughput_kwh": report.v2g_throughput_kwh + (base.v2g_throughput_kwh if base else 0.0),
             "hours_above_80": report.hours_above_80_percent + (base.hours_above_80 if base else 0.0),
+            "recorded_hours": found.history.profile.span_hours + (base.recorded_hours if base else 0.0),
             "wear_cost_per_kwh": type_wear_cost(kind.chemistry, kind.usable_kwh, kind.pack_price_per_kwh),
             "extrapolated": report.extrapolated,
             "model": report.model,
-            "state": {report.model: asdict(report.state)},
+            "state": {name: asdict(state) for name, state in found.states.items()},
         },
     )
     return row
