@@ -28,14 +28,12 @@ def answer(request: HttpRequest, depot: Depot) -> HttpResponse:
     """Say in two sentences whether all will be ready and what it costs."""
     now = clock.now()
     plan = running_plan(depot, now)
+    empty = _empty(depot)
     context = {
-        "outlook": Outlook(readiness(depot, now)),
-        "plan": plan,
+        "empty": empty,
+        "sentence": "" if empty else Outlook(readiness(depot, now)).sentence(depot),
         "cost": cost_sentence(depot, plan) if plan else "",
-        "empty": _empty(depot),
     }
-    if not context["empty"]:
-        context["sentence"] = context["outlook"].sentence(depot)
     return render(request, "charging/card_answer.html", context)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from charging.selectors.lanes import Absence, Flow, Lane
+from charging.selectors.lanes import ACTIONS, Absence, Flow, Lane
 from charging.selectors.plan_view import PlanView
 from charging.selectors.timeline import PeakSoFar
 from depot import charts
@@ -128,25 +129,25 @@ def _against(view: PlanView) -> str:
 
 
 def _power_table(view: PlanView) -> charts.Table:
-    power, sign = view.power, currency_sign(view.depot.currency)
-    columns = (
-        power.building_kw,
-        power.charge_kw,
-        power.discharge_kw,
-        power.solar_kw,
-        power.net_kw,
-    )
+    """Return the chart's numbers hour by hour; an hour that begins before now and ends after it is planned."""
+    power, sign, steps = view.power, currency_sign(view.depot.currency), 60 // view.line.grid.step_minutes
+    columns = (power.building_kw, power.charge_kw, power.discharge_kw, power.solar_kw, power.net_kw)
     rows = [
         [
-            view.axis.label(at),
-            "measured" if step < view.line.now_step else "planned",
-            *(values(column[step : step + 1])[0] for column in columns),
-            None if np.isnan(power.import_price[step]) else f"{power.import_price[step]:.4f}",
+            view.axis.label(view.line.grid.time_of(step)),
+            "measured" if step + steps <= view.line.now_step else "planned",
+            *(_mean(column[step : step + steps]) for column in columns),
+            f"{price:.4f}" if (price := _mean(power.import_price[step : step + steps])) is not None else None,
         ]
-        for step, at in enumerate(view.line.grid.times())
+        for step in range(0, view.line.grid.steps, steps)
     ]
-    headers = ["From", "", "Building kW", "Charging kW", "Discharging kW", "Solar kW", "Net import kW"]
+    headers = ["Hour from", "", "Building kW", "Charging kW", "Discharging kW", "Solar kW", "Net import kW"]
     return charts.table_of([*headers, f"Price {sign}/kWh"], rows)
+
+
+def _mean(part: Floats) -> float | None:
+    known = part[np.isfinite(part)]
+    return float(known.mean()) if known.size else None
 
 
 def lanes_chart(view: PlanView) -> charts.Chart:
@@ -231,18 +232,23 @@ def _lanes_table(view: PlanView) -> charts.Table:
     for lane in view.lanes:
         spans = [
             *((gap.from_at, gap.to_at, f"Away {gap.blocks}".strip(), None) for gap in lane.absences),
-            *(
-                (
-                    flow.from_at,
-                    flow.to_at,
-                    f"{flow.action.capitalize()} {kw(round(flow.mean_kw, 1))}",
-                    flow.energy_kwh,
-                )
-                for flow in lane.flows
-            ),
+            *_moves(lane),
         ]
         rows += [
             [lane.vehicle.name, view.axis.label(start), view.axis.label(end), what, energy]
             for start, end, what, energy in sorted(spans, key=lambda span: span[0])
         ]
     return charts.table_of(["Vehicle", "From", "To", "What", "kWh"], rows)
+
+
+def _moves(lane: Lane) -> list[tuple[datetime, datetime, str, float | None]]:
+    """Return charging and discharging as spans of one direction, whatever the power."""
+    found: list[tuple[datetime, datetime, str, float | None]] = []
+    for flow in lane.flows:
+        words, energy = ACTIONS[flow.action].capitalize(), flow.energy_kwh
+        if found and found[-1][1:3] == (flow.from_at, words):
+            start, _, _, before = found.pop()
+            found.append((start, flow.to_at, words, (before or 0.0) + energy))
+        else:
+            found.append((flow.from_at, flow.to_at, words, energy))
+    return found

@@ -71,7 +71,7 @@ def _heard(lane: Lane, line: Timeline, now: datetime) -> list[tuple[datetime, fl
         .order_by("observed_at")
         .values_list("observed_at", "soc")
     )
-    by_step = {(at - line.grid.start_at) // line.grid.step: (at, soc) for at, soc in rows}
+    by_step = {(at - line.grid.start_at) // line.grid.step: (at, soc) for at, soc in rows if soc is not None}
     return list(by_step.values())
 
 
