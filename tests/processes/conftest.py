@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 QUICK = {
     "DEPOT_TICK_SECONDS": "0.5",
     "DEPOT_JOB_HEARTBEAT_SECONDS": "0.5",
-    "DEPOT_JOB_STALE_SECONDS": "3",
+    "DEPOT_JOB_STALE_SECONDS": "5",
     "DEPOT_JOB_UNHEARD_SECONDS": "2",
 }
 
@@ -79,7 +79,7 @@ class House:
     def desk(self, *arguments: str) -> str:
         return self.python("-m", "tests.processes.desk", *arguments)
 
-    def jobs(self, kind: str, state: str, count: int, seconds: float = 20) -> list[dict[str, Any]]:
+    def jobs(self, kind: str, state: str, count: int, seconds: float = 40) -> list[dict[str, Any]]:
         """Wait for `count` jobs in `state`; the test fails with the processes' logs when they do not come."""
         rows: list[dict[str, Any]] = json.loads(self.desk("jobs", kind, state, str(count), str(seconds)))
         assert sum(row["state"] == state for row in rows) >= count, f"{rows}\n{self.logs()}"
@@ -93,7 +93,7 @@ class House:
     def logs(self) -> str:
         return "\n".join(f"--- {log.name}\n{log.read_text()}" for log in sorted(self.folder.glob("*-*.log")))
 
-    def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 40) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, self.logs()

@@ -55,7 +55,7 @@ def test_long_job_with_a_heartbeat_is_left_alone(house: House) -> None:
         house.start(name)
     house.desk("ask", "long", "1")
     house.until(lambda: len(house.lines()) == 1)
-    house.desk("jobs", "long", "done", "1", "5")  # longer than the time after which a silent job is stale
+    house.desk("jobs", "long", "done", "1", "7")  # longer than the time after which a silent job is stale
     (house.folder / "go").touch()
     (row,) = house.jobs("long", "done", 1)
     assert row["attempts"] == 1
