@@ -16,13 +16,13 @@ from depot.models import Job
 def estimate_bill(job: Job, progress: Progress) -> dict[str, Any]:
     """Bill last month until it is final, and this month so far."""
     now = clock.now()
-    today = job.depot.local(now).date()
+    today = job.own_depot.local(now).date()
     last_month = today.replace(day=1) - timedelta(days=1)
     try:
         progress(0.1, "Billing last month")
-        bill_month(job.depot, last_month, now)
+        bill_month(job.own_depot, last_month, now)
         progress(0.5, "Billing this month so far")
-        statement = bill_month(job.depot, today, now)
+        statement = bill_month(job.own_depot, today, now)
     except BillingError as error:
         raise JobError(str(error)) from error
     return {"net_saving": str(statement.net_saving)} if statement else {}

@@ -19,13 +19,13 @@ EVERY_STEP = timedelta(minutes=15)
 def make_plan(job: Job, progress: Progress) -> dict[str, Any]:
     """Plan the depot and send the plan to its chargers."""
     progress(0.1, "Reading vehicles, schedule, prices and forecasts; solving")
-    plan = plan_and_dispatch(job.depot, job.payload.get("trigger", "Every 15 minutes"))
-    watch(job.depot, clock.now())
-    prune_plans(job.depot, clock.now())
+    plan = plan_and_dispatch(job.own_depot, job.payload.get("trigger", "Every 15 minutes"))
+    watch(job.own_depot, clock.now())
+    prune_plans(job.own_depot, clock.now())
     return {"plan": plan.pk, "status": plan.status, "objective": plan.objective, "seconds": plan.seconds}
 
 
 @job("rollup", title="Close intervals", every=timedelta(minutes=5))
 def close_intervals(job: Job, progress: Progress) -> dict[str, Any]:
     """Close the intervals that are over."""
-    return {"closed": roll_up(job.depot, clock.now())}
+    return {"closed": roll_up(job.own_depot, clock.now())}

@@ -15,5 +15,5 @@ from fleet.services.health import assess_fleet
 def assess_batteries(job: Job, progress: Progress) -> dict[str, Any]:
     """Age every battery to the end of yesterday."""
     now = clock.now()
-    yesterday = job.depot.local(now).date() - timedelta(days=1)
-    return {"vehicles": assess_fleet(job.depot, yesterday, now, progress)}
+    yesterday = job.own_depot.local(now).date() - timedelta(days=1)
+    return {"vehicles": assess_fleet(job.own_depot, yesterday, now, progress)}

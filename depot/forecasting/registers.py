@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -28,7 +30,7 @@ def register_energy(
         return np.full(edges.size - 1, np.nan)
     energy = counted_energy(at, total_kwh, edges)
     covered = (edges[:-1] >= at[0]) & (edges[1:] <= at[-1])
-    for start, end in zip(at[:-1], at[1:], strict=True):
+    for start, end in pairwise(at):
         if end - start > longest_gap_s:
             covered &= (edges[1:] <= start) | (edges[:-1] >= end)
     return np.where(covered, energy, np.nan)

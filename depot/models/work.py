@@ -53,6 +53,13 @@ class Job(Scoped):
         ]
         indexes = [models.Index(fields=["state", "heartbeat_at"], name="jobs_to_sweep")]
 
+    @property
+    def own_depot(self) -> Depot:
+        """Return the depot the job is for; a kind of work that needs one and has none raises ValueError."""
+        if self.depot is None:
+            raise ValueError(f"A job of kind {self.kind} needs a depot.")
+        return self.depot
+
     def __str__(self) -> str:
         return f"{self.kind} {self.window} ({self.get_state_display().lower()})"
 

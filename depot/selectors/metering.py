@@ -17,8 +17,8 @@ MARGIN = timedelta(hours=1)
 
 def boundaries_of(grid: TimeGrid) -> Floats:
     """Return the boundaries of a grid in seconds since 1970."""
-    start = grid.start_at.timestamp()
-    return start + np.arange(grid.steps + 1) * grid.step_minutes * 60.0
+    edges: Floats = grid.start_at.timestamp() + np.arange(grid.steps + 1) * grid.step_minutes * 60.0
+    return edges
 
 
 def meter_energy(meters: list[Meter], grid: TimeGrid) -> tuple[Floats, Floats]:
@@ -36,9 +36,9 @@ def meter_energy(meters: list[Meter], grid: TimeGrid) -> tuple[Floats, Floats]:
     for meter_id, at, import_total, export_total in rows:
         by_meter[meter_id].append((at.timestamp(), import_total, export_total))
     for readings in by_meter.values():
-        at, import_totals, export_totals = np.array(readings, dtype=float).reshape(-1, 3).T
-        imported += register_energy(at, import_totals, edges)
-        exported += register_energy(at, export_totals, edges)
+        read_at, import_totals, export_totals = np.array(readings, dtype=float).reshape(-1, 3).T
+        imported += register_energy(read_at, import_totals, edges)
+        exported += register_energy(read_at, export_totals, edges)
     return imported, exported
 
 

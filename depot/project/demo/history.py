@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
-
 from django.db import transaction
 
 from billing.services.bills import bill_month
@@ -32,7 +31,8 @@ from fleet.services.health import assess_fleet
 
 Floats = npt.NDArray[np.float64]
 Say = Callable[[float, str], None]
-PLAN_MINUTES = (0, 9 * 60)
+PLAN_MINUTES = (0, 9 * 60 + 30, 17 * 60 + 30)
+"""At midnight, and when the morning and the afternoon runs are back: live, the depot re-plans every 15 minutes."""
 START_SOC = 0.6
 
 
@@ -109,12 +109,8 @@ def plan_moments(depot: Depot, from_at: datetime, end_at: datetime) -> list[date
 
 def open_yard(depot: Depot, at: datetime) -> Yard:
     """Put every vehicle at its connector with 60 % charge, and the meters at zero."""
-    connectors = {
-        row.vehicle_id: row
-        for row in Connector.objects.filter(charger__depot=depot, vehicle__isnull=False).select_related(
-            "charger"
-        )
-    }
+    rows = Connector.objects.filter(charger__depot=depot).select_related("charger")
+    connectors = {row.vehicle_id: row for row in rows if row.vehicle_id is not None}
     vehicles = list(Vehicle.objects.filter(pk__in=list(connectors)).select_related("type"))
     for vehicle in vehicles:
         VehicleState.objects.create(
@@ -126,7 +122,7 @@ def open_yard(depot: Depot, at: datetime) -> Yard:
             plugged_in=True,
         )
     yard = Yard(vehicles, connectors, _limits(vehicles, connectors), np.full(len(vehicles), START_SOC))
-    yard.registers = {kind: (0.0, 0.0) for kind in Meter.Kind.values}
+    yard.registers = dict.fromkeys(Meter.Kind.values, (0.0, 0.0))
     records = Records(readings=_meter_rows(depot, yard, at, dict.fromkeys(Meter.Kind.values, 0.0)))
     for index in range(len(vehicles)):
         _plug_in(yard, index, at, records)
@@ -136,8 +132,9 @@ def open_yard(depot: Depot, at: datetime) -> Yard:
 
 def _limits(vehicles: list[Vehicle], connectors: dict[int, Connector]) -> Limits:
     pairs = [(vehicle, connectors[vehicle.pk].charger) for vehicle in vehicles]
+    health = dict(VehicleState.objects.filter(vehicle__in=vehicles).values_list("vehicle_id", "soh"))
     return Limits(
-        capacity_kwh=np.array([vehicle.type.usable_kwh for vehicle in vehicles]),
+        capacity_kwh=np.array([vehicle.type.usable_kwh * health[vehicle.pk] for vehicle in vehicles]),
         charge_kw=np.array([charge_limit_kw(vehicle, charger) for vehicle, charger in pairs]),
         discharge_kw=np.array([discharge_limit_kw(vehicle, charger) for vehicle, charger in pairs]),
         charge_efficiency=np.array([charger.charge_efficiency for _, charger in pairs]),
@@ -149,6 +146,7 @@ def live_through(depot: Depot, yard: Yard, begin: datetime, until: datetime) -> 
     """Plan at `begin`, then let the physics run to `until`, and record what meters and vehicles said."""
     refresh_forecasts(depot, begin)
     setpoints_kw = _setpoints(yard, propose(depot, begin, tidy=False).answer)
+    yard.limits = _limits(yard.vehicles, yard.connectors)
     steps = int((until - begin).total_seconds() // 60 // depot.step_minutes)
     grid = TimeGrid(begin, depot.step_minutes, steps)
     away, used_kwh = _movements(depot, yard, grid)
@@ -321,9 +319,9 @@ def _write(yard: Yard, records: Records, at: datetime) -> None:
         MeterReading.objects.bulk_create(records.readings, batch_size=2000)
         MeterSample.objects.bulk_create(records.samples, batch_size=2000, ignore_conflicts=True)
         TelemetryReading.objects.bulk_create(records.telemetry, batch_size=2000, ignore_conflicts=True)
-        for session in yard.sessions.values():
+        for vehicle_id, session in yard.sessions.items():
             session.last_sample_at = at
-            session.import_kwh, session.export_kwh = yard.counted[session.vehicle_id]
+            session.import_kwh, session.export_kwh = yard.counted[vehicle_id]
         ChargingSession.objects.bulk_update(
             list(yard.sessions.values()), ["last_sample_at", "import_kwh", "export_kwh"], batch_size=200
         )

@@ -1,7 +1,7 @@
 """The rows of the demonstration depot: made by us from published facts.
 
-Vehicles are of the classes on the market: a Type C school bus with 200 kWh usable (NMC), one with 155 kWh (LFP), a delivery
-van with 79 kWh. Bell times: elementary 7:50-14:20, secondary 8:50-15:50, as many districts stagger them.
+Vehicles are of the classes on the market: a Type C school bus with 200 kWh usable (NMC), one with 155 kWh (LFP), a
+delivery van with 79 kWh. Bell times: elementary 7:50-14:20, secondary 8:50-15:50, as many districts stagger them.
 """
 
 from __future__ import annotations
