@@ -17,8 +17,8 @@ MARGIN = timedelta(hours=1)
 
 def boundaries_of(grid: TimeGrid) -> Floats:
     """Return the boundaries of a grid in seconds since 1970."""
-    edges: Floats = grid.start_at.timestamp() + np.arange(grid.steps + 1) * grid.step_minutes * 60.0
-    return edges
+    edges: Floats = np.arange(grid.steps + 1, dtype=np.float64)
+    return edges * grid.step_minutes * 60.0 + grid.start_at.timestamp()
 
 
 def meter_energy(meters: list[Meter], grid: TimeGrid) -> tuple[Floats, Floats]:
