@@ -1,0 +1,68 @@
+"""The sentences about money."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from billing.models import SavingsStatement
+from billing.selectors.savings import DataQuality
+from depot.models import Depot
+from depot.templatetags.depot_pages import local_day, money, number
+
+INSTANT = timedelta(microseconds=1)
+RULES = {
+    "unmanaged": "Same vehicles, same plug-in and plug-out times, same energy for driving; each charges at full "
+    "power from the moment it is plugged in.",
+    "energy": "Energy lines of the actual bill less those of the unmanaged bill: the same driving, bought in "
+    "other hours or taken from the sun.",
+    "demand": "Demand lines of both bills, each with its own peaks.",
+    "other": "Fixed charges, minimum bill and taxes of both bills.",
+    "export": "Credit for energy that flowed to the grid, in both bills.",
+    "programmes": "What grid programmes paid outside the bill.",
+    "wear": "Every kWh that left a battery through its charger, at that vehicle's marginal wear cost. The "
+    "unmanaged depot never discharges.",
+    "actual": "The actual bill, less programme payments, plus the battery wear.",
+}
+
+
+def answer(depot: Depot, statement: SavingsStatement, *, running: bool) -> str:
+    """Answer the page's question: what was saved, net of wear, and by which bill instead of which."""
+    currency = statement.currency
+    month = f"{depot.local(statement.start_at):%B}"
+    saved, wear = statement.net_saving, statement.wear_added
+    last = local_day(statement.actual.covered_to - INSTANT, depot)
+    when = f"So far in {month} (to {last})" if running else f"In {month}"
+    bills = (
+        f"bill {money(statement.actual.total, currency)}{' so far' if running else ''} instead of "
+        f"{money(statement.unmanaged.total, currency)}"
+    )
+    with_wear = f"{money(wear, currency)} of battery wear" if wear else "no battery wear"
+    if not round(saved):
+        return f"{when} V2G and smart charging saved nothing: {bills}, with {with_wear}."
+    if saved < 0:
+        return (
+            f"{when} managed charging cost {money(-saved, currency)} more than charging at full power on plug-in "
+            f"would have: {bills}, plus {with_wear}."
+        )
+    have = "have saved" if running else "saved"
+    return f"{when} V2G and smart charging {have} {money(saved, currency)} net: {bills}, after {with_wear}."
+
+
+def quality_words(quality: DataQuality) -> str:
+    """Say how sure a month's numbers are."""
+    parts = [f"{number(quality.recorded)} intervals recorded"]
+    if quality.estimated:
+        share = 100 * quality.estimated / quality.recorded
+        parts.append(
+            f"{number(quality.estimated)} of them ({number(share, 1)} %) estimated because the grid meter was silent; "
+            "they are billed but set no demand peak"
+        )
+    else:
+        parts.append("all of them measured")
+    if quality.not_final:
+        parts.append(
+            f"the unmanaged side of {number(quality.not_final)} is not final, because vehicles are still plugged in"
+        )
+    else:
+        parts.append("the unmanaged side of all is final")
+    return "; ".join(parts) + "."
