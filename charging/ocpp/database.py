@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -30,7 +31,13 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._pool, do)
 
     def close(self) -> None:
-        """Finish what runs, and close the connections."""
+        """Finish what runs, and let each thread close its connection."""
+        together = threading.Barrier(self._threads)
+
+        def end() -> None:
+            together.wait()
+            connections.close_all()
+
         for _ in range(self._threads):
-            self._pool.submit(connections.close_all)
+            self._pool.submit(end)
         self._pool.shutdown(wait=True)

@@ -63,22 +63,26 @@ class Gateway:
         self._stop.set()
 
     async def run(self) -> None:
-        """Serve until stopped."""
+        """Serve until stopped; raises what ends one of its parts, so that nobody keeps half a gateway."""
         work = [self._inbox.run(), self._outbox.run(), self._outbox.tidy(), self._show_life()]
         if settings.REDIS_URL:
             work.append(self._outbox.listen())
         tasks = [asyncio.create_task(one) for one in work]
+        stopping = asyncio.create_task(self._stop.wait())
         try:
             async with self._serve() as server:
                 self.port = next(iter(server.sockets)).getsockname()[1]
                 log.info("chargers may log in at port %d", self.port)
                 self.started.set()
-                await self._stop.wait()
+                await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
+            for task in (stopping, *tasks):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
             self._database.close()
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
 
     def _serve(self) -> Any:
         return serve(

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from charging.models import Charger, ChargingSession, Connector
 from charging.ocpp.database import Database
@@ -39,6 +39,8 @@ from fleet.models import Vehicle
 log = logging.getLogger(__name__)
 
 AT_ONCE = 200
+TRIES, PAUSE_S = 8, 1.0
+AWAY = (OperationalError, InterfaceError)
 PLAN_EVERY_MINUTES = 5
 Word = tuple[int, Event]
 Verdict = Outcome | Exception
@@ -63,14 +65,19 @@ class Inbox:
             waiting = [await self._queue.get()]
             while not self._queue.empty() and len(waiting) < AT_ONCE:
                 waiting.append(self._queue.get_nowait())
-            try:
-                verdicts = await self._database.run(apply_all, [word for word, _ in waiting])
-            except Exception:
-                log.exception("the database did not take %d words of chargers", len(waiting))
-                fault = Fault("InternalError", "The message could not be stored. Send it again.")
-                verdicts = [fault] * len(waiting)
+            verdicts = await self._keep([word for word, _ in waiting])
             for (_, future), verdict in zip(waiting, verdicts, strict=True):
                 _tell(future, verdict)
+
+    async def _keep(self, words: Sequence[Word]) -> Sequence[Verdict]:
+        """Return the verdicts; a database that is away or busy is waited for, as long as chargers wait."""
+        for _ in range(TRIES):
+            try:
+                return await self._database.run(apply_all, words)
+            except AWAY as error:
+                log.warning("the database did not take %d words of chargers (%s)", len(words), error)
+                await asyncio.sleep(PAUSE_S)
+        return [Fault("InternalError", "The message could not be stored. Send it again.")] * len(words)
 
 
 def _tell(future: asyncio.Future[Outcome], verdict: Verdict) -> None:
@@ -83,10 +90,15 @@ def _tell(future: asyncio.Future[Outcome], verdict: Verdict) -> None:
 
 
 def apply_all(words: Sequence[Word]) -> list[Verdict]:
-    """Keep words in one transaction; if one of them cannot be kept, each in its own."""
+    """Keep words in one transaction; if one of them cannot be kept, each in its own.
+
+    Raises one of `AWAY` when the database itself is the reason.
+    """
     try:
         with transaction.atomic():
             return list(_Batch(words).apply())
+    except AWAY:
+        raise
     except Exception as error:
         if len(words) > 1:
             return [verdict for word in words for verdict in apply_all([word])]

@@ -168,6 +168,9 @@ class World:
         try:
             while True:
                 now = await _next_tick(meter_seconds)
+                for link in links:
+                    if link.done():  # it never ends by itself, so this raises what ended it
+                        link.result()
                 unwritten += self.advance(now)
                 try:
                     await database.run(self.read_duties, now)

@@ -109,7 +109,14 @@ class Running:
         self.gateway = None
 
     def close(self) -> None:
+        async def end_all() -> None:
+            rest = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in rest:
+                task.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
+
         self.stop()
+        self.do(end_all())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
 

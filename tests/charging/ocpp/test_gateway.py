@@ -9,10 +9,14 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from django.conf import settings as project
+from django.db import OperationalError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from charging.models import Charger, ChargerCommand, ChargingSession, Connector, MeterSample
+from charging.ocpp import inbox, outbox
 from charging.ocpp import link as links
+from charging.ocpp.gateway import Gateway
 from depot.models import AuditEvent
 from fleet.models import VehicleState
 from tests import factories
@@ -270,8 +274,6 @@ def test_an_update_without_its_start_begins_a_session(talk: Talk) -> None:
 def test_one_word_that_cannot_be_kept_does_not_hold_up_others(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from charging.ocpp import inbox
-
     real = inbox.plug_in
 
     def failing(connector, transaction_id, *rest):
@@ -288,6 +290,38 @@ def test_one_word_that_cannot_be_kept_does_not_hold_up_others(
     verdicts = inbox.apply_all(words)
     assert [type(verdict).__name__ for verdict in verdicts] == ["Outcome", "Fault", "Outcome"]
     assert ChargingSession.objects.count() == 2
+
+
+def test_a_database_that_is_away_for_a_moment_is_waited_for(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "PAUSE_S", 0.01)
+    real, failures = inbox.apply_all, [OperationalError("away"), OperationalError("away")]
+
+    def away(words):
+        if failures:
+            raise failures.pop()
+        return real(words)
+
+    monkeypatch.setattr(inbox, "apply_all", away)
+    start = event("Started", 0, "2026-03-10T16:00:00Z", import_wh=0)
+    assert talk.ask("TransactionEvent", start)[0] == 3
+    assert MeterSample.objects.count() == 1
+    failures += [OperationalError("away")] * inbox.TRIES
+    update = event("Updated", 1, "2026-03-10T16:05:00Z", import_wh=10)
+    assert talk.ask("TransactionEvent", update, "x")[2] == "InternalError"
+    assert talk.ask("TransactionEvent", update, "y")[0] == 3
+    assert MeterSample.objects.count() == 2
+
+
+def test_half_a_gateway_does_not_go_on(running, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(self) -> None:
+        raise RuntimeError("broken")
+
+    running.stop()
+    monkeypatch.setattr(inbox.Inbox, "run", broken)
+    with pytest.raises(RuntimeError, match="broken"):
+        running.do(Gateway("127.0.0.1", 0).run())
 
 
 def test_a_charger_speaks_only_for_itself(running, charger: Charger, talk: Talk) -> None:
@@ -425,3 +459,13 @@ def test_a_1_6_charger_is_served(running, charger: Charger) -> None:
         talk.told[0][1]["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"]
         == 6000
     )
+
+
+@pytest.mark.services
+@pytest.mark.skipif(not project.REDIS_URL, reason="needs Redis: set REDIS_URL")
+def test_redis_wakes_the_gateway(talk: Talk, charger: Charger, monkeypatch: pytest.MonkeyPatch) -> None:
+    talk.listen(lambda: len(talk.told) == 1)
+    monkeypatch.setattr(outbox, "LOOK_EVERY_S", 60.0)
+    time.sleep(0.5)
+    _schedule(charger.connectors.get(), [11.0])
+    talk.listen(lambda: len(talk.told) == 2, timeout=5)
