@@ -45,6 +45,8 @@ class Setup:
     version: str = "2.1"
     max_charge_kw: float = 60.0
     max_discharge_kw: float = 0.0
+    commissioned_kw: float | None = None
+    """The safe charging level set at commissioning, kept over power cuts; None = none was set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,10 @@ class Station:
         if self.transaction is None:
             return 0.0
         offline_s = None if self.lost_at is None else (at - self.lost_at).total_seconds()
-        return self.profiles.power_kw(at, self.setup.max_charge_kw, self.transaction.began_at, offline_s)
+        setup, began_at = self.setup, self.transaction.began_at
+        if setup.commissioned_kw is not None and not self.profiles.held:
+            return min(setup.commissioned_kw, setup.max_charge_kw)
+        return self.profiles.power_kw(at, setup.max_charge_kw, began_at, offline_s)
 
     def _tell(self, kind: str, reason: str, meter: Meter, at: datetime, token: str = "") -> None:
         if self.transaction is None:

@@ -232,6 +232,7 @@ def _bay(connector: Connector, url: str, version: str, passwords: Mapping[str, s
             version,
             max_charge_kw=charger.max_charge_kw,
             max_discharge_kw=charger.max_discharge_kw if charger.iso15118_20 else 0.0,
+            commissioned_kw=charger.fallback_kw,
         )
     )
     bay = Bay(connector, vehicle, station)
