@@ -145,7 +145,7 @@ def _limits(vehicles: list[Vehicle], connectors: dict[int, Connector]) -> Limits
 def live_through(depot: Depot, yard: Yard, begin: datetime, until: datetime) -> None:
     """Plan at `begin`, then let the physics run to `until`, and record what meters and vehicles said."""
     refresh_forecasts(depot, begin)
-    setpoints_kw = _setpoints(yard, propose(depot, begin, tidy=False).answer)
+    setpoints_kw = _setpoints(yard, propose(depot, begin).answer)
     yard.limits = _limits(yard.vehicles, yard.connectors)
     steps = int((until - begin).total_seconds() // 60 // depot.step_minutes)
     grid = TimeGrid(begin, depot.step_minutes, steps)
