@@ -30,7 +30,7 @@ class Unmanaged:
 
 def latest_plan(depot: Depot, now: datetime) -> Plan | None:
     """Return the newest plan made at or before `now`, from one query."""
-    return Plan.objects.filter(depot=depot, made_at__lte=now).order_by("-made_at").first()
+    return Plan.objects.filter(depot=depot, made_at__lte=now).order_by("-made_at", "-pk").first()
 
 
 def running_plan(depot: Depot, now: datetime) -> Plan | None:
