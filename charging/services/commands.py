@@ -24,7 +24,7 @@ State = ChargerCommand.State
 LONGEST_CALL = timedelta(minutes=2)
 SAFE_TO_REPEAT = ("set_schedule", "set_default")
 """Actions that do the same when they come twice; others are never repeated by themselves."""
-DELIVERED = (State.ACCEPTED, State.SENT)
+STILL_MEANT = (State.WAITING, State.SENT, State.ACCEPTED)
 
 
 def send(
@@ -83,14 +83,15 @@ def send_defaults(charger: Charger) -> None:
 def send_again(charger: Charger, connector: Connector | None = None) -> None:
     """Queue each connector's newest schedule again while it is still valid: the charger may have lost it.
 
-    With `connector` only that one's.
+    With `connector` only that one's. One that still waits is queued anew too: a gateway may be taking it this
+    moment, before the transaction began for which it is needed.
     """
     connectors = [connector] if connector is not None else list(charger.connectors.all())
     for one in connectors:
         schedules = ChargerCommand.objects.filter(charger=charger, connector=one, action="set_schedule")
         newest = schedules.order_by("-created_at").first()
         now = clock.wall_now()
-        if newest is None or newest.state not in DELIVERED or newest.expires_at <= now:
+        if newest is None or newest.state not in STILL_MEANT or newest.expires_at <= now:
             continue
         send(
             charger,
