@@ -1,9 +1,12 @@
 from django.urls import path
 
-from fleet.views import schedules
+from fleet.views import battery, schedules
 
 app_name = "fleet"
 urlpatterns = [
+    path("battery/", battery.battery, name="battery"),
+    path("battery/<int:vehicle_id>/", battery.battery_vehicle, name="battery-vehicle"),
+    path("cards/battery", battery.card, name="card-battery"),
     path("schedules/", schedules.schedules, name="schedules"),
     path("schedules/template.csv", schedules.template, name="schedule-template"),
     path("schedules/schedule.csv", schedules.download, name="schedule-download"),

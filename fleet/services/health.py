@@ -13,14 +13,14 @@ from depot.models import Depot
 from depot.timegrid import local_to_utc
 from fleet.battery.ageing import AgeingState, advance, new_cell
 from fleet.battery.cells import cell_models
-from fleet.battery.health import HealthReport, History, assess_health
+from fleet.battery.health import HealthReport, History, assess_health, without_discharge
 from fleet.battery.profile import HOURS_PER_DAY, SocProfile, make_profile, repeated
 from fleet.models import BatteryHealth, TelemetryReading, Vehicle, VehicleState
+from fleet.selectors.battery import FULL_WEEK_HOURS
 from fleet.selectors.wear import BATTERY_TEMPERATURE_C, type_wear_cost
 
 Floats = npt.NDArray[np.float64]
 WINDOW = timedelta(days=7)
-PRE_HISTORY = timedelta(days=28)
 HOTTEST_C = 60.0
 """A cell temperature beyond this, either way, is a fault of the sensor."""
 
@@ -52,12 +52,16 @@ def assess_vehicle(vehicle: Vehicle, day: date, computed_at: datetime) -> Batter
     """Store the health of a vehicle's battery at the end of local `day`; None when it has said nothing since.
 
     The window goes back to a stored day a week earlier, so that a discharge in the evening and the charge that
-    follows in the night are seen together; before the first reading the vehicle is taken to have been used as
-    in its first weeks. A stored day of another chemistry does not count.
+    follows in the night are seen together. Before the first reading the vehicle is taken to have driven as in its
+    first recorded week, without V2G. A stored day counts once it has that week behind it, and not after a change
+    of chemistry.
     """
     end_at = local_to_utc(day + timedelta(days=1), 0, vehicle.depot.tz)
     models = {model.name for model in cell_models(vehicle.type.chemistry)}
-    base = BatteryHealth.objects.filter(vehicle=vehicle, date__lte=day - WINDOW).order_by("-date").first()
+    stored = BatteryHealth.objects.filter(
+        vehicle=vehicle, date__lte=day - WINDOW, recorded_hours__gte=FULL_WEEK_HOURS
+    )
+    base = stored.order_by("-date").first()
     if base is not None and set(base.state) != models:
         base = None
     start_at = local_to_utc(base.date + timedelta(days=1), 0, vehicle.depot.tz) if base else None
@@ -119,20 +123,23 @@ def _stored_states(base: BatteryHealth) -> dict[str, AgeingState]:
 
 
 def _assumed_states(vehicle: Vehicle, history: History, end_at: datetime) -> dict[str, AgeingState]:
-    """Return the state at the first reading: new on the first day in service, then used as in the first weeks."""
+    """Return the state at the first reading: new on the first day in service, then driven as in the first week."""
     known_hours = history.profile.span_hours
     in_service = datetime.combine(vehicle.in_service_on, time(), tzinfo=vehicle.depot.tz)
     before_hours = (end_at - in_service).total_seconds() / 3600.0 - known_hours
     models = cell_models(vehicle.type.chemistry)
     if before_hours < HOURS_PER_DAY:
         return {model.name: new_cell(model) for model in models}
-    first = _first_weeks(history.profile)
-    past = repeated(first, 0.0, before_hours // HOURS_PER_DAY * HOURS_PER_DAY)
+    past = repeated(_first_week(history), 0.0, before_hours // HOURS_PER_DAY * HOURS_PER_DAY)
     return {model.name: advance(new_cell(model), past) for model in models}
 
 
-def _first_weeks(profile: SocProfile) -> SocProfile:
-    inside = profile.hours - profile.hours[0] <= PRE_HISTORY.total_seconds() / 3600.0
+def _first_week(history: History) -> SocProfile:
+    """Return the first recorded week (or what there is of it) as it would have been without V2G."""
+    profile = history.profile
+    if history.v2g_kwh is not None:
+        profile = without_discharge(profile, history.v2g_kwh, history.nominal_kwh)
+    inside = profile.hours - profile.hours[0] <= WINDOW.total_seconds() / 3600.0
     if inside.sum() < 2:
         return profile
     return SocProfile(profile.hours[inside], profile.soc[inside], profile.temperature_c[inside])
