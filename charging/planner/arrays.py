@@ -41,9 +41,9 @@ class ProgrammeBuilder:
         """Add continuous columns and return their numbers."""
         return self._add_columns(count, (cost, lower, upper), whole=False)
 
-    def add_switches(self, count: int) -> IntArray:
-        """Add columns that are either 0 or 1 and return their numbers."""
-        return self._add_columns(count, (0.0, 0.0, 1.0), whole=True)
+    def add_switches(self, count: int, upper: ArrayLike = 1.0) -> IntArray:
+        """Add columns that take whole values from 0 to `upper` and return their numbers."""
+        return self._add_columns(count, (0.0, 0.0, upper), whole=True)
 
     def _add_columns(
         self, count: int, values: tuple[ArrayLike, ArrayLike, ArrayLike], whole: bool

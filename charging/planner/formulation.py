@@ -22,15 +22,15 @@ from charging.planner.devices import (
     energy_per_kw,
     metering_groups,
     node_members,
-    required_kwh,
 )
-from charging.planner.gates import Gates, Places, add_gates
+from charging.planner.gates import Gates, Places, add_gates, add_stays
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Formulation:
     """A programme with the places of its columns and rows; -1 in a map means that there is none.
 
+    The maps of devices are those of gates.Places.
     `goals` are the cost vectors of the relaxed programme's levels, most important first, without money.
     """
 
@@ -41,6 +41,9 @@ class Formulation:
     charge_at: IntArray
     discharge_at: IntArray
     energy_at: IntArray
+    kept_at: IntArray
+    above_at: IntArray
+    count_at: IntArray
     balance_rows: IntArray
     goals: tuple[FloatArray, ...]
 
@@ -69,8 +72,11 @@ class _Powers:
         return device, step, places[device, step]
 
 
-def formulate(problem: Problem, gates: Gates, relaxed: bool = False) -> Formulation:
-    """Return the linear programme of a case, strict or relaxed, with switches at the given gates."""
+def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArray) -> Formulation:
+    """Return the linear programme of a case, strict or relaxed, with switches at the given gates.
+
+    `least_kwh` (D, T + 1) is the energy that each device has to keep: `gates.lowest_kwh` or more.
+    """
     case, devices, envelope = problem.case, problem.devices, problem.envelope
     builder = ProgrammeBuilder()
     site = _add_site(builder, case, relaxed)
@@ -82,13 +88,15 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool = False) -> Formulat
     _add_nodes(builder, case, devices, powers)
     _add_shared_chargers(builder, case, devices, powers)
     points = _checkpoints(case, devices, gates, relaxed)
-    least = np.full_like(envelope.lower_kwh, -np.inf) if relaxed else required_kwh(devices, envelope)
-    energy_at = _add_energy(builder, devices, envelope, points, least)
+    energy_at = _add_energy(builder, envelope, points, least_kwh)
     _add_energy_balance(builder, case.hours, devices, envelope, powers, energy_at)
     missing = _add_targets(builder, devices, envelope, energy_at, relaxed)
     deficit = _add_floors(builder, envelope, energy_at) if relaxed else np.empty(0, dtype=np.int64)
     _add_directions(builder, problem, site, gates.direction)
-    add_gates(builder, problem, Places(powers.charge_at, powers.discharge_at, energy_at), gates, relaxed)
+    none = np.full_like(energy_at, -1)
+    places = Places(powers.charge_at, powers.discharge_at, energy_at, none, none, none)
+    places = add_stays(builder, problem, places, least_kwh)
+    add_gates(builder, problem, places, gates, least_kwh)
     programme = builder.programme()
     excess = np.concatenate([*site.imports[1:], *site.exports[1:], np.empty(0, dtype=np.int64)])
     goals = tuple(
@@ -104,6 +112,9 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool = False) -> Formulat
         charge_at=powers.charge_at,
         discharge_at=powers.discharge_at,
         energy_at=energy_at,
+        kept_at=places.kept_at,
+        above_at=places.above_at,
+        count_at=places.count_at,
         balance_rows=site.balance_rows,
         goals=goals,
     )
@@ -228,7 +239,7 @@ def _checkpoints(case: DepotCase, devices: Devices, gates: Gates, relaxed: bool)
 
 
 def _add_energy(
-    builder: ProgrammeBuilder, devices: Devices, envelope: Envelope, points: BoolArray, least_kwh: FloatArray
+    builder: ProgrammeBuilder, envelope: Envelope, points: BoolArray, least_kwh: FloatArray
 ) -> IntArray:
     """Add an energy column at each checkpoint within least_kwh and the envelope's upper limit."""
     energy_at = np.full(points.shape, -1, dtype=np.int64)
@@ -322,39 +333,63 @@ def _add_directions(builder: ProgrammeBuilder, problem: Problem, site: _Site, ma
     builder.put(export_rows, importing, most_export[steps])
 
 
-def limit_rows(
-    form: Formulation, problem: Problem, points: BoolArray
-) -> tuple[FloatArray, FloatArray, IntArray, IntArray, FloatArray]:
-    """Return rows that hold the SoC limits at boundaries that are no checkpoints: lower, upper and CSR parts.
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Rows to add to a programme: lower <= A x <= upper, A by rows (CSR without the closing start)."""
 
-    lower <= energy at the checkpoint before + what the steps since add <= upper
-    """
-    devices, envelope, hours = problem.devices, problem.envelope, problem.case.hours
-    lower, upper, starts = [], [], [0]
-    columns: list[IntArray] = []
-    values: list[FloatArray] = []
+    lower: FloatArray
+    upper: FloatArray
+    starts: IntArray
+    columns: IntArray
+    values: FloatArray
+
+
+def limit_rows(form: Formulation, problem: Problem, points: BoolArray, least_kwh: FloatArray) -> Rows:
+    """Return rows that hold the energy between `least_kwh` and the upper limit at boundaries (D, T + 1)."""
+    device, boundary = np.nonzero(points & (form.energy_at < 0))
+    return _energy_rows(
+        form,
+        problem,
+        (device, boundary),
+        (least_kwh[device, boundary], problem.envelope.upper_kwh[device, boundary]),
+        np.full(len(device), -1),
+    )
+
+
+def kept_rows(form: Formulation, problem: Problem, points: BoolArray) -> Rows:
+    """Return rows that hold the energy at boundaries (D, T + 1) at or above what their stretch keeps."""
+    device, boundary = np.nonzero(points & (form.kept_at >= 0))
+    limits = np.zeros(len(device)), np.full(len(device), np.inf)
+    return _energy_rows(form, problem, (device, boundary), limits, form.kept_at[device, boundary])
+
+
+def _energy_rows(
+    form: Formulation,
+    problem: Problem,
+    places: tuple[IntArray, IntArray],
+    limits_kwh: tuple[FloatArray, FloatArray],
+    less: IntArray,
+) -> Rows:
+    """Return lower <= energy at the last checkpoint + what the steps since add - the column `less` <= upper."""
+    devices, hours, idle = problem.devices, problem.case.hours, problem.envelope.idle_kwh
     gain, loss = energy_per_kw(devices, hours, True), energy_per_kw(devices, hours, False)
-    for device, boundary in zip(*np.nonzero(points & (form.energy_at < 0)), strict=True):
-        earlier = np.nonzero(form.energy_at[device, :boundary] >= 0)[0]
-        start = earlier[-1] if earlier.size else 0
-        base = envelope.idle_kwh[device, boundary] - envelope.idle_kwh[device, start]
-        base += 0.0 if earlier.size else devices.initial_kwh[device]
+    base = np.empty(len(less))
+    columns: list[IntArray] = [np.empty(0, dtype=np.int64)]
+    values: list[FloatArray] = [np.empty(0)]
+    counts = [0]
+    for number, (device, boundary) in enumerate(zip(*places, strict=True)):
+        earlier = np.flatnonzero(form.energy_at[device, : boundary + 1] >= 0)[-1:]
+        start = earlier[0] if earlier.size else 0
+        base[number] = idle[device, boundary] - idle[device, start]
+        base[number] += 0.0 if earlier.size else devices.initial_kwh[device]
         charge, discharge = form.charge_at[device, start:boundary], form.discharge_at[device, start:boundary]
         charge, discharge = charge[charge >= 0], discharge[discharge >= 0]
-        energy = form.energy_at[device, earlier[-1:]]
-        columns += [energy, charge, discharge]
-        values += [
-            np.ones(len(energy)),
-            np.full(len(charge), gain[device]),
-            np.full(len(discharge), loss[device]),
-        ]
-        lower.append(envelope.lower_kwh[device, boundary] - base)
-        upper.append(envelope.upper_kwh[device, boundary] - base)
-        starts.append(starts[-1] + len(energy) + len(charge) + len(discharge))
-    return (
-        np.array(lower),
-        np.array(upper),
-        np.array(starts[:-1], dtype=np.int64),
-        np.concatenate([np.empty(0, dtype=np.int64), *columns]),
-        np.concatenate([np.empty(0), *values]),
+        kept = less[number : number + 1][less[number : number + 1] >= 0]
+        columns += [form.energy_at[device, earlier], charge, discharge, kept]
+        values += [np.ones(len(earlier)), np.full(len(charge), gain[device])]
+        values += [np.full(len(discharge), loss[device]), np.full(len(kept), -1.0)]
+        counts.append(len(earlier) + len(charge) + len(discharge) + len(kept))
+    starts = np.cumsum(counts, dtype=np.int64)[:-1]
+    return Rows(
+        limits_kwh[0] - base, limits_kwh[1] - base, starts, np.concatenate(columns), np.concatenate(values)
     )

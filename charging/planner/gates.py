@@ -1,6 +1,6 @@
 """The rules that need a switch (0 or 1): where they are asked for, and their columns and rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,44 +15,52 @@ class Gates:
     """Steps where a switch rules a device (D, T) or the site (T,): made only where an answer needs it.
 
     `direction`: the site imports or exports, not both, where exporting pays more than importing costs.
-    `one_way`: charge or discharge, not both. `arrival`: what a stretch at the depot has discharged by the end of the
-    step is at most what was charged in it and what the device brought above its discharge floor. `floor`: discharge
-    only if the energy stays at or above that floor. `ceiling`: charge only if the energy stays at or below the
-    maximum. `arrival` follows from `floor`, but needs one switch for a whole stretch and bounds better.
+    `one_way`: charge or discharge, not both. `floor`: nothing is discharged before the energy has come up to the
+    discharge floor, and from then on it stays there until the pull-out; it is asked for in whole stretches.
+    `ceiling`: charge only if the energy stays at or below the maximum.
     """
 
     direction: BoolArray
     one_way: BoolArray
-    arrival: BoolArray
     floor: BoolArray
     ceiling: BoolArray
 
     @classmethod
     def none(cls, shape: tuple[int, ...]) -> "Gates":
         """Return no gates at all."""
-        return cls(np.zeros(shape[1], bool), *(np.zeros(shape, bool) for _ in range(4)))
+        return cls(np.zeros(shape[1], bool), *(np.zeros(shape, bool) for _ in range(3)))
 
     def of_devices(self) -> bool:
         """Tell whether there is any gate of a device."""
-        return bool((self.one_way | self.arrival | self.floor | self.ceiling).any())
+        return bool((self.one_way | self.floor | self.ceiling).any())
 
     def any(self) -> bool:
         """Tell whether there is any gate."""
         return self.of_devices() or bool(self.direction.any())
 
     def tightened(self, broken: "Gates", plugged: BoolArray) -> "Gates":
-        """Return these gates and what is broken: the floor by arrival first, then by steps, then by stretches."""
+        """Return these gates and what is broken: the floor by stretches, one way by steps and then by stretches."""
         stretches = stretches_of(plugged)
-        again = broken.floor & self.arrival
-        stubborn = spread(again & self.floor, stretches)
         wider = spread(broken.one_way & self.one_way, stretches)
         return Gates(
             self.direction | broken.direction,
             self.one_way | broken.one_way | wider,
-            self.arrival | broken.floor,
-            self.floor | again | stubborn,
+            self.floor | spread(broken.floor, stretches),
             self.ceiling | broken.ceiling,
         )
+
+    def together(self, other: "Gates") -> "Gates":
+        """Return the gates of both."""
+        return Gates(
+            self.direction | other.direction,
+            self.one_way | other.one_way,
+            self.floor | other.floor,
+            self.ceiling | other.ceiling,
+        )
+
+    def count(self) -> int:
+        """Return the number of steps with a gate."""
+        return sum(int(item.sum()) for item in (self.direction, self.one_way, self.floor, self.ceiling))
 
 
 def stretches_of(plugged: BoolArray) -> IntArray:
@@ -67,25 +75,89 @@ def spread(marked: BoolArray, stretches: IntArray) -> BoolArray:
     return np.isin(stretches, stretches[marked & (stretches >= 0)])
 
 
+def arrivals_of(plugged: BoolArray) -> tuple[IntArray, IntArray]:
+    """Return device and first step of every stretch at the depot."""
+    device, step = np.nonzero(np.diff(plugged, axis=1, prepend=False) & plugged)
+    return device, step
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """Where the columns of the devices stand: powers (D, T), energy at checkpoints (D, T + 1); -1 for none."""
+    """Where the columns of the devices stand; -1 for none.
+
+    `charge_at` and `discharge_at` are powers (D, T), `energy_at` the energy at checkpoints (D, T + 1). `kept_at` is
+    what a stretch that may begin below the discharge floor keeps at each of its boundaries, and `above_at`, at the
+    boundary where it begins, the switch that says that it begins at or above the floor, both (D, T + 1);
+    `count_at` stands at the same boundary for how many stretches of about the same time do so.
+    """
 
     charge_at: IntArray
     discharge_at: IntArray
     energy_at: IntArray
+    kept_at: IntArray
+    above_at: IntArray
+    count_at: IntArray
+
+
+def add_stays(builder: ProgrammeBuilder, problem: Problem, places: Places, least_kwh: FloatArray) -> Places:
+    """Add what each stretch keeps where it is unknown whether it begins above the discharge floor.
+
+    A stretch at the depot never falls below the smaller of the floor and the energy it began with. The larger that
+    begins above the floor is worth more, which is why it takes a switch:
+    kept >= energy - (highest - floor) * above  and  kept >= lowest + (floor - lowest) * above.
+    Return the places with `kept_at`, `above_at` and `count_at`; the rows energy >= kept are added where an answer
+    breaks them.
+    """
+    devices, envelope, energy_at = problem.devices, problem.envelope, places.energy_at
+    kept_at, above_at, count_at = (np.full_like(energy_at, -1) for _ in range(3))
+    device, step = arrivals_of(devices.plugged)
+    floor, lowest = devices.discharge_floor_kwh[device], least_kwh[device, step]
+    unknown = (step > 0) & (devices.discharge_limit_kw[device, step] > 0.0) & (lowest < floor)
+    device, step, floor, lowest = device[unknown], step[unknown], floor[unknown], lowest[unknown]
+    highest = np.minimum(envelope.fullest_kwh[device, step], envelope.upper_kwh[device, step])
+    kept = builder.add_columns(len(device), 0.0, lowest, floor)
+    above = builder.add_switches(len(device), highest >= floor)
+    rows = builder.add_rows(len(device), lower=0.0)
+    builder.put(rows, kept, 1.0)
+    builder.put(rows, energy_at[device, step], -1.0)
+    builder.put(rows, above, np.maximum(0.0, highest - floor))
+    rows = builder.add_rows(len(device), lower=lowest)
+    builder.put(rows, kept, 1.0)
+    builder.put(rows, above, lowest - floor)
+    stretches = stretches_of(devices.plugged)
+    ends = np.empty(len(device), dtype=np.int64)
+    for number, (unit, first) in enumerate(zip(device, step, strict=True)):
+        steps = np.flatnonzero(stretches[unit] == stretches[unit, first])
+        kept_at[unit, steps + 1] = kept[number]
+        ends[number] = steps[-1] + 1
+    groups = _together(step, ends)
+    counts = builder.add_switches(int(groups.max(initial=-1)) + 1, np.bincount(groups))
+    rows = builder.add_rows(len(counts), 0.0, 0.0)
+    builder.put(rows[groups], above, 1.0)
+    builder.put(rows, counts, -1.0)
+    above_at[device, step], count_at[device, step] = above, counts[groups]
+    return replace(places, kept_at=kept_at, above_at=above_at, count_at=count_at)
+
+
+def _together(starts: IntArray, ends: IntArray) -> IntArray:
+    """Return a group number for each half-open span such that all spans of a group share a step."""
+    groups = np.full(len(starts), -1, dtype=np.int64)
+    number = 0
+    for span in np.argsort(ends, kind="stable"):
+        if groups[span] < 0:
+            groups[(groups < 0) & (starts < ends[span])] = number
+            number += 1
+    return groups
 
 
 def add_gates(
-    builder: ProgrammeBuilder, problem: Problem, places: Places, gates: Gates, relaxed: bool
+    builder: ProgrammeBuilder, problem: Problem, places: Places, gates: Gates, least_kwh: FloatArray
 ) -> None:
     """Add switches: one way at a time, discharge only above the floor, charge only below the maximum."""
     if not gates.of_devices():
         return
-    lowest = lowest_kwh(problem, relaxed)
     _add_one_way(builder, problem, places, gates.one_way)
-    _add_arrivals(builder, problem, places, gates.arrival, lowest)
-    _add_floors(builder, problem, places, gates.floor, lowest)
+    _add_floors(builder, problem, places, gates.floor, least_kwh)
     _add_ceilings(builder, problem, places, gates.ceiling)
 
 
@@ -100,17 +172,32 @@ def _add_one_way(builder: ProgrammeBuilder, problem: Problem, places: Places, ma
 
 
 def _add_floors(
-    builder: ProgrammeBuilder, problem: Problem, places: Places, marked: BoolArray, lowest: FloatArray
+    builder: ProgrammeBuilder, problem: Problem, places: Places, marked: BoolArray, least_kwh: FloatArray
 ) -> None:
-    """Add discharge <= most * switch and energy >= lowest + (floor - lowest) * switch."""
+    """Add a switch per boundary of the marked stretches: from here on the energy is at or above the floor.
+
+    discharge <= most * above, energy >= least + (floor - least) * above at both ends of the step, and above never
+    falls again. A step that discharges begins above the floor too, because it does not charge.
+    """
+    devices = problem.devices
     device, step = np.nonzero(marked & (places.discharge_at >= 0))
-    discharging = builder.add_switches(len(device))
-    most = problem.devices.discharge_limit_kw[device, step]
-    _switch(builder, places.discharge_at[device, step], discharging, -most, 0.0)
-    least = lowest[device, step + 1]
-    rows = builder.add_rows(len(device), lower=least)
-    builder.put(rows, places.energy_at[device, step + 1], 1.0)
-    builder.put(rows, discharging, np.minimum(0.0, least - problem.devices.discharge_floor_kwh[device]))
+    known = places.above_at[device, step] >= 0
+    above = places.above_at[device, step].copy()
+    above[~known] = builder.add_switches(int((~known).sum()))
+    most = devices.discharge_limit_kw[device, step]
+    _switch(builder, places.discharge_at[device, step], above, -most, 0.0)
+    for boundary in (step, step + 1):
+        least = least_kwh[device, boundary]
+        used = places.energy_at[device, boundary] >= 0
+        rows = builder.add_rows(int(used.sum()), lower=least[used])
+        builder.put(rows, places.energy_at[device, boundary][used], 1.0)
+        gain = np.minimum(0.0, least - devices.discharge_floor_kwh[device])
+        builder.put(rows, above[used], gain[used])
+    stretches = stretches_of(devices.plugged)[device, step]
+    follows = stretches[1:] == stretches[:-1]
+    rows = builder.add_rows(int(follows.sum()), upper=0.0)
+    builder.put(rows, above[:-1][follows], 1.0)
+    builder.put(rows, above[1:][follows], -1.0)
 
 
 def _add_ceilings(builder: ProgrammeBuilder, problem: Problem, places: Places, marked: BoolArray) -> None:
@@ -133,50 +220,12 @@ def _switch(
     builder.put(rows, switches, factor)
 
 
-def _add_arrivals(
-    builder: ProgrammeBuilder, problem: Problem, places: Places, marked: BoolArray, lowest: FloatArray
-) -> None:
-    """Add discharged - charged <= what the device brought above its floor, up to each marked step."""
-    devices, hours = problem.devices, problem.case.hours
-    stretches = stretches_of(devices.plugged)
-    for number in np.unique(stretches[marked & (stretches >= 0)]):
-        (device, *_), steps = np.nonzero(stretches == number)
-        brought, known = _brought(builder, problem, places, (int(device), int(steps[0])), lowest)
-        for end in steps[marked[device, steps]]:
-            row = builder.add_rows(1, upper=known)
-            for places_at, charging in ((places.charge_at, True), (places.discharge_at, False)):
-                columns = places_at[device, steps[0] : end + 1]
-                columns = columns[columns >= 0]
-                factor = -energy_per_kw(devices, hours, charging)[device]
-                builder.put(np.repeat(row, len(columns)), columns, factor)
-            builder.put(np.repeat(row, len(brought)), brought, -1.0)
-
-
-def _brought(
-    builder: ProgrammeBuilder, problem: Problem, places: Places, arrival: tuple[int, int], lowest: FloatArray
-) -> tuple[IntArray, float]:
-    """Return what a device brings above its floor: a column (or none) and a constant part.
-
-    brought <= (highest - floor) * above and brought <= energy - floor + (floor - lowest) * (1 - above)
-    """
-    device, boundary = arrival
-    floor = problem.devices.discharge_floor_kwh[device]
-    if boundary == 0:
-        return np.empty(0, dtype=np.int64), max(0.0, problem.devices.initial_kwh[device] - floor)
-    highest = min(problem.envelope.fullest_kwh[arrival], problem.envelope.upper_kwh[arrival])
-    short = max(0.0, floor - lowest[arrival])
-    brought = builder.add_columns(1, upper=max(0.0, highest - floor))
-    above = builder.add_switches(1)
-    _switch(builder, brought, above, np.array([min(0.0, floor - highest)]), 0.0)
-    row = builder.add_rows(1, upper=short - floor)
-    builder.put(row, brought, 1.0)
-    builder.put(row, places.energy_at[device, [boundary]], -1.0)
-    builder.put(row, above, short)
-    return brought, 0.0
-
-
 def lowest_kwh(problem: Problem, relaxed: bool) -> FloatArray:
-    """Return an energy that no allowed plan goes below: discharge stops at the floor, then only trips take."""
+    """Return the energy (D, T + 1) that no allowed plan goes below: discharge stops at the floor, trips go on.
+
+    Strict, it counts on the minimum and the "must" targets; relaxed, only on the rule that forbids to discharge below
+    the floor. So a stretch that certainly begins above the floor is held there without any switch.
+    """
     devices, envelope = problem.devices, problem.envelope
     lowest = np.empty_like(envelope.idle_kwh)
     lowest[:, 0] = devices.initial_kwh

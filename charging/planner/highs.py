@@ -1,6 +1,7 @@
 """One HiGHS instance that holds a linear programme: solve it, change it, solve it again from the last basis."""
 
 import time
+from copy import copy
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -17,7 +18,6 @@ OPTIONS: dict[str, Any] = {
     "output_flag": False,
     "threads": 1,
     "random_seed": 1,
-    "mip_rel_gap": 5e-7,
     "mip_abs_gap": 5e-5,
 }
 
@@ -65,16 +65,21 @@ def _check(status: Any, what: str) -> None:
         raise SolverError(f"HiGHS refused {what}")
 
 
+def _silent_highs(gap: float) -> Any:
+    # The public class prints a banner before it can be told not to; its base is the same solver, silent.
+    highs: Any = highspy._core._Highs()
+    for name, value in (OPTIONS | {"mip_rel_gap": gap}).items():
+        _check(highs.setOptionValue(name, value), f"the option {name}={value}")
+    return highs
+
+
 class Solver:
     """A programme inside HiGHS that can be changed and solved again from the last basis."""
 
-    def __init__(self, programme: LinearProgramme, deadline: float) -> None:
-        """Load a programme; `deadline` is in seconds of `time.perf_counter`."""
-        self._deadline = deadline
-        # The public class prints a banner before it can be told not to; its base is the same solver, silent.
-        self._highs: Any = highspy._core._Highs()
-        for name, value in OPTIONS.items():
-            _check(self._highs.setOptionValue(name, value), f"the option {name}={value}")
+    def __init__(self, programme: LinearProgramme, deadline: float, gap: float) -> None:
+        """Load a programme; `deadline` is in seconds of `time.perf_counter`, `gap` is where switches end."""
+        self._deadline, self._gap = deadline, gap
+        self._highs = _silent_highs(gap)
         self._whole = programme.whole
         self._lower, self._upper = programme.lower, programme.upper
         status = self._highs.passModel(
@@ -95,6 +100,14 @@ class Solver:
             programme.whole.astype(np.int32),
         )
         _check(status, "the model")
+
+    def twin(self) -> "Solver":
+        """Return another solver with the same programme, the same rows added since, and the same basis."""
+        twin = copy(self)
+        twin._highs = _silent_highs(self._gap)
+        _check(twin._highs.passModel(self._highs.getLp()), "a copy of the model")
+        _check(twin._highs.setBasis(self._highs.getBasis()), "a copy of the basis")
+        return twin
 
     def solve(self) -> Answer:
         """Solve until optimal or until the deadline."""

@@ -81,7 +81,6 @@ def broken_rules(problem: Problem, decision: Decision) -> Gates:
     return Gates(
         direction=np.zeros(problem.case.steps, dtype=bool),
         one_way=charging & discharging,
-        arrival=np.zeros_like(charging),
         floor=discharging & (after < devices.discharge_floor_kwh[:, None] - RULE_KWH),
         ceiling=charging & (after > devices.ceiling_kwh[:, None] + RULE_KWH),
     )

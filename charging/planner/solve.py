@@ -11,34 +11,42 @@ from charging.planner.explain import explanations_of
 from charging.planner.fallback import fallback_decision
 from charging.planner.plan import DepotPlan, Seconds
 from charging.planner.rules import cheapest_thinkable, penalty_of
-from charging.planner.search import Found, marginal_price, search, tidied
+from charging.planner.run import Found
+from charging.planner.search import marginal_price, search, tidied
 from charging.planner.settle import Decision, Proof, flows_of, plan_of
 from charging.planner.verify import verify
 
 TIME_LIMIT_SECONDS = 20.0
 TIDY_SECONDS = 2.0
+GAP = 1e-4
 # HiGHS looks at the clock only now and then, and the plan found has yet to be verified.
 SEARCH_SHARE = 0.9
 
 
-def solve(case: DepotCase, time_limit_seconds: float = TIME_LIMIT_SECONDS, tidy: bool = True) -> DepotPlan:
+def solve(
+    case: DepotCase,
+    time_limit_seconds: float = TIME_LIMIT_SECONDS,
+    tidy: bool = True,
+    gap: float = GAP,
+) -> DepotPlan:
     """Return the best plan for a case; there always is one, and every plan returned has been verified.
 
-    `tidy` spends up to two more seconds of the limit on a plan of the same cost that charges early. The status is
-    "optimal" when the bound proves it, "feasible" when the time limit came first, and "fallback" when nothing
-    better than the rule-based plan could be verified by then.
+    `tidy` spends up to two more seconds of the limit on a plan of the same cost that charges early. The search stops
+    when the cost is proven to be within `gap` (a share of it) of the optimum, and the status is then "optimal". It
+    is "feasible" when the time limit came first, and "fallback" when nothing better than the rule-based plan could
+    be verified by then.
     """
     started = time.perf_counter()
     deadline = started + time_limit_seconds
     problem = problem_of(case)
     built = time.perf_counter()
-    found = search(problem, started + SEARCH_SHARE * time_limit_seconds)
+    found = search(problem, started + SEARCH_SHARE * time_limit_seconds, gap)
     plan = None
     if found is not None:
         prices, found = marginal_price(found, deadline)
         if tidy:
             found = tidied(found, min(deadline, time.perf_counter() + TIDY_SECONDS))
-        plan = _plan_found(problem, found, prices)
+        plan = _plan_found(problem, found, prices, gap)
         if verify(case, plan):
             plan = None
     if plan is None:
@@ -57,11 +65,11 @@ def fallback(case: DepotCase) -> DepotPlan:
     return replace(plan, explanations=explanations_of(case, plan))
 
 
-def _plan_found(problem: Problem, found: Found, prices: FloatArray | None) -> DepotPlan:
+def _plan_found(problem: Problem, found: Found, prices: FloatArray | None, gap: float) -> DepotPlan:
     decision = found.decision
     bound = max(found.bound - penalty_of(problem, decision), cheapest_thinkable(problem))
     proof = Proof(
-        status="optimal" if found.proven else "feasible",
+        status="optimal" if found.within(gap) else "feasible",
         bound=bound,
         marginal_price_per_kwh=_plain_prices(problem, decision) if prices is None else prices,
         seconds=Seconds(0.0, 0.0, 0.0),

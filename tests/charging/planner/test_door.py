@@ -74,11 +74,11 @@ def knapsack(count):
 def test_an_option_that_is_refused_is_an_error(monkeypatch):
     monkeypatch.setitem(OPTIONS, "solver", "no such solver")
     with pytest.raises(SolverError, match="HiGHS refused the option solver=no such solver"):
-        Solver(knapsack(3), time.perf_counter() + 1)
+        Solver(knapsack(3), time.perf_counter() + 1, 1e-6)
 
 
 def test_a_search_that_is_cut_off_says_so():
-    answer = Solver(knapsack(60), time.perf_counter() + 0.3).solve()
+    answer = Solver(knapsack(60), time.perf_counter() + 0.3, 1e-6).solve()
     assert answer.outcome in (Outcome.CUT_OFF, Outcome.OPTIMAL)
     assert answer.bound <= answer.objective
     assert answer.duals is None
@@ -87,4 +87,4 @@ def test_a_search_that_is_cut_off_says_so():
 def test_an_impossible_programme_is_infeasible():
     builder = ProgrammeBuilder()
     builder.put(builder.add_rows(1, 2.0, 2.0), builder.add_columns(1, 1.0, 0.0, 1.0), 1.0)
-    assert Solver(builder.programme(), time.perf_counter() + 1).solve().outcome is Outcome.INFEASIBLE
+    assert Solver(builder.programme(), time.perf_counter() + 1, 1e-6).solve().outcome is Outcome.INFEASIBLE

@@ -1,0 +1,232 @@
+"""One formulation inside the solver, and what is read from its answers."""
+
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from charging.planner.case import BoolArray, FloatArray
+from charging.planner.devices import Problem
+from charging.planner.formulation import Rows, formulate, kept_rows, limit_rows
+from charging.planner.gates import Gates, lowest_kwh
+from charging.planner.highs import Answer, Outcome, Solver
+from charging.planner.rules import both_directions, broken_rules, decision_from, kept_one_way, penalty_of
+from charging.planner.settle import Decision, energy_path, flows_of, total_cost
+
+ENERGY_KWH = 1e-5
+GOAL_KWH = 1e-4
+SAME_SHARE = 1e-6
+SAME_AMOUNT = 1e-4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """Boundaries (D, T + 1) that were found to bind: at the SoC limits, and at what their stretch keeps."""
+
+    limits: BoolArray
+    kept: BoolArray
+
+    @classmethod
+    def nothing(cls, problem: Problem) -> "Known":
+        """Return no boundaries."""
+        shape = problem.envelope.idle_kwh.shape
+        return cls(np.zeros(shape, bool), np.zeros(shape, bool))
+
+    def any(self) -> bool:
+        """Tell whether there is any."""
+        return bool(self.limits.any() or self.kept.any())
+
+    def without(self, other: "Known") -> "Known":
+        """Return what is here and not in the other."""
+        return Known(self.limits & ~other.limits, self.kept & ~other.kept)
+
+    def together(self, other: "Known") -> "Known":
+        """Return what is here or in the other."""
+        return Known(self.limits | other.limits, self.kept | other.kept)
+
+
+class Run:
+    """One formulation inside the solver, with the energy rows that were found to bind."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        gates: Gates,
+        known: Known,
+        deadline: float,
+        *,
+        relaxed: bool = False,
+        loose: bool = False,
+        gap: float = SAME_SHARE,
+    ) -> None:
+        """Formulate and load; `loose` takes switches as fractions, else the solver stops at half of `gap`."""
+        self.problem, self.deadline, self.relaxed, self.loose = problem, deadline, relaxed, loose
+        self.known = known
+        self.least_kwh = lowest_kwh(problem, relaxed)
+        self.form = formulate(problem, gates, relaxed, self.least_kwh)
+        programme = self.form.programme
+        if loose:
+            programme = replace(programme, whole=np.zeros_like(programme.whole))
+        self.solver = Solver(programme, deadline, gap / 2)
+        self._add_energy_rows(known)
+
+    def _add_energy_rows(self, known: Known) -> None:
+        for rows in (
+            limit_rows(self.form, self.problem, known.limits, self.least_kwh),
+            kept_rows(self.form, self.problem, known.kept),
+        ):
+            self._add_rows(rows)
+
+    def _add_rows(self, rows: Rows) -> None:
+        if rows.lower.size:
+            self.solver.add_rows(rows.lower, rows.upper, rows.starts, rows.columns, rows.values)
+
+    def again(self) -> "Run":
+        """Return a run to restrict further, with switches as fractions; it starts from this one's basis if it can.
+
+        With goals above money it cannot, because the ceilings of the goals reached so far are rows by now.
+        """
+        if self.relaxed or not self.loose:
+            gates = Gates.none(self.problem.devices.use_kwh.shape)
+            return Run(self.problem, gates, self.known, self.deadline, relaxed=self.relaxed, loose=True)
+        twin = copy(self)
+        twin.solver = self.solver.twin()
+        return twin
+
+    def solve(self) -> tuple[Answer, tuple[float, ...]]:
+        """Solve level by level; return the last answer and the kWh of the levels above money."""
+        goals = []
+        for goal in self.form.goals:
+            self.solver.set_cost(goal)
+            answer = self.solve_within_limits()
+            if answer.values is None:
+                return answer, ()
+            goals.append(max(0.0, float(goal @ answer.values)))
+            used = np.flatnonzero(goal)
+            ceiling = np.array([goals[-1] + GOAL_KWH + SAME_SHARE * goals[-1]])
+            self.solver.add_rows(np.array([-np.inf]), ceiling, np.array([0]), used, goal[used])
+        self.solver.set_cost(self.form.programme.cost)
+        return self.solve_within_limits(), tuple(goals)
+
+    def solve_within_limits(self) -> Answer:
+        """Solve, add the SoC rows that the answer crosses, and solve again until it crosses none."""
+        while True:
+            answer = self.solver.solve()
+            if answer.values is None:
+                return answer
+            crossed = self._crossed(answer.values).without(self.known)
+            if not crossed.any():
+                return answer
+            if answer.outcome is Outcome.CUT_OFF:
+                return replace(answer, values=None)
+            self.known = self.known.together(crossed)
+            self._add_energy_rows(crossed)
+
+    def _crossed(self, values: FloatArray) -> Known:
+        """Return the boundaries whose energy limits an answer breaks."""
+        form = self.form
+        path = energy_path(self.problem, decision_from(form, values))
+        low, high = self.least_kwh - ENERGY_KWH, self.problem.envelope.upper_kwh + ENERGY_KWH
+        kept = np.where(form.kept_at >= 0, values[form.kept_at], -np.inf)
+        return Known(((path < low) | (path > high)) & (form.energy_at < 0), path < kept - ENERGY_KWH)
+
+    def suggest(self, decision: Decision) -> None:
+        """Offer powers as a start for the search with switches."""
+        form = self.form
+        flows = flows_of(self.problem.case, decision)
+        columns, values = [form.solar_columns], [decision.solar_used_kw]
+        for places, power in (
+            (form.charge_at, decision.charge_kw),
+            (form.discharge_at, decision.discharge_kw),
+        ):
+            columns.append(places[places >= 0])
+            values.append(power[places >= 0])
+        if not self.relaxed:
+            columns += [form.import_columns[0], form.export_columns[0]]
+            values += [flows.import_kw, flows.export_kw]
+        self.solver.suggest(np.concatenate(columns), np.concatenate(values))
+
+    def hold(self, limits: Iterable[tuple[int, float, float]]) -> None:
+        """Hold some columns between a lower and an upper value; all others are free again."""
+        lower, upper = self.form.programme.lower.copy(), self.form.programme.upper.copy()
+        for column, low, high in limits:
+            lower[column], upper[column] = max(lower[column], low), min(upper[column], high)
+        self.solver.set_bounds(lower, upper)
+
+    def restrict(self, idle: "Idle", least_kwh: FloatArray) -> None:
+        """Hold powers at zero where they are to be idle, and energies (D, T + 1) at or above `least_kwh`."""
+        form = self.form
+        lower, upper = form.programme.lower.copy(), form.programme.upper.copy()
+        for places, marked in ((form.charge_at, idle.charge), (form.discharge_at, idle.discharge)):
+            upper[places[marked & (places >= 0)]] = 0.0
+        upper[form.import_columns[:, idle.imports]] = 0.0
+        upper[form.export_columns[:, idle.exports]] = 0.0
+        points = form.energy_at >= 0
+        lower[form.energy_at[points]] = np.maximum(lower[form.energy_at[points]], least_kwh[points])
+        self.solver.set_bounds(lower, upper)
+        raised = least_kwh > self.least_kwh
+        if raised.any():
+            self.least_kwh = least_kwh
+            # What was at its limit or kept there will be so again.
+            likely = Known((self.known.limits | self.known.kept) & raised, np.zeros_like(raised))
+            self.known = Known((self.known.limits & ~raised) | likely.limits, self.known.kept)
+            self._add_energy_rows(likely)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Idle:
+    """Steps without charge and without discharge of a device (D, T), without import and without export (T,)."""
+
+    charge: BoolArray
+    discharge: BoolArray
+    imports: BoolArray
+    exports: BoolArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Powers read from an answer, with what is proven about them.
+
+    `goals_kwh` are the levels above money: excess of the site, missing at "must" targets, missing to the minimum.
+    `total` is the cost plus the price of missed "should" targets; `bound` is a proven lower bound of `total` among
+    plans that reach the same goals (-inf when none is known).
+    """
+
+    decision: Decision
+    broken: Gates
+    cost: float
+    total: float
+    goals_kwh: tuple[float, ...]
+    bound: float
+    run: Run
+    answer: Answer
+
+    def reaches(self, goals_kwh: tuple[float, ...]) -> bool:
+        """Tell whether no goal above money is further away than given."""
+        pairs = zip(self.goals_kwh, goals_kwh, strict=True)
+        return all(own <= other + 2 * (GOAL_KWH + SAME_SHARE * other) for own, other in pairs)
+
+    def within(self, gap: float) -> bool:
+        """Tell whether the bound proves that no plan costs less by more than a share of the cost."""
+        return self.total - self.bound <= SAME_AMOUNT + gap * abs(self.cost)
+
+
+def found_in(run: Run, answer: Answer, values: FloatArray, goals_kwh: tuple[float, ...]) -> Found:
+    """Return an answer as powers, with its own bound."""
+    problem = run.problem
+    decision = kept_one_way(problem, decision_from(run.form, values))
+    broken = broken_rules(problem, decision)
+    broken = replace(broken, direction=both_directions(problem, run.form, values))
+    cost = total_cost(problem, decision)
+    total = cost + penalty_of(problem, decision)
+    return Found(decision, broken, cost, total, goals_kwh, answer.bound, run, answer)
+
+
+def better(best: Found | None, found: Found | None) -> Found | None:
+    """Return the better of two allowed plans: the goals decide before the total."""
+    if best is None or found is None:
+        return found if best is None else best
+    if best.reaches(found.goals_kwh) and (not found.reaches(best.goals_kwh) or best.total < found.total):
+        return best
+    return found
