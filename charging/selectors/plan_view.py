@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-
 from charging.models import Plan
 from charging.selectors.lanes import Lane, lanes
 from charging.selectors.measured import measured
 from charging.selectors.plans import running_plan, stored_kwh, unmanaged_of
+from charging.selectors.site_now import SiteLimits, site_limits
 from charging.selectors.timeline import (
     PeakSoFar,
     SitePower,
@@ -39,6 +38,7 @@ class PlanView:
     power: SitePower
     windows: list[Window]
     peaks: list[PeakSoFar]
+    limits: SiteLimits
     lanes: list[Lane]
 
     @property
@@ -48,14 +48,6 @@ class PlanView:
     @property
     def axis(self) -> TimeAxis:
         return TimeAxis(self.line.grid.start_at, self.line.grid.end_at, self.depot.tz)
-
-    @property
-    def import_limit_kw(self) -> float:
-        return float(np.max(self.plan.case["site"]["import_limit_kw"]))
-
-    @property
-    def export_limit_kw(self) -> float:
-        return float(np.max(self.plan.case["site"]["export_limit_kw"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +83,14 @@ def plan_view(depot: Depot, now: datetime) -> PlanView | None:
     labels = demand_labels(depot, line.grid)
     vehicles = Vehicle.objects.filter(depot=depot, active=True).order_by("name")
     return PlanView(
-        depot,
-        now,
-        line,
-        power,
-        windows(line, power, labels),
-        peaks(line, labels),
-        _lanes(line, depot, vehicles),
+        depot=depot,
+        now=now,
+        line=line,
+        power=power,
+        windows=windows(line, power, labels),
+        peaks=peaks(line, labels),
+        limits=site_limits(depot),
+        lanes=_lanes(line, depot, vehicles),
     )
 
 

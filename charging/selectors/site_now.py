@@ -43,23 +43,45 @@ class SiteNow:
     connected: int
     chargers: int
     metered: bool
+    """Whether any meter has ever reported."""
+
+    @property
+    def exporting(self) -> bool:
+        return self.net is not None and self.net.power_kw < 0
 
     @property
     def level(self) -> float | None:
-        """Return the share (0..1) of the import limit that is used."""
-        if self.net is None or not self.import_limit_kw:
-            return None
-        return max(0.0, self.net.power_kw) / self.import_limit_kw
+        """Return the share (0..1) of the limit that is used, of import or of export."""
+        limit_kw = self.export_limit_kw if self.exporting else self.import_limit_kw
+        return abs(self.net.power_kw) / limit_kw if self.net and limit_kw else None
 
     @property
     def level_words(self) -> str:
         """Return the level in words."""
-        return f"{percent(self.level)} of the import limit"
+        return f"{percent(self.level)} of the {'export' if self.exporting else 'import'} limit"
 
     @property
     def parts(self) -> list[tuple[str, Live | None]]:
         """Return what the net power is made of, by name."""
         return [("Building", self.building), ("Solar", self.solar), ("Vehicles", self.vehicles)]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteLimits:
+    """The most power that may flow in and out at the grid connection, in kW."""
+
+    import_kw: float
+    export_kw: float
+
+
+def site_limits(depot: Depot) -> SiteLimits:
+    """Return what the grid connection and its agreement allow now, from two queries."""
+    connection = depot.nodes.filter(kind=ElectricalNode.Kind.GRID).first()
+    agreement = InterconnectionAgreement.objects.filter(depot=depot).first()
+    if connection is None:
+        return SiteLimits(0.0, 0.0)
+    allowed = agreement.allowed_export_kw if agreement else 0.0
+    return SiteLimits(connection.import_limit_kw, min(connection.export_limit_kw, allowed))
 
 
 def site_now(depot: Depot, now: datetime, plan: Plan | None) -> SiteNow:
@@ -68,9 +90,7 @@ def site_now(depot: Depot, now: datetime, plan: Plan | None) -> SiteNow:
     vehicles = _vehicles(depot, now)
     net, solar = meters.get(Meter.Kind.GRID), meters.get(Meter.Kind.SOLAR)
     building = meters.get(Meter.Kind.BUILDING) or _rest(net, solar, vehicles)
-    connection = depot.nodes.filter(kind=ElectricalNode.Kind.GRID).first()
-    agreement = InterconnectionAgreement.objects.filter(depot=depot).first()
-    allowed = agreement.allowed_export_kw if agreement else 0.0
+    limits = site_limits(depot)
     chargers = Charger.objects.filter(depot=depot).aggregate(
         all=Count("pk"), connected=Count("pk", filter=Q(connected=True))
     )
@@ -79,8 +99,8 @@ def site_now(depot: Depot, now: datetime, plan: Plan | None) -> SiteNow:
         building=building,
         solar=solar,
         vehicles=vehicles,
-        import_limit_kw=connection.import_limit_kw if connection else 0.0,
-        export_limit_kw=min(connection.export_limit_kw, allowed) if connection else 0.0,
+        import_limit_kw=limits.import_kw,
+        export_limit_kw=limits.export_kw,
         peaks=_peaks(depot, now, plan),
         connected=chargers["connected"],
         chargers=chargers["all"],

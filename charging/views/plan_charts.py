@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charging.selectors.lanes import ACTIONS, Absence, Flow, Lane
+from charging.selectors.lanes import ACTIONS, MOVING_KW, Absence, Flow, Lane
 from charging.selectors.plan_view import PlanView
 from charging.selectors.timeline import PeakSoFar
 from depot import charts
@@ -77,17 +77,18 @@ def limits(view: PlanView) -> list[Any]:
     high = np.nanmax(power.building_kw + power.charge_kw, initial=1.0)
     low = np.nanmax(power.discharge_kw + power.solar_kw, initial=1.0)
     drawn = []
-    if view.import_limit_kw <= FAR_LIMIT * high:
-        words = f"Import limit {kw(view.import_limit_kw)}"
-        drawn.append(charts.limit(axis, view.import_limit_kw, words, panel=2))
-    if 0 < view.export_limit_kw <= FAR_LIMIT * low:
-        words = f"Export limit {kw(view.export_limit_kw)}"
+    if view.limits.import_kw <= FAR_LIMIT * high:
+        words = f"Import limit {kw(view.limits.import_kw)}"
+        drawn.append(charts.limit(axis, view.limits.import_kw, words, panel=2))
+    if 0 < view.limits.export_kw <= FAR_LIMIT * low:
+        words = f"Export limit {kw(view.limits.export_kw)}"
         drawn.append(
-            charts.limit(axis, -view.export_limit_kw, words, panel=2).update(textposition="bottom left")
+            charts.limit(axis, -view.limits.export_kw, words, panel=2).update(textposition="bottom left")
         )
     for peak in view.peaks:
         if peak.so_far_kw > 0:
-            words = f"Peak so far {kw(round(peak.so_far_kw))} · {sign}{number(peak.price_per_kw, 2)}/kW"
+            name = f"{peak.name}: peak" if len(view.peaks) > 1 else "Peak"
+            words = f"{name} so far {kw(round(peak.so_far_kw))} · {sign}{number(peak.price_per_kw, 2)}/kW"
             drawn.append(charts.limit(axis, peak.so_far_kw, words, role="peak", panel=2))
     return drawn
 
@@ -111,9 +112,10 @@ def _power_sentence(view: PlanView) -> str:
         for series in (power.charge_kw, power.discharge_kw, power.solar_kw)
     )
     net = power.net_kw[start:]
+    back = f", and give back {kwh(given)}" if given >= MOVING_KW else ""
     sentence = (
-        f"From now on vehicles take {kwh(charged)}, with {kwh(sun)} of solar on the site, "
-        f"and give back {kwh(given)}. Net import reaches {kw(round(float(net.max())))}{_against(view)}"
+        f"From now on vehicles take {kwh(charged)}, with {kwh(sun)} of solar on the site{back}. "
+        f"Net import reaches {kw(round(float(net.max())))}{_against(view)}"
     )
     exported = round(float(-net.min()))
     return f"{sentence}, export {kw(exported)}." if exported > 0 else f"{sentence}."
@@ -121,7 +123,7 @@ def _power_sentence(view: PlanView) -> str:
 
 def _against(view: PlanView) -> str:
     highest: PeakSoFar | None = max(view.peaks, key=lambda peak: peak.so_far_kw, default=None)
-    limit = f"limit {kw(view.import_limit_kw)}"
+    limit = f"limit {kw(view.limits.import_kw)}"
     if highest is None or highest.so_far_kw <= 0:
         return f" ({limit})"
     change = f", a rise of {kw(highest.planned_kw - highest.so_far_kw)}" if highest.rises else ""
@@ -224,7 +226,7 @@ def _lanes_sentence(view: PlanView) -> str:
     giving = sum(any(flow.action == "discharge" for flow in lane.flows) for lane in view.lanes)
     until = local_time(view.line.grid.end_at, view.depot)
     said = f"{met} of {len(departures)} departures until {until} leave with the charge they need"
-    return f"{said}; {giving} of {len(view.lanes)} vehicles give power back in this time."
+    return f"{said}; {giving or 'none'} of {len(view.lanes)} vehicles give power back in this time."
 
 
 def _lanes_table(view: PlanView) -> charts.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -35,6 +36,7 @@ STATE_WORDS = {
     "critical": "Act now",
 }
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|kWh?\b)")
 
 
 @register.filter
@@ -69,6 +71,12 @@ def kwh(value: float | None) -> str:
     if value is None:
         return MISSING
     return f"{number(value, 0 if abs(value) >= 99.95 or float(value).is_integer() else 1)} kWh"
+
+
+@register.filter
+def unbroken(text: str) -> str:
+    """Keep each number of a sentence on one line with its unit."""
+    return _BEFORE_UNIT.sub("\u00a0", text)
 
 
 @register.filter

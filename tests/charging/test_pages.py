@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,13 +19,14 @@ from charging.planner.baseline import unmanaged
 from charging.planner.case import case_from_json
 from charging.selectors.plan_view import plan_view, site_view
 from charging.selectors.plans import proof_words
-from charging.selectors.timeline import timeline
+from charging.selectors.timeline import timeline, windows
 from charging.views.plan_charts import row_names
 from depot.charts.figure import ALLOWED_TRACES
 from depot.jobs.services import run
 from depot.models import AuditEvent, Depot, Job, MeterReading, User
 from depot.templatetags.depot_pages import cents, kw, money, percent
 from fleet.models import Block, Vehicle, VehicleState
+from tests.billing.money import DOCUMENT
 from tests.charging.plans import make_plan_row
 from tests.charging.yard import BUILDING_KW, CHARGE_KW, Yard, make_yard
 from tests.factories import NOW, make_charger, make_depot, make_person, make_type, make_vehicle
@@ -186,6 +188,38 @@ def test_the_timeline_joins_the_ledger_and_the_plan_without_a_seam(yard: Yard) -
     assert (peak.name, peak.price_per_kw, round(peak.so_far_kw)) == ("Demand", 10.0, BUILDING_KW + CHARGE_KW)
 
 
+def test_demand_windows_are_shaded_under_their_names(login, yard: Yard, viewer: User) -> None:
+    prices = [
+        {"id": "on", "label": "On-peak demand", "price_per_kw": 19.5, "when": [{"hours": ["16:00-21:00"]}]},
+        {"id": "off", "label": "Other hours", "price_per_kw": 4},
+    ]
+    tariff = yard.depot.tariffs.get()
+    tariff.definition = DOCUMENT | {"demand": [{"id": "d", "label": "Demand", "prices": prices}]}
+    tariff.save()
+    make_yard_plan(yard.depot)
+    with time_machine.travel(NOW + timedelta(minutes=2), tick=False):
+        data = figures(login(viewer).get(url(yard.depot)))["power-figure"]
+    bands = [shape["label"]["text"] for shape in data["layout"]["shapes"] if shape["type"] == "rect"]
+    assert bands.count("Demand – On-peak demand $19.50/kW") == 2
+    levels = [trace["name"] for trace in data["data"] if "so far" in trace["name"]]
+    assert levels == ["Demand – Other hours: peak so far 60 kW · $4.00/kW"]
+
+
+@pytest.mark.parametrize("prices", [[0.2] * 8, [0.1 * step for step in range(1, 9)], [np.nan] * 8])
+def test_prices_without_a_few_levels_shade_nothing(yard: Yard, prices: list[float]) -> None:
+    view = plan_view(yard.depot, NOW)
+    assert view is not None
+    power = replace(view.power, import_price=np.array(prices))
+    assert windows(view.line, power, {}) == []
+
+
+def test_a_tariff_that_cannot_be_read_leaves_the_page_standing(login, yard: Yard, viewer: User) -> None:
+    yard.depot.tariffs.update(definition={"format": "unknown"})
+    assert login(viewer).get(url(yard.depot)).status_code == 200
+    yard.depot.tariffs.update(valid_to=NOW.date() - timedelta(days=30))
+    assert login(viewer).get(url(yard.depot, "plan-compare")).status_code == 200
+
+
 def test_a_lane_shows_what_was_measured_and_what_is_planned(yard: Yard) -> None:
     view = plan_view(yard.depot, NOW)
     assert view is not None
@@ -239,12 +273,12 @@ def test_more_vehicles_cost_no_more_queries(
 ) -> None:
     client = login(viewer)
     client.get(url(yard.depot))
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(14):
         client.get(url(yard.depot))
     for number in range(10, 30):
         make_charger(yard.depot, make_vehicle(yard.depot, f"Bus {number}"))
     make_yard_plan(yard.depot)
-    with time_machine.travel(NOW + timedelta(minutes=2), tick=False), django_assert_num_queries(12):
+    with time_machine.travel(NOW + timedelta(minutes=2), tick=False), django_assert_num_queries(14):
         client.get(url(yard.depot))
 
 
@@ -463,7 +497,7 @@ def test_the_cards_cost_a_fixed_number_of_queries(
     login, yard: Yard, viewer: User, django_assert_num_queries
 ) -> None:
     client = login(viewer)
-    budgets = {"card-answer": 12, "card-readiness": 9, "card-site": 11, "connection": 4, "pull-outs": 10}
+    budgets = {"card-answer": 12, "card-readiness": 9, "card-site": 11, "connection": 5, "pull-outs": 10}
     for view in budgets:
         client.get(url(yard.depot, view))
     for view, budget in budgets.items():
