@@ -181,5 +181,14 @@ def _power_law(loss: float, rate: float, exponent: float, step: float) -> float:
 
 def _material_law(loss: float, life_cycles: float, step: float) -> float:
     """Return the loss y = tanh((x / life) ** 10 / 2) after x has grown by `step` full cycles."""
-    progress = (2 * atanh(loss)) ** (1 / _MATERIAL_EXPONENT) + step / life_cycles
+    return material_loss(material_progress(loss) + step / life_cycles)
+
+
+def material_progress(loss: float) -> float:
+    """Return how far, in lives of full cycles, a cell must have been used to have lost this active material."""
+    return float((2 * atanh(loss)) ** (1 / _MATERIAL_EXPONENT))
+
+
+def material_loss(progress: float) -> float:
+    """Return the active material lost after a use of so many lives of full cycles."""
     return min(tanh(progress**_MATERIAL_EXPONENT / 2), _LARGEST_MATERIAL_LOSS)

@@ -250,6 +250,13 @@ class BatteryHealth(Scoped):
         help_text="Fraction of capacity that V2G cost, against the same driving without it."
     )
     trend_per_year = models.FloatField(help_text="Loss per year at the recent rate, as a fraction.")
+    outlook_per_year = models.FloatField(
+        default=0.0,
+        help_text="Mean loss per year over the next five years if used as it was, as a fraction.",
+    )
+    v2g_outlook_per_year = models.FloatField(
+        default=0.0, help_text="V2G's part of that, as a fraction; below zero it spares the battery."
+    )
     equivalent_full_cycles = models.FloatField()
     throughput_kwh = models.FloatField(help_text="Energy that left the battery, in kWh.")
     v2g_throughput_kwh = models.FloatField(

@@ -46,15 +46,9 @@ class Battery:
         return self.health.throughput_kwh / covered_kwh if covered_kwh else None
 
     @property
-    def v2g_per_year(self) -> float:
-        """Return V2G's loss per year over the recorded time, as a fraction; below zero it spared the battery."""
-        hours = self.health.recorded_hours
-        return self.health.v2g_loss * HOURS_PER_YEAR / hours if hours else 0.0
-
-    @property
     def v2g_points(self) -> float:
-        """Return V2G's loss in percentage points a year."""
-        return 100 * self.v2g_per_year
+        """Return V2G's part of the yearly loss, in percentage points; below zero it spares the battery."""
+        return 100 * self.health.v2g_outlook_per_year
 
     @property
     def share_above_80(self) -> float | None:
@@ -100,7 +94,7 @@ def fleet_batteries(depot: Depot) -> list[Battery]:
         batteries,
         key=lambda battery: (
             CONCERNS.index(battery.concern),
-            -battery.health.trend_per_year,
+            -battery.health.outlook_per_year,
             battery.vehicle.name,
         ),
     )

@@ -14,6 +14,7 @@ from depot.timegrid import local_to_utc
 from fleet.battery.ageing import AgeingState, advance, new_cell
 from fleet.battery.cells import cell_models
 from fleet.battery.health import HealthReport, History, assess_health, without_discharge
+from fleet.battery.outlook import loss_per_year_ahead
 from fleet.battery.profile import HOURS_PER_DAY, SocProfile, make_profile, repeated
 from fleet.models import BatteryHealth, TelemetryReading, Vehicle, VehicleState
 from fleet.selectors.battery import FULL_WEEK_HOURS
@@ -31,8 +32,20 @@ class Assessment:
 
     report: HealthReport
     history: History
+    starts: dict[str, AgeingState]
     states: dict[str, AgeingState]
     base: BatteryHealth | None
+
+    @property
+    def outlook(self) -> float:
+        """Return the loss a year in the years ahead if the vehicle is used as in this history."""
+        return loss_per_year_ahead(self.starts[self.report.model], self.report.state)
+
+    @property
+    def outlook_without_v2g(self) -> float:
+        """Return the same for the same driving without V2G."""
+        start = self.starts[self.report.model]
+        return loss_per_year_ahead(start, advance(start, driving_only(self.history)))
 
 
 def assess_fleet(
@@ -72,7 +85,7 @@ def assess_vehicle(vehicle: Vehicle, day: date, computed_at: datetime) -> Batter
     report = assess_health(vehicle.type.chemistry, history, starts)
     states = {name: advance(start, history.profile) for name, start in starts.items() if name != report.model}
     states[report.model] = report.state
-    row = _store(vehicle, day, computed_at, Assessment(report, history, states, base))
+    row = _store(vehicle, day, computed_at, Assessment(report, history, starts, states, base))
     VehicleState.objects.filter(vehicle=vehicle).update(soh=min(row.soh, 1.0))
     return row
 
@@ -134,11 +147,16 @@ def _assumed_states(vehicle: Vehicle, history: History, end_at: datetime) -> dic
     return {model.name: advance(new_cell(model), past) for model in models}
 
 
+def driving_only(history: History) -> SocProfile:
+    """Return the charge history that the same driving would have made without V2G."""
+    if history.v2g_kwh is None or not history.v2g_kwh.any():
+        return history.profile
+    return without_discharge(history.profile, history.v2g_kwh, history.nominal_kwh)
+
+
 def _first_week(history: History) -> SocProfile:
     """Return the first recorded week (or what there is of it) as it would have been without V2G."""
-    profile = history.profile
-    if history.v2g_kwh is not None:
-        profile = without_discharge(profile, history.v2g_kwh, history.nominal_kwh)
+    profile = driving_only(history)
     inside = profile.hours - profile.hours[0] <= WINDOW.total_seconds() / 3600.0
     if inside.sum() < 2:
         return profile
@@ -159,6 +177,8 @@ def _store(vehicle: Vehicle, day: date, computed_at: datetime, found: Assessment
             "cycling_loss": report.state.cycle_loss,
             "v2g_loss": report.v2g_loss + (base.v2g_loss if base else 0.0),
             "trend_per_year": report.loss_per_year,
+            "outlook_per_year": found.outlook,
+            "v2g_outlook_per_year": found.outlook - found.outlook_without_v2g,
             "equivalent_full_cycles": report.state.equivalent_full_cycles,
             "throughput_kwh": report.throughput_kwh,
             "v2g_throughput_kwh": report.v2g_throughput_kwh + (base.v2g_throughput_kwh if base else 0.0),

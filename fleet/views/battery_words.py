@@ -15,10 +15,10 @@ def fleet_answer(batteries: Sequence[Battery]) -> str:
     """Answer whether the batteries are all right, and which ages fastest."""
     if not batteries:
         return "No battery has been assessed yet."
-    fastest = max(batteries, key=lambda battery: battery.health.trend_per_year)
+    fastest = max(batteries, key=lambda battery: battery.health.outlook_per_year)
     return (
         f"{_warranty_words(batteries)} The fastest ageing is {fastest.vehicle.name} at "
-        f"{percent(fastest.health.trend_per_year, 1)} a year."
+        f"{percent(fastest.health.outlook_per_year, 1)} a year."
     )
 
 
@@ -43,16 +43,16 @@ def _warranty_words(batteries: Sequence[Battery]) -> str:
 def vehicle_answer(battery: Battery) -> str:
     """Answer how much capacity is left, how fast it goes, and whose doing that is."""
     health = battery.health
-    points = f"{number(100 * abs(battery.v2g_per_year), 1)} points"
+    points = f"{number(abs(battery.v2g_points), 1)} points"
     if not health.v2g_throughput_kwh:
         part = "none of that from V2G"
-    elif battery.v2g_per_year >= 0:
+    elif battery.v2g_points >= 0:
         part = f"{points} of that from V2G"
     else:
         part = f"{points} less than without V2G, which keeps it from standing full"
     return (
-        f"{battery.vehicle.name} has {percent(health.soh, 1)} of its capacity left and loses "
-        f"{percent(health.trend_per_year, 1)} a year, {part}."
+        f"{battery.vehicle.name} has {percent(health.soh, 1)} of its capacity left and will lose "
+        f"{percent(health.outlook_per_year, 1)} a year if it is used as now, {part}."
     )
 
 
