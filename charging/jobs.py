@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from charging.services.alerts import watch
+from charging.services.housekeeping import prune_commands
 from charging.services.planning import plan_and_dispatch, prune_plans
 from charging.services.rollup import roll_up
 from depot import clock
@@ -22,6 +23,7 @@ def make_plan(job: Job, progress: Progress) -> dict[str, Any]:
     plan = plan_and_dispatch(job.own_depot, job.payload.get("trigger", "Every 15 minutes"))
     watch(job.own_depot, clock.now())
     prune_plans(job.own_depot, clock.now())
+    prune_commands(job.own_depot, clock.wall_now())
     return {"plan": plan.pk, "status": plan.status, "objective": plan.objective, "seconds": plan.seconds}
 
 
