@@ -97,7 +97,7 @@ def read_history(vehicle: Vehicle, start_at: datetime | None, end_at: datetime) 
     no temperature is known are taken to be at 25 °C.
     """
     rows = TelemetryReading.objects.filter(
-        vehicle=vehicle, observed_at__lt=end_at, soc__isnull=False, quality=TelemetryReading.Quality.GOOD
+        vehicle=vehicle, observed_at__lte=end_at, soc__isnull=False, quality=TelemetryReading.Quality.GOOD
     )
     if start_at is not None:
         rows = rows.filter(observed_at__gte=start_at)
