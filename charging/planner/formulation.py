@@ -90,12 +90,12 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
     points = _checkpoints(case, devices, gates, relaxed)
     energy_at = _add_energy(builder, envelope, points, least_kwh)
     _add_energy_balance(builder, case.hours, devices, envelope, powers, energy_at)
-    missing = _add_targets(builder, devices, envelope, energy_at, relaxed)
     deficit = _add_floors(builder, envelope, energy_at) if relaxed else np.empty(0, dtype=np.int64)
     _add_directions(builder, problem, site, gates.direction)
     none = np.full_like(energy_at, -1)
     places = Places(powers.charge_at, powers.discharge_at, energy_at, none, none, none)
     places = add_stays(builder, problem, places, least_kwh)
+    missing = _add_targets(builder, devices, envelope, places, relaxed)
     add_gates(builder, problem, places, gates, least_kwh)
     programme = builder.programme()
     excess = np.concatenate([*site.imports[1:], *site.exports[1:], np.empty(0, dtype=np.int64)])
@@ -280,11 +280,13 @@ def _add_energy_balance(
 
 
 def _add_targets(
-    builder: ProgrammeBuilder, devices: Devices, envelope: Envelope, energy_at: IntArray, relaxed: bool
+    builder: ProgrammeBuilder, devices: Devices, envelope: Envelope, places: Places, relaxed: bool
 ) -> IntArray:
     """Add energy + missing >= wanted for "should" targets and, relaxed, for "must" ones; return the latter's missing.
 
     What no plan can reach is not asked for: wanted is at most the fullest path. Targets at the start are settled.
+    A stretch that begins above a discharge floor higher than its target stays there, so that wanted is the floor
+    then; with the switch as a fraction, this says more.
     """
     must_missing = []
     for device, targets in enumerate(devices.targets):
@@ -296,8 +298,11 @@ def _add_targets(
             )
             missing = builder.add_columns(1, 0.0 if target.tier == "must" else target.price_per_kwh)
             row = builder.add_rows(1, lower=wanted)
-            builder.put(row, energy_at[device, [target.boundary]], 1.0)
+            builder.put(row, places.energy_at[device, [target.boundary]], 1.0)
             builder.put(row, missing, 1.0)
+            above = places.above_at[device, [target.boundary]]
+            if above[0] >= 0:
+                builder.put(row, above, min(0.0, wanted - devices.discharge_floor_kwh[device]))
             if target.tier == "must":
                 must_missing.append(missing)
     return np.concatenate([np.empty(0, dtype=np.int64), *must_missing])

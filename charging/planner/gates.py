@@ -86,9 +86,9 @@ class Places:
     """Where the columns of the devices stand; -1 for none.
 
     `charge_at` and `discharge_at` are powers (D, T), `energy_at` the energy at checkpoints (D, T + 1). `kept_at` is
-    what a stretch that may begin below the discharge floor keeps at each of its boundaries, and `above_at`, at the
-    boundary where it begins, the switch that says that it begins at or above the floor, both (D, T + 1);
-    `count_at` stands at the same boundary for how many stretches of about the same time do so.
+    what a stretch that may begin below the discharge floor keeps at each of its later boundaries; `above_at` is the
+    switch that says that it begins at or above the floor, and `count_at` how many stretches of about the same time
+    do so, at all its boundaries (D, T + 1).
     """
 
     charge_at: IntArray
@@ -127,16 +127,34 @@ def add_stays(builder: ProgrammeBuilder, problem: Problem, places: Places, least
     stretches = stretches_of(devices.plugged)
     ends = np.empty(len(device), dtype=np.int64)
     for number, (unit, first) in enumerate(zip(device, step, strict=True)):
-        steps = np.flatnonzero(stretches[unit] == stretches[unit, first])
-        kept_at[unit, steps + 1] = kept[number]
-        ends[number] = steps[-1] + 1
+        ends[number] = np.flatnonzero(stretches[unit] == stretches[unit, first])[-1] + 1
     groups = _together(step, ends)
     counts = builder.add_switches(int(groups.max(initial=-1)) + 1, np.bincount(groups))
     rows = builder.add_rows(len(counts), 0.0, 0.0)
     builder.put(rows[groups], above, 1.0)
     builder.put(rows, counts, -1.0)
-    above_at[device, step], count_at[device, step] = above, counts[groups]
+    for number, (unit, first, last) in enumerate(zip(device, step, ends, strict=True)):
+        kept_at[unit, first + 1 : last + 1] = kept[number]
+        above_at[unit, first : last + 1] = above[number]
+        count_at[unit, first : last + 1] = counts[groups[number]]
+    _add_checkpoint_floors(builder, problem, energy_at, above_at, least_kwh)
     return replace(places, kept_at=kept_at, above_at=above_at, count_at=count_at)
+
+
+def _add_checkpoint_floors(
+    builder: ProgrammeBuilder,
+    problem: Problem,
+    energy_at: IntArray,
+    above_at: IntArray,
+    least_kwh: FloatArray,
+) -> None:
+    """Add energy >= least + (floor - least) * above at checkpoints of stretches that begin above the floor or not."""
+    device, boundary = np.nonzero((above_at >= 0) & (energy_at >= 0))
+    least = least_kwh[device, boundary]
+    rows = builder.add_rows(len(device), lower=least)
+    builder.put(rows, energy_at[device, boundary], 1.0)
+    gain = np.minimum(0.0, least - problem.devices.discharge_floor_kwh[device])
+    builder.put(rows, above_at[device, boundary], gain)
 
 
 def _together(starts: IntArray, ends: IntArray) -> IntArray:
@@ -181,7 +199,7 @@ def _add_floors(
     """
     devices = problem.devices
     device, step = np.nonzero(marked & (places.discharge_at >= 0))
-    known = places.above_at[device, step] >= 0
+    known = (places.above_at[device, step] >= 0) & (places.kept_at[device, step] < 0)
     above = places.above_at[device, step].copy()
     above[~known] = builder.add_switches(int((~known).sum()))
     most = devices.discharge_limit_kw[device, step]
