@@ -8,7 +8,7 @@ from datetime import datetime
 from charging.models import Plan
 from charging.selectors.lanes import Lane, lanes
 from charging.selectors.measured import measured
-from charging.selectors.plans import running_plan, stored_kwh, unmanaged_of
+from charging.selectors.plans import later_price, running_plan, stored_kwh, unmanaged_of
 from charging.selectors.site_now import SiteLimits, site_limits
 from charging.selectors.timeline import (
     PeakSoFar,
@@ -151,16 +151,5 @@ def compare(plan: Plan, labels: dict[str, str]) -> Comparison:
         CostLine("Together", plan.unmanaged_cost, plan.objective),
         CostLine("Highest import", other.peak_kw, max(plan.answer["site"]["import_kw"])),
         stored,
-        stored.difference * _later_price(plan),
+        stored.difference * later_price(plan),
     )
-
-
-def _later_price(plan: Plan) -> float:
-    """Return what a kWh costs after the plan's end, as the plan's own last targets value it."""
-    prices = [
-        target["price_per_kwh"]
-        for row in plan.case["vehicles"]
-        for target in row["targets"]
-        if target["tier"] == "should"
-    ]
-    return max(prices, default=0.0)

@@ -67,23 +67,37 @@ def stored_kwh(plan: Plan) -> float:
     return float(sum(answers[row["id"]]["soc"][-1] * row["capacity_kwh"] for row in plan.case["vehicles"]))
 
 
+def later_price(plan: Plan) -> float:
+    """Return what a kWh costs after the plan's end, as the plan's own last targets value it."""
+    prices = [
+        target["price_per_kwh"]
+        for row in plan.case["vehicles"]
+        for target in row["targets"]
+        if target["tier"] == "should"
+    ]
+    return max(prices, default=0.0)
+
+
 def cost_sentence(depot: Depot, plan: Plan) -> str:
-    """Say what the plan costs until when, and what charging everything on arrival would."""
+    """Say what the plan costs until when, and what charging everything on arrival would cost for the same energy.
+
+    Energy that charging on arrival leaves in the vehicles beyond the plan's is taken off at its later price, and
+    what a new demand peak would cost is said apart: it is paid once a month, not every day.
+    """
     end_at = grid_of(plan).end_at
     until = f"{local_day(end_at, depot)[:3]} {local_time(end_at, depot)}"
-    return (
-        f"The plan until {until} costs about {money(plan.objective, plan.currency)}; "
-        f"charging everything on arrival would cost {money(plan.unmanaged_cost, plan.currency)}."
-    )
-
-
-def peak_sentence(plan: Plan) -> str:
-    """Say so when most of what unmanaged charging would cost is a new peak; else nothing."""
     other = unmanaged_of(plan)
-    demand = sum(other.cost.demand.values())
-    if demand <= WORTH_SAYING * plan.unmanaged_cost:
-        return ""
-    return f"{money(demand, plan.currency)} of that would be for a new peak of {kw(round(other.peak_kw))}."
+    peak = sum(other.cost.demand.values())
+    same_energy = plan.unmanaged_cost - peak - (other.stored_kwh - stored_kwh(plan)) * later_price(plan)
+    new_peak = (
+        f", and {money(peak, plan.currency)} more for a new peak of {kw(round(other.peak_kw))}"
+        if peak > WORTH_SAYING * abs(same_energy)
+        else ""
+    )
+    return (
+        f"The plan until {until} costs about {money(plan.objective, plan.currency)}; charging everything on arrival "
+        f"would cost {money(same_energy, plan.currency)}{new_peak}."
+    )
 
 
 def proof_words(plan: Plan) -> str:

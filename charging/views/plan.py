@@ -18,7 +18,6 @@ from charging.selectors.plans import (
     cost_sentence,
     grid_of,
     latest_plan,
-    peak_sentence,
     proof_words,
     running_plan,
 )
@@ -46,7 +45,7 @@ def plan(request: HttpRequest, depot: Depot) -> HttpResponse:
         return render(request, "charging/plan_none.html", {"last": latest_plan(depot, now)})
     context = {
         "plan": view.plan,
-        "answer": f"{cost_sentence(depot, view.plan)} {peak_sentence(view.plan)}",
+        "answer": cost_sentence(depot, view.plan),
         "proof": proof_words(view.plan),
         "power_chart": power_chart(view),
         "lanes_chart": lanes_chart(view),

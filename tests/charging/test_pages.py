@@ -18,7 +18,7 @@ from charging.models import Charger, ChargingSession, Plan
 from charging.planner.baseline import unmanaged
 from charging.planner.case import case_from_json
 from charging.selectors.plan_view import plan_view, site_view
-from charging.selectors.plans import proof_words
+from charging.selectors.plans import cost_sentence, later_price, proof_words, stored_kwh, unmanaged_of
 from charging.selectors.timeline import timeline, windows
 from charging.views.plan_charts import row_names
 from depot.charts.figure import ALLOWED_TRACES
@@ -150,10 +150,8 @@ def test_another_depots_job_is_not_found(login, depot: Depot, viewer: User) -> N
 def test_the_plan_page_says_what_the_plan_row_says(login, yard: Yard, viewer: User) -> None:
     page, plan = login(viewer).get(url(yard.depot)), yard.plan
     text = text_of(page)
-    assert (
-        f"The plan until Wed 23:00 costs about {money(plan.objective, 'USD')}; charging everything on arrival "
-        f"would cost {money(plan.unmanaged_cost, 'USD')}." in text
-    )
+    assert f"The plan until Wed 23:00 costs about {money(plan.objective, 'USD')}" in text
+    assert cost_sentence(yard.depot, plan) in text
     assert proof_words(plan) in text
     assert "verified" in text
     assert "Re-planned just now" in text
@@ -385,10 +383,21 @@ def test_the_comparison_is_the_baseline_of_the_same_case(login, yard: Yard, view
 def test_home_answers_in_two_sentences(login, yard: Yard, viewer: User) -> None:
     text = text_of(login(viewer).get(url(yard.depot, "card-answer")))
     assert text == (
-        "4 of 4 vehicles will be ready for the next pull-outs (first 13:51 Tue). The plan until Wed 23:00 costs "
-        f"about {money(yard.plan.objective, 'USD')}; charging everything on arrival would cost "
-        f"{money(yard.plan.unmanaged_cost, 'USD')}."
+        "4 of 4 vehicles will be ready for the next pull-outs (first 13:51 Tue). "
+        + cost_sentence(yard.depot, yard.plan)
     )
+
+
+def test_charging_on_arrival_is_priced_for_the_same_energy_and_its_peak_apart(yard: Yard) -> None:
+    plan, other = yard.plan, unmanaged_of(yard.plan)
+    peak = sum(other.cost.demand.values())
+    extra_kwh = other.stored_kwh - stored_kwh(plan)
+    energy = other.cost.total - peak - extra_kwh * later_price(plan)
+    assert plan.unmanaged_cost == pytest.approx(other.cost.total)
+    assert extra_kwh > 0 and later_price(plan) > 0
+    sentence = cost_sentence(yard.depot, plan)
+    assert f"would cost {money(energy, 'USD')}" in sentence
+    assert (f"{money(peak, 'USD')} more for a new peak of" in sentence) == (peak > 0.2 * abs(energy))
 
 
 def test_the_next_pull_outs_carry_state_charge_and_need(login, yard: Yard, viewer: User) -> None:

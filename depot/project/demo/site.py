@@ -174,7 +174,7 @@ def _vehicles(place: Place) -> list[Vehicle]:
             type=place.types["nmc" if number <= 16 else "lfp"],
             name=f"Bus {number:02}",
             external_id=f"bus-{number:02}",
-            v2g_min_soc=0.10,
+            v2g_min_soc=0.25,
             v2g_enabled=number != 24,
             in_service_on=date(2024 if number <= 12 else 2025, 8, 12),
         )
