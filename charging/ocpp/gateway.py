@@ -12,6 +12,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
+from django.db import DatabaseError
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -152,9 +153,13 @@ class Gateway:
     async def _settle(self, link: Link, charger: Charger) -> None:
         """Tell a charger that has come back without a boot what it must know, once it has settled."""
         await asyncio.sleep(SETTLE_S)
-        if charger.booted_at is not None and not link.ready.is_set():
-            await self._database.run(stations.instruct, charger)
-            link.ready.set()
+        while charger.booted_at is not None and not link.ready.is_set():
+            try:
+                await self._database.run(stations.instruct, charger)
+                link.ready.set()
+            except DatabaseError as error:
+                log.warning("charger %s cannot be instructed yet: %s", charger.identity, error)
+                await asyncio.sleep(SETTLE_S)
 
     async def _handle(self, link: Link, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Answer a call, after what it says is in the database."""

@@ -145,6 +145,12 @@ def give_back(command_ids: Collection[Any], reason: str) -> None:
             ChargerCommand.objects.filter(pk=command.pk, state=State.SENT).update(state=State.WAITING)
 
 
+def give_back_of(charger_id: int, reason: str) -> None:
+    """Give back what was sent to a charger over a link that is gone: nobody waits for its answer any more."""
+    lost = ChargerCommand.objects.filter(state=State.SENT, charger=charger_id)
+    give_back(list(lost.values_list("pk", flat=True)), reason)
+
+
 def give_back_lost() -> None:
     """Give back what a gateway took and then died of."""
     lost = ChargerCommand.objects.filter(state=State.SENT, claimed_at__lt=clock.wall_now() - LONGEST_CALL)

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from charging.models import Charger, Connector
-from charging.services.commands import send_again, send_defaults
+from charging.services.commands import give_back_of, send_again, send_defaults
 from depot import clock
 
 SILENT_S = 45.0
@@ -18,11 +18,15 @@ MOST_CONNECTORS = 16
 
 
 def connect(charger_id: int, protocol: str) -> int:
-    """Note a log-in and return its number; an older link of this charger writes nothing from now on."""
+    """Note a log-in and return its number; an older link of this charger writes nothing from now on.
+
+    What an older link has sent without an answer, for instance one of a gateway that died, waits again.
+    """
     with transaction.atomic():
         Charger.objects.filter(pk=charger_id).update(
             connected=True, connection=F("connection") + 1, protocol=protocol, last_seen_at=clock.now()
         )
+        give_back_of(charger_id, "The charger logged in again before it had answered.")
         return int(Charger.objects.values_list("connection", flat=True).get(pk=charger_id))
 
 

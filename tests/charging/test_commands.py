@@ -174,3 +174,12 @@ def test_status_only_moves_forward(charger: Charger) -> None:
     stations.set_status(connector, "occupied", factories.NOW)
     stations.set_status(connector, "available", factories.NOW - timedelta(minutes=1))
     assert charger.connectors.get().status == "occupied"
+
+
+def test_what_an_older_link_sent_without_an_answer_waits_again(charger: Charger) -> None:
+    schedule(charger)
+    send(charger, "reset", {})
+    claim([charger.pk], "a gateway that dies")
+    claim([charger.pk], "a gateway that dies")
+    stations.connect(charger.pk, "ocpp2.1")
+    assert states() == ["waiting", "failed"]  # a reset is never repeated by itself

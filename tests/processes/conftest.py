@@ -20,6 +20,8 @@ import pytest
 import redis
 
 from depot.project.processes import procfile
+from depot.project.start import free_port
+from tests.processes.clerk import Clerk
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {
@@ -185,3 +187,21 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     house.stop()
     administer(database, f'DROP DATABASE "{copy}" WITH (FORCE)')
     forget_messages(broker)
+
+
+@pytest.fixture
+def product(house: House) -> House:
+    """Return a house whose processes run the product as it is, without the jobs of these tests."""
+    house.env |= {
+        "DJANGO_SETTINGS_MODULE": "depot.project.settings",
+        "DEPOT_GATEWAY_PORT": str(free_port("127.0.0.1", 19000)),
+        "DEPOT_WEB_PORT": str(free_port("127.0.0.1", 18000)),
+    }
+    return house
+
+
+@pytest.fixture
+def clerk(product: House) -> Iterator[Clerk]:
+    clerk = Clerk(product.env)
+    yield clerk
+    clerk.leave()
