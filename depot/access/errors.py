@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import get_template
 from django.views import defaults
 from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.exceptions import PermissionDenied as ApiPermissionDenied
@@ -13,6 +14,7 @@ from rest_framework.views import exception_handler
 
 MEDIA_TYPE = "application/problem+json"
 API_PREFIX = "/api/"
+RETRY_AFTER_S = 5
 
 
 class TooLarge(APIException):
@@ -70,6 +72,17 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return defaults.server_error(request)
     detail = "Something went wrong inside the program. Nothing was stored; the log has the details."
     return _problem(500, "error", "A server error occurred.", detail)
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """Answer while the database is away: nothing was stored, try again soon."""
+    if request.path.startswith(API_PREFIX):
+        detail = "The database does not answer at the moment. Nothing was stored; send it again."
+        answer = _problem(503, "database_unavailable", "The service is unavailable.", detail)
+    else:
+        answer = HttpResponse(get_template("503.html").render(), status=503)
+    answer["Retry-After"] = str(RETRY_AFTER_S)
+    return answer
 
 
 def _problem(status: int, code: str, title: str, detail: str, errors: Any = None) -> HttpResponse:

@@ -61,6 +61,7 @@ MIDDLEWARE = [
     "simple_history.middleware.HistoryRequestMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
+    "depot.access.away.DatabaseAway",
 ]
 
 ROOT_URLCONF = "depot.project.urls"

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.core.cache import cache
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from drf_spectacular.generators import SchemaGenerator
@@ -378,3 +378,17 @@ def test_the_reader_of_the_documents_keeps_to_the_content_policy(login, viewer):
     page = login(viewer).get("/api/docs/").content.decode()
     assert re.findall(r"<script(?![^>]*\bsrc=)", page) == []
     assert all(source.startswith("/") for source in re.findall(r'<script[^>]*src="([^"]+)"', page))
+
+
+def test_a_database_that_is_away_is_said_and_when_to_come_again(depot, viewer, login, monkeypatch):
+    def away(*args, **kwargs):
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr("charging.api.readiness", away)
+    monkeypatch.setattr("depot.project.pages.redirect", away)
+    program, page = caller(depot).get("/api/v1/readiness"), login(viewer).get("/")
+    assert program.json()["code"] == "database_unavailable"
+    assert "send it again" in page.content.decode()
+    for answer in (program, page):
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert "server closed" not in answer.content.decode()

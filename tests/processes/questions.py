@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import apps as _apps
+from django.test import Client as _Client
 
 from charging.models import Charger as _Charger
 from charging.models import Connector as _Connector
 from charging.services.commands import send as _send
 from depot.access.keys import make_key as _make_key
+from depot.models import Depot as _Depot
 from tests import factories as _factories
 from tests.billing.money import make_tariff as _make_tariff
 from tests.processes.chargers import PASSWORD as _PASSWORD
@@ -60,7 +62,15 @@ def send_schedule(identity: str, start_at: str, power_kw: list[float]) -> str:
 
 def program() -> str:
     """Let a program send telemetry to the depot; return its key."""
-    from depot.models import Depot
-
-    _, raw = _make_key(Depot.objects.get(), "Telematics", ["telemetry"])
+    _, raw = _make_key(_Depot.objects.get(), "Telematics", ["telemetry"])
     return raw
+
+
+def dispatcher() -> str:
+    """Log a dispatcher of the depot in; return the session cookie's value."""
+    browser = _Client()
+    browser.force_login(
+        _factories.make_person(_Depot.objects.get(), "dispatcher"),
+        backend="django.contrib.auth.backends.ModelBackend",
+    )
+    return str(browser.cookies["sessionid"].value)
