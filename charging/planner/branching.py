@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charging.planner.case import BoolArray, FloatArray
 from charging.planner.gates import Gates, spread, stretches_of
 from charging.planner.highs import Outcome
 from charging.planner.mending import mended
@@ -40,61 +41,58 @@ def branched(root: Found, best: Found | None, gap: float) -> Branched:
     """Return the best plan and the bound after branching on the switches of broken stretches.
 
     `root` is the answer of a strict programme whose switches are fractions. It ends when the best plan is within
-    `gap` of the bound, after NODES programmes, or at the deadline.
+    `gap` of the bound, when what is left breaks rules that have no switch yet, after NODES parts, or at the deadline.
     """
     run = root.run
-    closed, broken = np.inf, Gates.none(root.broken.floor.shape)
-    waiting = [_Node(root.bound, 0, ())]
-    if root.broken.any():
-        waiting = _children(root, waiting[0], 0)
-        if not waiting:
-            return Branched(best, root.bound, root.broken)
-    number = 2
-    while waiting and number < NODES and not (best and _near(best, min(closed, waiting[0].bound), gap)):
+    broken = Gates.none(root.broken.floor.shape)
+    waiting = _children(root, _Node(root.bound, 0, ()), 0)
+    number, closed = len(waiting), np.inf if waiting else root.bound
+    while waiting and number < NODES and waiting[0].bound < closed:
+        if best is not None and best.total - waiting[0].bound <= gap * abs(best.cost):
+            break
         node = heapq.heappop(waiting)
         run.hold(node.held)
         answer = run.solve_within_limits()
         if answer.outcome is Outcome.INFEASIBLE:
             continue
-        if answer.values is None or answer.outcome is not Outcome.OPTIMAL:
+        if answer.values is None or answer.duals is None:
             heapq.heappush(waiting, node)
             break
         found = found_in(run, answer, answer.values, root.goals_kwh)
-        if not found.broken.any():
-            if best is None or found.total < best.total:
-                best = better(best, mended(found, 0.5))
-            closed = min(closed, found.bound)
-            continue
         children = _children(found, node, number)
-        if not children:
-            broken = broken.together(found.broken)
-            closed = min(closed, found.bound)
         for child in children:
             heapq.heappush(waiting, child)
         number += len(children)
+        if not children:
+            closed, broken = min(closed, found.bound), broken.together(found.broken)
+        if not found.broken.any() and (best is None or found.total < best.total):
+            best = better(best, mended(found, 0.5))
     return Branched(best, min([closed, *(item.bound for item in waiting)]), broken)
 
 
-def _near(best: Found, bound: float, gap: float) -> bool:
-    return best.total - bound <= gap * abs(best.cost)
-
-
 def _children(found: Found, node: _Node, number: int) -> list[_Node]:
-    """Return the two halves of a part; none where every switch of the broken stretches is whole."""
+    """Return the two halves of a part; none where a broken stretch has no switch that is undecided."""
     values, form = found.answer.values, found.run.form
-    if values is None:
+    if values is None or not found.broken.any():
         return []
     stretches = stretches_of(found.run.problem.devices.plugged)
-    begins = spread(found.broken.floor, stretches) & (form.above_at[:, :-1] >= 0)
+    begins = spread(found.broken.floor, stretches)
+    switches = form.above_at[:, :-1][begins]
+    if (switches < 0).any() or not _undecided(values[switches]).all():
+        return []
+    counts = form.count_at[:, :-1][begins]
+    counts = counts[_undecided(values[counts])]
     # Like vehicles can stand in for each other: to decide how many begin above the floor says more than which.
-    for columns in (form.count_at[:, :-1][begins], form.above_at[:, :-1][begins]):
-        part = values[columns] % 1.0
-        open_columns = columns[(part > WHOLE) & (part < 1.0 - WHOLE)]
-        if open_columns.size:
-            chosen = int(open_columns[np.argmin(np.abs(values[open_columns] % 1.0 - 0.5))])
-            low = float(np.floor(values[chosen]))
-            return [
-                _Node(found.bound, number, (*node.held, (chosen, low + 1.0, np.inf))),
-                _Node(found.bound, number + 1, (*node.held, (chosen, 0.0, low))),
-            ]
-    return []
+    columns = counts if counts.size else switches
+    if not columns.size:
+        return []
+    chosen = int(columns[np.argmin(np.abs(values[columns] % 1.0 - 0.5))])
+    low = float(np.floor(values[chosen]))
+    return [
+        _Node(found.bound, number, (*node.held, (chosen, low + 1.0, np.inf))),
+        _Node(found.bound, number + 1, (*node.held, (chosen, 0.0, low))),
+    ]
+
+
+def _undecided(values: FloatArray) -> BoolArray:
+    return np.abs(values - np.round(values)) > WHOLE
