@@ -84,6 +84,10 @@ class Yard:
         """Tell whether everything that was said is acknowledged."""
         return all(not charger.waiting and charger.connected.is_set() for charger in self.chargers)
 
+    def finished(self) -> bool:
+        """Tell whether all have unplugged and everything is acknowledged."""
+        return all(charger.transaction is None for charger in self.chargers) and self.delivered()
+
     def unplug(self) -> None:
         """Let no more be said but the end of each transaction."""
         self._quiet.set()
