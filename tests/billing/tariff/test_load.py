@@ -76,6 +76,20 @@ def test_short_gaps_are_interpolated_and_marked():
     assert "0.5 h from 2025-07-01T00:15" in str(load.notices[0])
 
 
+def test_values_that_were_estimated_before_are_billed_and_stay_marked():
+    text = (
+        "start,import_kw,estimated\n2025-07-01T00:00Z,10,0\n2025-07-01T00:15Z,90,1\n2025-07-01T00:30Z,40,\n"
+    )
+    load = read_load(text)
+
+    assert load.import_kw.tolist() == [10, 90, 40]
+    assert load.estimated.tolist() == [False, True, False]
+    (problem,) = problems(text.replace("90,1", "90,2"))
+    assert (
+        "row 3, column estimated: '2' is neither 0 nor 1. Write 1 for a value that was estimated" in problem
+    )
+
+
 def test_long_gaps_take_the_same_hour_of_the_weeks_around():
     power = np.tile(np.arange(24.0), 21)
     power[7 * 24 + 5 : 7 * 24 + 15] = np.nan
