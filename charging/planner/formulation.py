@@ -30,7 +30,7 @@ from charging.planner.gates import Gates, Places, add_gates, add_stays
 class Formulation:
     """A programme with the places of its columns and rows; -1 in a map means that there is none.
 
-    The maps of devices are those of gates.Places.
+    The maps of devices are those of gates.Places, and `deficit_at` (D, T + 1) what is missing to the minimum.
     `goals` are the cost vectors of the relaxed programme's levels, most important first, without money.
     """
 
@@ -44,6 +44,7 @@ class Formulation:
     kept_at: IntArray
     above_at: IntArray
     count_at: IntArray
+    deficit_at: IntArray
     balance_rows: IntArray
     goals: tuple[FloatArray, ...]
 
@@ -87,10 +88,10 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
     _add_demand_charges(builder, case, site)
     _add_nodes(builder, case, devices, powers)
     _add_shared_chargers(builder, case, devices, powers)
-    points = _checkpoints(case, devices, gates, relaxed)
+    points = _checkpoints(case, devices, gates)
     energy_at = _add_energy(builder, envelope, points, least_kwh)
     _add_energy_balance(builder, case.hours, devices, envelope, powers, energy_at)
-    deficit = _add_floors(builder, envelope, energy_at) if relaxed else np.empty(0, dtype=np.int64)
+    deficit_at = _add_deficits(builder, envelope, least_kwh, relaxed)
     _add_directions(builder, problem, site, gates.direction)
     none = np.full_like(energy_at, -1)
     places = Places(powers.charge_at, powers.discharge_at, energy_at, none, none, none)
@@ -101,7 +102,11 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
     excess = np.concatenate([*site.imports[1:], *site.exports[1:], np.empty(0, dtype=np.int64)])
     goals = tuple(
         _goal(builder, columns, weight)
-        for columns, weight in ((excess, case.hours), (missing, 1.0), (deficit, case.hours))
+        for columns, weight in (
+            (excess, case.hours),
+            (missing, 1.0),
+            (deficit_at[deficit_at >= 0], case.hours),
+        )
         if columns.size
     )
     return Formulation(
@@ -115,6 +120,7 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
         kept_at=places.kept_at,
         above_at=places.above_at,
         count_at=places.count_at,
+        deficit_at=deficit_at,
         balance_rows=site.balance_rows,
         goals=goals,
     )
@@ -225,11 +231,10 @@ def _add_shared_chargers(
             builder.put(rows[step[chosen]], columns[chosen], 1.0)
 
 
-def _checkpoints(case: DepotCase, devices: Devices, gates: Gates, relaxed: bool) -> BoolArray:
+def _checkpoints(case: DepotCase, devices: Devices, gates: Gates) -> BoolArray:
     """Return the boundaries (D, T + 1) whose energy is a column of its own; the start never is."""
     points = np.zeros((len(devices.ids), case.steps + 1), dtype=bool)
-    points[:, 1:] = relaxed
-    points[:, 1:] |= gates.floor | gates.ceiling
+    points[:, 1:] = gates.floor | gates.ceiling
     points[:, 1:-1] |= devices.plugged[:, 1:] != devices.plugged[:, :-1]
     points[:, -1] = True
     for device, targets in enumerate(devices.targets):
@@ -308,14 +313,18 @@ def _add_targets(
     return np.concatenate([np.empty(0, dtype=np.int64), *must_missing])
 
 
-def _add_floors(builder: ProgrammeBuilder, envelope: Envelope, energy_at: IntArray) -> IntArray:
-    """Add energy + deficit >= minimum at every checkpoint; return the deficit columns."""
-    points = energy_at >= 0
-    deficit = builder.add_columns(int(points.sum()))
-    rows = builder.add_rows(len(deficit), lower=envelope.lower_kwh[points])
-    builder.put(rows, energy_at[points], 1.0)
-    builder.put(rows, deficit, 1.0)
-    return deficit
+def _add_deficits(
+    builder: ProgrammeBuilder, envelope: Envelope, least_kwh: FloatArray, relaxed: bool
+) -> IntArray:
+    """Add what is missing to the minimum at each boundary (D, T + 1) where the relaxed programme may go below it.
+
+    The rows energy + deficit >= minimum are added where an answer breaks them.
+    """
+    deficit_at = np.full(least_kwh.shape, -1, dtype=np.int64)
+    places = (least_kwh < envelope.lower_kwh) & relaxed
+    places[:, 0] = False
+    deficit_at[places] = builder.add_columns(int(places.sum()))
+    return deficit_at
 
 
 def _add_directions(builder: ProgrammeBuilder, problem: Problem, site: _Site, marked: BoolArray) -> None:
@@ -336,65 +345,3 @@ def _add_directions(builder: ProgrammeBuilder, problem: Problem, site: _Site, ma
         builder.put(export_rows, columns[steps], 1.0)
     builder.put(import_rows, importing, -most_import[steps])
     builder.put(export_rows, importing, most_export[steps])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """Rows to add to a programme: lower <= A x <= upper, A by rows (CSR without the closing start)."""
-
-    lower: FloatArray
-    upper: FloatArray
-    starts: IntArray
-    columns: IntArray
-    values: FloatArray
-
-
-def limit_rows(form: Formulation, problem: Problem, points: BoolArray, least_kwh: FloatArray) -> Rows:
-    """Return rows that hold the energy between `least_kwh` and the upper limit at boundaries (D, T + 1)."""
-    device, boundary = np.nonzero(points & (form.energy_at < 0))
-    return _energy_rows(
-        form,
-        problem,
-        (device, boundary),
-        (least_kwh[device, boundary], problem.envelope.upper_kwh[device, boundary]),
-        np.full(len(device), -1),
-    )
-
-
-def kept_rows(form: Formulation, problem: Problem, points: BoolArray) -> Rows:
-    """Return rows that hold the energy at boundaries (D, T + 1) at or above what their stretch keeps."""
-    device, boundary = np.nonzero(points & (form.kept_at >= 0))
-    limits = np.zeros(len(device)), np.full(len(device), np.inf)
-    return _energy_rows(form, problem, (device, boundary), limits, form.kept_at[device, boundary])
-
-
-def _energy_rows(
-    form: Formulation,
-    problem: Problem,
-    places: tuple[IntArray, IntArray],
-    limits_kwh: tuple[FloatArray, FloatArray],
-    less: IntArray,
-) -> Rows:
-    """Return lower <= energy at the last checkpoint + what the steps since add - the column `less` <= upper."""
-    devices, hours, idle = problem.devices, problem.case.hours, problem.envelope.idle_kwh
-    gain, loss = energy_per_kw(devices, hours, True), energy_per_kw(devices, hours, False)
-    base = np.empty(len(less))
-    columns: list[IntArray] = [np.empty(0, dtype=np.int64)]
-    values: list[FloatArray] = [np.empty(0)]
-    counts = [0]
-    for number, (device, boundary) in enumerate(zip(*places, strict=True)):
-        earlier = np.flatnonzero(form.energy_at[device, : boundary + 1] >= 0)[-1:]
-        start = earlier[0] if earlier.size else 0
-        base[number] = idle[device, boundary] - idle[device, start]
-        base[number] += 0.0 if earlier.size else devices.initial_kwh[device]
-        charge, discharge = form.charge_at[device, start:boundary], form.discharge_at[device, start:boundary]
-        charge, discharge = charge[charge >= 0], discharge[discharge >= 0]
-        kept = less[number : number + 1][less[number : number + 1] >= 0]
-        columns += [form.energy_at[device, earlier], charge, discharge, kept]
-        values += [np.ones(len(earlier)), np.full(len(charge), gain[device])]
-        values += [np.full(len(discharge), loss[device]), np.full(len(kept), -1.0)]
-        counts.append(len(earlier) + len(charge) + len(discharge) + len(kept))
-    starts = np.cumsum(counts, dtype=np.int64)[:-1]
-    return Rows(
-        limits_kwh[0] - base, limits_kwh[1] - base, starts, np.concatenate(columns), np.concatenate(values)
-    )

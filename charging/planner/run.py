@@ -8,7 +8,8 @@ import numpy as np
 
 from charging.planner.case import BoolArray, FloatArray
 from charging.planner.devices import Problem
-from charging.planner.formulation import Rows, formulate, kept_rows, limit_rows
+from charging.planner.energy_rows import Rows, kept_rows, limit_rows, minimum_rows
+from charging.planner.formulation import formulate
 from charging.planner.gates import Gates, lowest_kwh
 from charging.planner.highs import Answer, Outcome, Solver
 from charging.planner.rules import both_directions, broken_rules, decision_from, kept_one_way, penalty_of
@@ -22,28 +23,29 @@ SAME_AMOUNT = 1e-4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """Boundaries (D, T + 1) that were found to bind: at the SoC limits, and at what their stretch keeps."""
+    """Boundaries (D, T + 1) with a row of their own: SoC limits, what a stretch keeps, and the relaxed minimum."""
 
     limits: BoolArray
     kept: BoolArray
+    minimum: BoolArray
 
     @classmethod
     def nothing(cls, problem: Problem) -> "Known":
         """Return no boundaries."""
         shape = problem.envelope.idle_kwh.shape
-        return cls(np.zeros(shape, bool), np.zeros(shape, bool))
+        return cls(np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape, bool))
 
     def any(self) -> bool:
         """Tell whether there is any."""
-        return bool(self.limits.any() or self.kept.any())
+        return bool((self.limits | self.kept | self.minimum).any())
 
     def without(self, other: "Known") -> "Known":
         """Return what is here and not in the other."""
-        return Known(self.limits & ~other.limits, self.kept & ~other.kept)
+        return Known(self.limits & ~other.limits, self.kept & ~other.kept, self.minimum & ~other.minimum)
 
     def together(self, other: "Known") -> "Known":
         """Return what is here or in the other."""
-        return Known(self.limits | other.limits, self.kept | other.kept)
+        return Known(self.limits | other.limits, self.kept | other.kept, self.minimum | other.minimum)
 
 
 class Run:
@@ -75,6 +77,7 @@ class Run:
         for rows in (
             limit_rows(self.form, self.problem, known.limits, self.least_kwh),
             kept_rows(self.form, self.problem, known.kept),
+            minimum_rows(self.form, self.problem, known.minimum),
         ):
             self._add_rows(rows)
 
@@ -126,10 +129,15 @@ class Run:
     def _crossed(self, values: FloatArray) -> Known:
         """Return the boundaries whose energy limits an answer breaks."""
         form = self.form
-        path = energy_path(self.problem, decision_from(form, values))
-        low, high = self.least_kwh - ENERGY_KWH, self.problem.envelope.upper_kwh + ENERGY_KWH
+        envelope, path = self.problem.envelope, energy_path(self.problem, decision_from(form, values))
+        beyond = (path < self.least_kwh - ENERGY_KWH) | (path > envelope.upper_kwh + ENERGY_KWH)
         kept = np.where(form.kept_at >= 0, values[form.kept_at], -np.inf)
-        return Known(((path < low) | (path > high)) & (form.energy_at < 0), path < kept - ENERGY_KWH)
+        deficit = np.where(form.deficit_at >= 0, values[form.deficit_at], np.inf)
+        return Known(
+            beyond & (form.energy_at < 0),
+            path < kept - ENERGY_KWH,
+            path + deficit < envelope.lower_kwh - ENERGY_KWH,
+        )
 
     def suggest(self, decision: Decision) -> None:
         """Offer powers as a start for the search with switches."""
@@ -169,9 +177,9 @@ class Run:
         if raised.any():
             self.least_kwh = least_kwh
             # What was at its limit or kept there will be so again.
-            likely = Known((self.known.limits | self.known.kept) & raised, np.zeros_like(raised))
-            self.known = Known((self.known.limits & ~raised) | likely.limits, self.known.kept)
-            self._add_energy_rows(likely)
+            likely = (self.known.limits | self.known.kept) & raised
+            self.known = replace(self.known, limits=(self.known.limits & ~raised) | likely)
+            self._add_rows(limit_rows(form, self.problem, likely, least_kwh))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
