@@ -12,6 +12,8 @@ from django.test import Client
 
 from depot.models import Depot, User
 from fleet.models import BatteryHealth, TelemetryReading, Vehicle
+from fleet.selectors.battery import Advice
+from fleet.views.battery_words import advice_words
 from tests import factories
 
 NOW = datetime(2026, 3, 10, 15, 0, tzinfo=UTC)
@@ -197,3 +199,19 @@ def test_the_page_takes_as_many_queries_for_many_vehicles_as_for_one(
         client.get(f"/{depot.slug}/battery/")
     with django_assert_max_num_queries(6):
         client.get(f"/{depot.slug}/cards/battery")
+
+
+@pytest.mark.parametrize(
+    ("advice", "words"),
+    [
+        (Advice(0.4, 0.01), "nothing in its charging needs a change"),
+        (
+            Advice(30.0, 0.0001),
+            "above 80 % for 30 hours a week; for this kind of cell that makes no difference",
+        ),
+        (Advice(30.0, 0.004), "would save up to 0.4 % of its capacity a year"),
+        (None, "too little to say what would help"),
+    ],
+)
+def test_advice_comes_from_the_numbers(advice: Advice | None, words: str) -> None:
+    assert words in advice_words(advice)
