@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta as _timedelta
+from typing import Any as _Any
 
 from django.apps import apps as _apps
+from django.db import transaction as _transaction
 from django.test import Client as _Client
 
+from billing.models import Interval as _Interval
 from charging.models import Charger as _Charger
 from charging.models import Connector as _Connector
 from charging.services.commands import send as _send
 from depot.access.keys import make_key as _make_key
+from depot.jobs import enqueue as _enqueue
+from depot.jobs.registry import KINDS as _KINDS
 from depot.models import Depot as _Depot
+from depot.models import Job as _Job
 from tests import factories as _factories
 from tests.billing.money import make_tariff as _make_tariff
+from tests.charging.meters import STEP as _STEP
+from tests.charging.meters import read_all as _read_all
+from tests.charging.meters import stay as _stay
 from tests.processes.chargers import PASSWORD as _PASSWORD
 
 
-def rows(model: str, fields: list[str], filters: dict[str, Any]) -> list[Any]:
+def rows(model: str, fields: list[str], filters: dict[str, _Any]) -> list[_Any]:
     """Return fields of a model's rows, in the order of their ids."""
     return list(_apps.get_model(model).objects.filter(**filters).order_by("pk").values_list(*fields))
 
 
-def yard(**values: Any) -> list[str]:
+def yard(**values: _Any) -> list[str]:
     """Make a depot with a tariff, two buses and a van, each at a charger; return the chargers' identities."""
     depot = _factories.make_depot(**values)
     _make_tariff(depot)
@@ -74,3 +83,54 @@ def dispatcher() -> str:
         backend="django.contrib.auth.backends.ModelBackend",
     )
     return str(browser.cookies["sessionid"].value)
+
+
+def history(days: int) -> None:
+    """Let the yard's meters and chargers have counted `days` days before `NOW`, and age its batteries."""
+    depot = _Depot.objects.get()
+    start_at = _factories.NOW - _timedelta(days=days)
+    vehicles_kw = [0.0] * (96 * days)
+    for number, connector in enumerate(_Connector.objects.order_by("pk")):
+        for day in range(days):
+            first = 96 * day + 40 + number
+            power_kw = [12.0 + number] * 16 + ([-6.0] * 4 if connector.charger.bidirectional else [])
+            _stay(connector, start_at + _STEP * first, power_kw, 0.4, 0.6)
+            for index, power in enumerate(power_kw, first):
+                vehicles_kw[index] += power
+    _read_all(depot, start_at, [30.0 + step % 96 / 4 for step in range(96 * days)], vehicles_kw)
+    _do("health", depot)
+
+
+def _do(kind: str, depot: _Depot) -> None:
+    """Do the work of a job, here and now."""
+    _KINDS[kind].run(_Job(kind=kind, depot=depot), lambda fraction, step: None)
+
+
+def undisturbed() -> dict[str, _Any]:
+    """Return the ledger and the bills as they are after one roll-up and one bill, and undo both."""
+    depot = _Depot.objects.get()
+    with _transaction.atomic():
+        for kind in ("rollup", "bill"):
+            _do(kind, depot)
+        found = money()
+        _transaction.set_rollback(True)
+    return found
+
+
+def money() -> dict[str, _Any]:
+    """Return the ledger, the bills with their lines and the savings, without ids and without when they were made."""
+    made = ("id", "closed_at", "baseline_frozen_at")
+    interval = [field.name for field in _Interval._meta.fields if field.name not in made]
+    return {
+        "ledger": rows("billing.Interval", interval, {}),
+        "bills": rows(
+            "billing.Bill", ["scenario", "start_at", "covered_to", "state", "total", "peaks_kw"], {}
+        ),
+        "lines": rows("billing.BillLine", ["bill__scenario", "position", "quantity", "rate", "amount"], {}),
+        "savings": rows("billing.SavingsStatement", ["start_at", "wear_added", "net_saving", "steps"], {}),
+    }
+
+
+def bill_again() -> None:
+    """Ask for one more bill."""
+    _enqueue("bill", _Depot.objects.get(), "once more")
