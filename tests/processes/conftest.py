@@ -41,10 +41,14 @@ class House:
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self, name: str, **env: str) -> subprocess.Popen[bytes]:
-        """Start the Procfile's command of that name, in a process group of its own."""
+        """Start the Procfile's command of that name."""
+        return self.run(name, procfile(ROOT)[name], **env)
+
+    def run(self, name: str, command: str, **env: str) -> subprocess.Popen[bytes]:
+        """Start a command in a process group of its own, with a log of that name."""
         with (self.folder / f"{name}-{len(self.running)}.log").open("wb") as log:
             process = subprocess.Popen(
-                ["sh", "-c", f"exec {procfile(ROOT)[name]}"],
+                ["sh", "-c", f"exec {command}"],
                 cwd=ROOT,
                 env=self.env | env,
                 stdout=log,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime as _datetime
 from datetime import timedelta as _timedelta
 from typing import Any as _Any
 
@@ -12,12 +13,16 @@ from django.test import Client as _Client
 from billing.models import Interval as _Interval
 from charging.models import Charger as _Charger
 from charging.models import Connector as _Connector
+from charging.selectors.readiness import readiness as _readiness
 from charging.services.commands import send as _send
 from depot.access.keys import make_key as _make_key
 from depot.jobs import enqueue as _enqueue
 from depot.jobs.registry import KINDS as _KINDS
 from depot.models import Depot as _Depot
 from depot.models import Job as _Job
+from depot.services.meters import record as _record_meter
+from fleet.models import Vehicle as _Vehicle
+from fleet.models import VehicleState as _VehicleState
 from tests import factories as _factories
 from tests.billing.money import make_tariff as _make_tariff
 from tests.charging.meters import STEP as _STEP
@@ -70,8 +75,8 @@ def send_schedule(identity: str, start_at: str, power_kw: list[float]) -> str:
 
 
 def program() -> str:
-    """Let a program send telemetry to the depot; return its key."""
-    _, raw = _make_key(_Depot.objects.get(), "Telematics", ["telemetry"])
+    """Let a program read the depot and send telemetry to it; return its key."""
+    _, raw = _make_key(_Depot.objects.get(), "Telematics", ["read", "telemetry"])
     return raw
 
 
@@ -134,3 +139,27 @@ def money() -> dict[str, _Any]:
 def bill_again() -> None:
     """Ask for one more bill."""
     _enqueue("bill", _Depot.objects.get(), "once more")
+
+
+def afternoon(at: str, soc: dict[str, float]) -> None:
+    """Let the yard's vehicles stand there with this charge; Van 01 leaves at 17:30, the buses tomorrow at 06:30."""
+    depot, now = _Depot.objects.get(), _datetime.fromisoformat(at)
+    for vehicle in _Vehicle.objects.order_by("pk"):
+        _VehicleState.objects.create(
+            vehicle=vehicle,
+            observed_at=now,
+            soc=soc[vehicle.name],
+            soc_source="telematics",
+            soc_observed_at=now,
+        )
+        soon = {"depart_minute": 17 * 60 + 30, "return_minute": 22 * 60, "distance_km": 100}
+        later = {"depart_minute": 6 * 60 + 30, "return_minute": 9 * 60, "distance_km": 60}
+        _factories.make_block(depot, vehicle, vehicle.name, **(soon if vehicle.name == "Van 01" else later))
+    for meter in depot.meters.all():
+        _record_meter(meter, now, 0.0, 0.0)
+
+
+def coming(at: str) -> list[tuple[str, str]]:
+    """Return who leaves next and whether it will be ready."""
+    found = _readiness(_Depot.objects.get(), _datetime.fromisoformat(at))
+    return [(str(one.vehicle), one.state) for one in found]
