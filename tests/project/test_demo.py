@@ -20,30 +20,9 @@ from depot.project.demo import site, truth
 from fleet.models import BatteryHealth, VehicleState
 from fleet.selectors.duties import duties
 from fleet.selectors.needs import need_of
+from tests.project.conftest import DAYS, NOW
 
-NOW = datetime(2026, 10, 7, 15, 20, tzinfo=UTC)  # a Wednesday, 11:20 in Greensboro
-DAYS = 2
 pytestmark = pytest.mark.xdist_group("demo")
-
-
-@pytest.fixture(scope="module")
-def demo(django_db_setup, django_db_blocker, tmp_path_factory):
-    """The demonstration with two days of history, made once for this module and taken away again."""
-    with django_db_blocker.unblock():
-        from django.conf import settings
-
-        before = settings.VAR_DIR
-        settings.VAR_DIR = tmp_path_factory.mktemp("var")
-        with time_machine.travel(NOW, tick=False):
-            call_command("demo", days=DAYS, no_run=True, verbosity=0)
-        yield Depot.objects.get(slug=site.SLUG)
-        call_command("flush", interactive=False, verbosity=0)
-        settings.VAR_DIR = before
-
-
-@pytest.fixture(autouse=True)
-def database(db):
-    """Every test here reads the module's demonstration."""
 
 
 def local_hours(depot, ledger):

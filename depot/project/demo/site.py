@@ -102,17 +102,21 @@ def _place() -> Place:
         reference="demonstration",
         approved_on=date(2025, 7, 1),
     )
-    SolarArray.objects.create(
-        depot=depot,
-        node=grid,
-        name="Bus canopy",
-        peak_kw=420,
-        inverter_kw=360,
-        tilt_degrees=7,
-        azimuth_degrees=180,
-        loss_fraction=0.12,
-    )
-    for kind, name in (("grid", "Utility meter"), ("solar", "Canopy meter"), ("building", "Building meter")):
+    for name, peak_kw, inverter_kw, tilt, azimuth in (
+        ("Bus canopy", 420, 360, 7, 180),
+        ("Workshop roof", 280, 250, 15, 195),
+    ):
+        SolarArray.objects.create(
+            depot=depot,
+            node=grid,
+            name=name,
+            peak_kw=peak_kw,
+            inverter_kw=inverter_kw,
+            tilt_degrees=tilt,
+            azimuth_degrees=azimuth,
+            loss_fraction=0.12,
+        )
+    for kind, name in (("grid", "Utility meter"), ("solar", "Solar meter"), ("building", "Building meter")):
         Meter.objects.create(depot=depot, node=grid, kind=kind, name=name)
     return Place(depot, feeders, _types(depot))
 
@@ -162,6 +166,7 @@ def _types(depot: Depot) -> dict[str, VehicleType]:
             consumption_kwh_per_km=0.31,
             auxiliary_kw=0.5,
             iso15118_2=True,
+            warranty_throughput_kwh=150_000,
             **common,
         ),
     }
