@@ -3,9 +3,11 @@
 import os
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "depot.project.settings")
 
+TRANSPORT_ALIASES["filesystem"] = "depot.project.folder_broker:Transport"
 app = Celery("depot")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["depot.jobs"])
