@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 class Channel(filesystem.Channel):
     """Writes beside the queue, under a name that no reader takes, and moves the file in when it is complete."""
 
-    def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
+    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as Kombu's own
         name = f"{monotonic_ns() // 1_000_000}_{uuid.uuid4()}"
         folder = Path(self.data_folder_out)
         part = folder / name
-        part.write_text(dumps(message))
+        part.write_text(dumps(payload))
         part.rename(folder / f"{name}.{queue}.msg")
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
