@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charging.planner.case import BoolArray, FloatArray
-from charging.planner.gates import Gates, spread, stretches_of
+from charging.planner.gates import Gates
 from charging.planner.highs import Outcome
 from charging.planner.mending import mended
 from charging.planner.run import Found, better, found_in
@@ -71,16 +71,15 @@ def branched(root: Found, best: Found | None, gap: float) -> Branched:
 
 
 def _children(found: Found, node: _Node, number: int) -> list[_Node]:
-    """Return the two halves of a part; none where a broken stretch has no switch that is undecided."""
+    """Return the two halves of a part; none where a broken step has no switch that is undecided."""
     values, form = found.answer.values, found.run.form
     if values is None or not found.broken.any():
         return []
-    stretches = stretches_of(found.run.problem.devices.plugged)
-    begins = spread(found.broken.floor, stretches)
-    switches = form.above_at[:, :-1][begins]
+    steps = found.broken.floor
+    switches = np.where(form.risen_at >= 0, form.risen_at, form.above_at[:, :-1])[steps]
     if (switches < 0).any() or not _undecided(values[switches]).all():
         return []
-    counts = form.count_at[:, :-1][begins]
+    counts = form.count_at[:, :-1][steps & (form.risen_at < 0)]
     counts = counts[_undecided(values[counts])]
     # Like vehicles can stand in for each other: to decide how many begin above the floor says more than which.
     columns = counts if counts.size else switches

@@ -44,6 +44,7 @@ class Formulation:
     kept_at: IntArray
     above_at: IntArray
     count_at: IntArray
+    risen_at: IntArray
     deficit_at: IntArray
     balance_rows: IntArray
     goals: tuple[FloatArray, ...]
@@ -94,10 +95,12 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
     deficit_at = _add_deficits(builder, envelope, least_kwh, relaxed)
     _add_directions(builder, problem, site, gates.direction)
     none = np.full_like(energy_at, -1)
-    places = Places(powers.charge_at, powers.discharge_at, energy_at, none, none, none)
+    places = Places(
+        powers.charge_at, powers.discharge_at, energy_at, none, none, none, np.full_like(powers.charge_at, -1)
+    )
     places = add_stays(builder, problem, places, least_kwh)
     missing = _add_targets(builder, devices, envelope, places, relaxed)
-    add_gates(builder, problem, places, gates, least_kwh)
+    places = add_gates(builder, problem, places, gates, least_kwh)
     programme = builder.programme()
     excess = np.concatenate([*site.imports[1:], *site.exports[1:], np.empty(0, dtype=np.int64)])
     goals = tuple(
@@ -120,6 +123,7 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
         kept_at=places.kept_at,
         above_at=places.above_at,
         count_at=places.count_at,
+        risen_at=places.risen_at,
         deficit_at=deficit_at,
         balance_rows=site.balance_rows,
         goals=goals,

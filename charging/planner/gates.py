@@ -88,7 +88,8 @@ class Places:
     `charge_at` and `discharge_at` are powers (D, T), `energy_at` the energy at checkpoints (D, T + 1). `kept_at` is
     what a stretch that may begin below the discharge floor keeps at each of its later boundaries; `above_at` is the
     switch that says that it begins at or above the floor, and `count_at` how many stretches of about the same time
-    do so, at all its boundaries (D, T + 1).
+    do so, at all its boundaries (D, T + 1). `risen_at` is the switch of a gated step that says that it begins above
+    the floor (D, T).
     """
 
     charge_at: IntArray
@@ -97,6 +98,13 @@ class Places:
     kept_at: IntArray
     above_at: IntArray
     count_at: IntArray
+    risen_at: IntArray
+
+    @classmethod
+    def of(cls, charge_at: IntArray, discharge_at: IntArray, energy_at: IntArray) -> "Places":
+        """Return the places of powers and energies, without any switch yet."""
+        none = np.full_like(energy_at, -1)
+        return cls(charge_at, discharge_at, energy_at, none, none, none, np.full_like(charge_at, -1))
 
 
 def add_stays(builder: ProgrammeBuilder, problem: Problem, places: Places, least_kwh: FloatArray) -> Places:
@@ -170,13 +178,16 @@ def _together(starts: IntArray, ends: IntArray) -> IntArray:
 
 def add_gates(
     builder: ProgrammeBuilder, problem: Problem, places: Places, gates: Gates, least_kwh: FloatArray
-) -> None:
-    """Add switches: one way at a time, discharge only above the floor, charge only below the maximum."""
+) -> Places:
+    """Add switches: one way at a time, discharge only above the floor, charge only below the maximum.
+
+    Return the places with `risen_at`.
+    """
     if not gates.of_devices():
-        return
+        return places
     _add_one_way(builder, problem, places, gates.one_way)
-    _add_floors(builder, problem, places, gates.floor, least_kwh)
     _add_ceilings(builder, problem, places, gates.ceiling)
+    return replace(places, risen_at=_add_floors(builder, problem, places, gates.floor, least_kwh))
 
 
 def _add_one_way(builder: ProgrammeBuilder, problem: Problem, places: Places, marked: BoolArray) -> None:
@@ -191,11 +202,11 @@ def _add_one_way(builder: ProgrammeBuilder, problem: Problem, places: Places, ma
 
 def _add_floors(
     builder: ProgrammeBuilder, problem: Problem, places: Places, marked: BoolArray, least_kwh: FloatArray
-) -> None:
+) -> IntArray:
     """Add a switch per boundary of the marked stretches: from here on the energy is at or above the floor.
 
     discharge <= most * above, energy >= least + (floor - least) * above at both ends of the step, and above never
-    falls again. A step that discharges begins above the floor too, because it does not charge.
+    falls again. A step that discharges begins above the floor too, because it does not charge. Return `risen_at`.
     """
     devices = problem.devices
     device, step = np.nonzero(marked & (places.discharge_at >= 0))
@@ -216,6 +227,9 @@ def _add_floors(
     rows = builder.add_rows(int(follows.sum()), upper=0.0)
     builder.put(rows, above[:-1][follows], 1.0)
     builder.put(rows, above[1:][follows], -1.0)
+    risen_at = np.full_like(places.discharge_at, -1)
+    risen_at[device, step] = above
+    return risen_at
 
 
 def _add_ceilings(builder: ProgrammeBuilder, problem: Problem, places: Places, marked: BoolArray) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from charging.planner.case import BoolArray, FloatArray
+from charging.planner.case import BoolArray, FloatArray, IntArray
 from charging.planner.gates import spread, stretches_of
 from charging.planner.rules import stored_kwh
 from charging.planner.run import ENERGY_KWH, Found, Idle, found_in
@@ -57,18 +57,30 @@ def _held(found: Found, share: float) -> tuple[FloatArray, BoolArray]:
     form, problem = found.run.form, found.run.problem
     stretches, floor = stretches_of(problem.devices.plugged), problem.devices.discharge_floor_kwh
     path, least = energy_path(problem, found.decision), found.run.least_kwh.copy()
-    above_at, values = form.above_at, found.answer.values
     idle = np.zeros(stretches.shape, dtype=bool)
     for number in np.unique(stretches[(stretches >= 0) & (form.discharge_at >= 0)]):
         (device, *_), steps = np.nonzero(stretches == number)
         first, last = int(steps[0]), int(steps[-1]) + 1
         if least[device, first] >= floor[device]:
             continue
-        switch = above_at[device, first]
-        if switch < 0 or values is None or values[switch] < share:
+        # Where nothing is broken, the energy itself says when it has come up.
+        broken = found.broken.floor[device, steps].any()
+        rising = _rising(found, int(device), steps, share) if broken else None
+        if rising is None:
             under = np.flatnonzero(path[device, first : last + 1] < floor[device] - ENERGY_KWH)
-            first += int(under[-1]) + 1 if under.size else 0
-        idle[device, steps[0] : first] = True
-        if first < last:
-            least[device, first : last + 1] = np.maximum(least[device, first : last + 1], floor[device])
+            rising = first + int(under[-1]) + 1 if under.size else first
+        idle[device, first:rising] = True
+        if rising < last:
+            least[device, rising : last + 1] = np.maximum(least[device, rising : last + 1], floor[device])
     return least, idle
+
+
+def _rising(found: Found, device: int, steps: IntArray, share: float) -> int | None:
+    """Return the boundary from which on the switches of a stretch say that it is above its floor; None without."""
+    values, form = found.answer.values, found.run.form
+    if values is None:
+        return None
+    switches = form.risen_at[device, steps].copy()
+    switches[0] = form.above_at[device, steps[0]]
+    said = steps[(switches >= 0) & (values[switches] >= share)]
+    return int(said[0]) if said.size else None

@@ -34,6 +34,7 @@ class _Model:
     """The PuLP problem with its expressions while it grows."""
 
     case: DepotCase
+    switches: bool = True
     problem: pulp.LpProblem = field(default_factory=lambda: pulp.LpProblem("depot", pulp.LpMinimize))
     net: list[Any] = field(default_factory=list)
     node_net: dict[str, list[Any]] = field(default_factory=dict)
@@ -59,19 +60,7 @@ def _switch(name: str) -> Any:
 def solve_reference(case: DepotCase, time_limit_seconds: float = 60.0) -> ReferenceAnswer:
     """Return the proven optimum of a case; raises ReferenceError when it cannot be proven in time."""
     model = _Model(case)
-    model.net = [pulp.LpAffineExpression(constant=float(load)) for load in case.site.building_load_kw]
-    model.node_net = {
-        node.id: [pulp.LpAffineExpression() for _ in range(case.steps)] for node in case.site.nodes
-    }
-    for number, vehicle in enumerate(case.vehicles):
-        _add_vehicle(model, number, vehicle)
-    for number, battery in enumerate(case.storage):
-        _add_battery(model, number, battery)
-    _add_shared_limits(model)
-    excess, energy_cost, imports = _add_site(model)
-    demand = [_add_demand(model, number, item, imports) for number, item in enumerate(case.demand_charges)]
-    cost = pulp.lpSum([*energy_cost, *demand, *model.wear])
-    penalty = pulp.lpSum(model.penalty)
+    excess, cost, penalty = _build(model)
     levels = [
         _minimise(model, pulp.lpSum(terms), time_limit_seconds, hold=True)
         for terms in (excess, model.must_missing, model.deficits)
@@ -85,6 +74,35 @@ def solve_reference(case: DepotCase, time_limit_seconds: float = 60.0) -> Refere
         float(pulp.value(cost) or 0.0),
         float(pulp.value(penalty) or 0.0),
     )
+
+
+def solve_plain(case: DepotCase, time_limit_seconds: float = 60.0) -> float:
+    """Return the least cost plus penalty of the plain linear model, a lower bound of the full one.
+
+    It has no switches, and takes limits, minimum SoC and "must" targets as hard: one solve, as one would write it down
+    first. Raises ReferenceError where that is impossible or takes longer than the limit.
+    """
+    model = _Model(case, switches=False)
+    excess, cost, penalty = _build(model)
+    model.add(pulp.lpSum([*excess, *model.must_missing, *model.deficits]) <= 0.0)
+    return _minimise(model, cost + penalty, time_limit_seconds, hold=False)
+
+
+def _build(model: _Model) -> tuple[list[Any], Any, Any]:
+    """Add everything; return what is beyond the site's limits, the cost and the penalty."""
+    case = model.case
+    model.net = [pulp.LpAffineExpression(constant=float(load)) for load in case.site.building_load_kw]
+    model.node_net = {
+        node.id: [pulp.LpAffineExpression() for _ in range(case.steps)] for node in case.site.nodes
+    }
+    for number, vehicle in enumerate(case.vehicles):
+        _add_vehicle(model, number, vehicle)
+    for number, battery in enumerate(case.storage):
+        _add_battery(model, number, battery)
+    _add_shared_limits(model)
+    excess, energy_cost, imports = _add_site(model)
+    demand = [_add_demand(model, number, item, imports) for number, item in enumerate(case.demand_charges)]
+    return excess, pulp.lpSum([*energy_cost, *demand, *model.wear]), pulp.lpSum(model.penalty)
 
 
 def _minimise(model: _Model, goal: Any, time_limit_seconds: float, hold: bool) -> float:
@@ -168,15 +186,18 @@ def _add_store(model: _Model, store: _Store, targets: tuple[Target, ...]) -> lis
     for step, (most_charge, most_discharge) in enumerate(store.power_kw):
         label = f"{store.name}_{step}"
         charge, discharge = _variable(f"c_{label}", most_charge), _variable(f"d_{label}", most_discharge)
-        charging, discharging = _switch(f"cs_{label}"), _switch(f"ds_{label}")
         after = _variable(f"e_{label}", None, None)
         gained = hours * (charge * store.efficiency[0] - discharge * (1.0 / store.efficiency[1]))
         model.add(after == energy[-1] + gained - store.use_kwh[step])
-        model.add(charge <= most_charge * charging)
-        model.add(discharge <= most_discharge * discharging)
-        model.add(charging + discharging <= 1)
-        model.add(after <= high + reach * (1 - charging))
-        model.add(after >= floor - reach * (1 - discharging))
+        if model.switches:
+            charging, discharging = _switch(f"cs_{label}"), _switch(f"ds_{label}")
+            model.add(charge <= most_charge * charging)
+            model.add(discharge <= most_discharge * discharging)
+            model.add(charging + discharging <= 1)
+            model.add(after <= high + reach * (1 - charging))
+            model.add(after >= floor - reach * (1 - discharging))
+        else:
+            model.add(after <= max(high, holder.initial_soc * capacity))
         deficit = _variable(f"q_{label}")
         model.add(after + deficit >= low)
         model.deficits.append(hours * deficit)
@@ -231,10 +252,11 @@ def _add_site(model: _Model) -> tuple[list[Any], list[Any], list[Any]]:
         if not site.solar_curtailable:
             model.add(solar == float(site.solar_kw[step]))
         import_kw, export_kw = _variable(f"import_{step}"), _variable(f"export_{step}")
-        importing = _switch(f"importing_{step}")
         model.add(import_kw - export_kw == model.net[step] - solar)
-        model.add(import_kw <= reach * importing)
-        model.add(export_kw <= reach * (1 - importing))
+        if model.switches:
+            importing = _switch(f"importing_{step}")
+            model.add(import_kw <= reach * importing)
+            model.add(export_kw <= reach * (1 - importing))
         # Beyond a limit there is only what building and sun alone put there; vehicles and batteries add nothing.
         load, sun = float(site.building_load_kw[step]), float(site.solar_kw[step])
         forced = 0.0 if site.solar_curtailable else sun

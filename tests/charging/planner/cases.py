@@ -149,3 +149,68 @@ def depots(draw: st.DrawFn, most_steps: int = 10, most_vehicles: int = 3) -> dic
         ],
         "storage": [battery] if draw(st.booleans()) else [],
     }
+
+
+@st.composite
+def returning_depots(draw: st.DrawFn, most_vehicles: int = 3) -> dict[str, Any]:
+    """A depot whose buses come back around their discharge floor while the energy price has a peak."""
+    steps = draw(st.integers(8, 12))
+    count = draw(st.integers(1, most_vehicles))
+    export_share = draw(st.sampled_from([0.0, 0.8, 1.0]))
+    price = draw(st.lists(st.sampled_from([0.05, 0.1, 0.3, 0.5]), min_size=steps, max_size=steps))
+    demand = {"id": "peak", "price_per_kw": draw(st.sampled_from([0.0, 1.0, 4.0])), "billed_kw_so_far": 20.0}
+    limit = draw(st.sampled_from([25.0, 40.0, 200.0]))
+    buses = []
+    for number in range(count):
+        start = draw(st.integers(1, steps - 5))
+        end = draw(st.integers(start + 1, start + 3))
+        tier = draw(st.sampled_from(["must", "should"]))
+        priced = {"price_per_kwh": 0.2} if tier == "should" else {}
+        buses.append(
+            {
+                "id": f"v{number}",
+                "capacity_kwh": 60.0,
+                "initial_soc": draw(st.sampled_from([0.2, 0.35, 0.5, 0.8])),
+                "min_soc": 0.1,
+                "max_soc": 1.0,
+                "charger": f"c{number}",
+                "v2g": True,
+                "v2g_min_soc": draw(st.sampled_from([0.2, 0.35, 0.5, 0.65])),
+                "wear_cost_per_kwh": 0.02,
+                "away": [
+                    {"from_step": start, "to_step": end, "energy_kwh": draw(st.sampled_from([6.0, 18.0]))}
+                ],
+                "targets": [
+                    {"boundary": start, "soc": draw(st.sampled_from([0.4, 0.5, 0.6])), "tier": "must"},
+                    {"boundary": steps, "soc": draw(st.sampled_from([0.2, 0.4])), "tier": tier, **priced},
+                ],
+            }
+        )
+    return {
+        "version": 1,
+        "name": "returning",
+        "start": "2026-03-10T00:00:00-05:00",
+        "step_minutes": 60,
+        "steps": steps,
+        "currency": "USD",
+        "site": {
+            "import_limit_kw": limit,
+            "export_limit_kw": 30.0,
+            "building_load_kw": draw(series(steps, st.sampled_from([0.0, 10.0, 20.0]))),
+            "solar_kw": 0.0,
+        },
+        "prices": {"import_per_kwh": price, "export_per_kwh": [export_share * item for item in price]},
+        "demand_charges": [demand],
+        "chargers": [
+            {
+                "id": f"c{number}",
+                "node": None,
+                "max_charge_kw": draw(st.sampled_from([11.0, 22.0])),
+                "max_discharge_kw": 15.0,
+                "charge_efficiency": 0.95,
+                "discharge_efficiency": 0.95,
+            }
+            for number in range(count)
+        ],
+        "vehicles": buses,
+    }

@@ -11,7 +11,7 @@ from charging.planner.reference import solve_reference
 from charging.planner.settle import MISSING_KWH
 from charging.planner.solve import fallback, solve
 from charging.planner.verify import verify
-from tests.charging.planner.cases import depots
+from tests.charging.planner.cases import depots, returning_depots
 
 many = settings(
     max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -76,8 +76,22 @@ def test_the_unmanaged_plan_keeps_every_vehicle_as_full_as_can_be(data):
 @some
 @given(depots(most_steps=7, most_vehicles=2))
 def test_the_cost_is_that_of_the_reference_model(data):
-    case = case_from_json(data)
-    plan, reference = solve(case), solve_reference(case)
+    same_as_the_reference(case_from_json(data), share=1e-4)
+
+
+@some
+@given(returning_depots())
+def test_vehicles_that_return_around_their_floor_cost_what_the_reference_says(data):
+    same_as_the_reference(case_from_json(data), share=1e-5)
+
+
+def same_as_the_reference(case: DepotCase, share: float) -> None:
+    """Check soundness, the levels above money, and the cost plus missed targets, against the PuLP model.
+
+    Each level above money is held with a slack of about 0.0001 kWh, which may be worth a little money below it.
+    """
+    plan, reference = solve(case, gap=1e-6), solve_reference(case)
+    assert (verify(case, plan), plan.status) == ([], "optimal")
     must = sum(item.missing_kwh for item in plan.shortfalls if item.tier == "must")
     beyond = np.maximum(plan.site.import_kw - case.site.import_limit_kw, 0.0)
     beyond += np.maximum(plan.site.export_kw - case.site.export_limit_kw, 0.0)
@@ -85,4 +99,4 @@ def test_the_cost_is_that_of_the_reference_model(data):
     assert excess == pytest.approx(reference.site_excess_kwh, abs=1e-3)
     assert must == pytest.approx(reference.must_missing_kwh, abs=1e-3 + 10 * MISSING_KWH)
     total = reference.cost + reference.penalty
-    assert plan.objective + penalty(case, plan) == pytest.approx(total, rel=1e-4, abs=2e-3)
+    assert plan.objective + penalty(case, plan) == pytest.approx(total, rel=share, abs=2e-3)
