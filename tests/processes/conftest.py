@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +21,6 @@ import pytest
 import redis
 
 from depot.project.processes import procfile
-from depot.project.start import free_port
 from tests.processes.clerk import Clerk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -193,13 +193,20 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     forget_messages(broker)
 
 
+def unused_port() -> int:
+    """Return a port that the system gives nobody else at this moment, whatever else runs on this machine."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture
 def product(house: House) -> House:
     """Return a house whose processes run the product as it is, without the jobs of these tests."""
     house.env |= {
         "DJANGO_SETTINGS_MODULE": "depot.project.settings",
-        "DEPOT_GATEWAY_PORT": str(free_port("127.0.0.1", 19000)),
-        "DEPOT_WEB_PORT": str(free_port("127.0.0.1", 18000)),
+        "DEPOT_GATEWAY_PORT": str(unused_port()),
+        "DEPOT_WEB_PORT": str(unused_port()),
     }
     return house
 
