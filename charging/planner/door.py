@@ -25,3 +25,6 @@ def read_json(text: str, source: str) -> Any:
         place = f"line {error.lineno}, column {error.colno}"
         sentence = f"{source}: {place}: is not JSON ({error.msg}); write one JSON object as the case"
         raise CaseError([sentence]) from error
+    except (RecursionError, ValueError) as error:  # nested too deeply, or a number of thousands of digits
+        sentence = f"{source}: cannot be read ({error}); write one JSON object as the case"
+        raise CaseError([sentence]) from error

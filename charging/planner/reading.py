@@ -1,10 +1,11 @@
 """Read one JSON object field by field, noting every problem with its place and its cure, and going on.
 
 The reader never raises: a field that is wrong gets a harmless value and a sentence, so that a person sees all
-the problems of a file at once.
+the problems of a file at once. An optional field that is null counts as absent.
 """
 
 import math
+import sys
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -21,8 +22,10 @@ def kind_of(value: object) -> str:
 
 
 def is_number(value: object) -> bool:
-    """Tell whether a JSON value is a finite number (true and false are not)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Tell whether a JSON value is a number that a float can hold (true and false are none)."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) <= sys.float_info.max
 
 
 def range_words(low: float, high: float) -> str:
@@ -67,7 +70,7 @@ class Fields:
         self, key: str, default: float | None = None, low: float = -math.inf, high: float = math.inf
     ) -> float:
         """Return a number within low..high; `default` None means that the field is required."""
-        if default is not None and key not in self.data:
+        if default is not None and self.data.get(key) is None:
             return default
         if self.missing(key):
             return low if math.isfinite(low) else 0.0
@@ -94,7 +97,7 @@ class Fields:
 
     def whole(self, key: str, low: int, high: int | None = None, default: int | None = None) -> int:
         """Return a whole number within low..high."""
-        if default is not None and key not in self.data:
+        if default is not None and self.data.get(key) is None:
             return default
         if self.missing(key):
             return low
@@ -110,7 +113,7 @@ class Fields:
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return a text that is not empty (unless the default is)."""
-        if default is not None and key not in self.data:
+        if default is not None and self.data.get(key) is None:
             return default
         if self.missing(key):
             return ""
@@ -126,7 +129,9 @@ class Fields:
 
     def flag(self, key: str, default: bool) -> bool:
         """Return true or false."""
-        value = self.data.get(key, default)
+        value = self.data.get(key)
+        if value is None:
+            return default
         if not isinstance(value, bool):
             self.note(key, f"{value!r} is neither true nor false; write one of the two")
             return default

@@ -43,6 +43,28 @@ def test_defaults_and_constant_series():
     assert case.moment(2).isoformat() == "2026-03-10T14:00:00-05:00"
 
 
+def test_an_optional_field_that_is_null_counts_as_absent():
+    plain = document(demand_charges=[DEMAND], storage=[BATTERY])
+    for key in ("v2g_min_soc", "wear_cost_per_kwh", "v2g"):
+        plain["vehicles"][0].pop(key, None)
+    absent = case_to_json(case_from_json(plain))
+    empty = dict.fromkeys(("window", "period", "billed_kw_so_far"))
+    data = document(
+        demand_charges=[DEMAND | empty],
+        storage=[BATTERY | {"final_soc": None, "wear_cost_per_kwh": None}],
+        vehicles__0__v2g_min_soc=None,
+        vehicles__0__wear_cost_per_kwh=None,
+        vehicles__0__v2g=None,
+        site__solar_curtailable=None,
+    )
+    assert case_to_json(case_from_json(data)) == absent
+
+
+def test_a_number_that_no_float_holds_is_named():
+    problems = problems_of(document(vehicles__0__capacity_kwh=10**400))
+    assert len(problems) == 1 and "vehicles[0].capacity_kwh: 1" in problems[0]
+
+
 def test_no_limit_is_infinity_and_survives_json():
     data = document(site__nodes=[NODE, {"id": "f2", "parent": "f1", "import_limit_kw": [1, None, 2, 3]}])
     case = case_from_json(data)

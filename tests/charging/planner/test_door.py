@@ -54,6 +54,12 @@ def test_broken_json_names_line_and_column():
     ]
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"steps": ' + "1" * 5000 + "}"], ids=["nested", "digits"])
+def test_json_beyond_all_measure_is_refused(text):
+    with pytest.raises(CaseError, match=r"CASE\.json: cannot be read \(.*; write one JSON object"):
+        solve_text(text, "CASE.json", 10.0)
+
+
 def test_a_wrong_case_names_its_place():
     with pytest.raises(CaseError, match=r"CASE\.json: steps: is missing; add it"):
         solve_text("{}", "CASE.json", 10.0)
