@@ -211,10 +211,9 @@ def _vehicle(
     vehicle: Vehicle, place: Connector, needs: list[Need], grid: TimeGrid, now: datetime, notes: Notes
 ) -> dict[str, Any]:
     kind, charger = vehicle.type, place.charger
-    state = getattr(vehicle, "state", None)
     return {
         "id": str(vehicle.pk),
-        "capacity_kwh": round(kind.usable_kwh * (state.soh if state else 1.0), 3),
+        "capacity_kwh": round(vehicle.capacity_kwh, 3),
         "initial_soc": _known_soc(vehicle, now, notes),
         "min_soc": kind.min_soc,
         "max_soc": kind.max_soc,

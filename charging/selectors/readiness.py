@@ -182,17 +182,13 @@ def _full_power_kw(case: Case) -> float:
     return charge_limit_kw(case.vehicle, charger) * charger.charge_efficiency
 
 
-def _capacity_kwh(case: Case) -> float:
-    return case.vehicle.type.usable_kwh * case.vehicle.state.soh
-
-
 def _reachable_soc(case: Case) -> float | None:
     """Return the SoC at pull-out if it charged at full power from now on; None when that cannot be told."""
     power_kw = _full_power_kw(case)
     if not case.first or case.soc_now is None or power_kw <= 0:
         return None
     hours = (case.need.duty.pull_out_at - case.now).total_seconds() / 3600
-    return min(case.vehicle.type.max_soc, case.soc_now + power_kw * hours / _capacity_kwh(case))
+    return min(case.vehicle.type.max_soc, case.soc_now + power_kw * hours / case.vehicle.capacity_kwh)
 
 
 def _act_by(case: Case) -> datetime | None:
@@ -200,7 +196,7 @@ def _act_by(case: Case) -> datetime | None:
     pull_out_at, power_kw = case.need.duty.pull_out_at, _full_power_kw(case)
     if not case.first or case.soc_now is None or power_kw <= 0:
         return pull_out_at
-    missing_kwh = max(0.0, case.need.required_soc - case.soc_now) * _capacity_kwh(case)
+    missing_kwh = max(0.0, case.need.required_soc - case.soc_now) * case.vehicle.capacity_kwh
     latest = pull_out_at - timedelta(hours=missing_kwh / power_kw)
     return latest if latest > case.now else pull_out_at
 

@@ -144,7 +144,7 @@ def _session(vehicle: Vehicle, row: ChargingSession, now: datetime) -> Session |
         unplugged_at=end,
         soc_in=soc_in,
         soc_out=soc_out,
-        capacity_kwh=vehicle.type.usable_kwh,
+        capacity_kwh=vehicle.capacity_kwh,
         max_charge_kw=max_charge_kw,
         charge_efficiency=charger.charge_efficiency,
     )
@@ -162,5 +162,5 @@ def _soc_ends(vehicle: Vehicle, row: ChargingSession) -> tuple[float, float]:
         return row.soc_in, soc_out
     charger = row.connector.charger
     gained_kwh = row.import_kwh * charger.charge_efficiency - row.export_kwh / charger.discharge_efficiency
-    gained = float(np.clip(gained_kwh / vehicle.type.usable_kwh, -1.0, 1.0))
+    gained = float(np.clip(gained_kwh / vehicle.capacity_kwh, -1.0, 1.0))
     return max(-gained, 0.0), max(gained, 0.0)

@@ -142,6 +142,12 @@ class Vehicle(Scoped):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def capacity_kwh(self) -> float:
+        """Return what the battery holds now: its usable energy when new, less what it has aged."""
+        state = getattr(self, "state", None)
+        return self.type.usable_kwh * (state.soh if state is not None else 1.0)
+
     def clean(self) -> None:
         if self.type_id and self.type.depot_id != self.depot_id:
             raise ValidationError(

@@ -45,6 +45,16 @@ def test_the_unmanaged_vehicle_charges_at_full_power_from_plug_in(depot: Depot) 
     assert frozen() == [True] * 4
 
 
+def test_an_aged_battery_is_owed_no_more_than_it_took(depot: Depot) -> None:
+    vehicle, connector = make_bay(depot)
+    VehicleState.objects.filter(vehicle=vehicle).update(soh=0.8)
+    powers = [0, 0, 32, 32]
+    read_all(depot, START, [30] * 4, powers)
+    stay(connector, START, powers, 0.5, 0.6)
+    roll_up(depot, START + 4 * STEP)
+    assert sum(column("unmanaged_charge_kwh")) == 16  # as in fact, not the 20 kWh of a new battery
+
+
 def test_what_v2g_gave_is_carried_and_never_charged_twice(depot: Depot) -> None:
     _, connector = make_bay(depot)
     read_all(depot, START, [30] * 12, [-40] * 2 + [0] * 4 + [40] * 4 + [0] * 2)

@@ -129,7 +129,7 @@ class World:
             return
         running = self._running(bay.vehicle, now)
         if bay.duty is not None and bay.duty is not running and now >= bay.duty.pull_in_at:
-            used = self.truth.trip_kwh(bay.duty, bay.vehicle) / _capacity_kwh(bay.vehicle)
+            used = self.truth.trip_kwh(bay.duty, bay.vehicle) / bay.vehicle.capacity_kwh
             bay.soc = max(bay.soc - used, EMPTY_SOC)
             bay.duty = None
         if running is not None and bay.duty is None:
@@ -260,7 +260,7 @@ def _catch_up(depot: Depot, bays: list[Bay], now: datetime, truth: Truth) -> Non
         if duty.pull_in_at > now:
             bay.duty = duty
         elif duty.pull_in_at > known_at[bay.vehicle.pk]:
-            used = truth.trip_kwh(duty, bay.vehicle) / _capacity_kwh(bay.vehicle)
+            used = truth.trip_kwh(duty, bay.vehicle) / bay.vehicle.capacity_kwh
             bay.soc = max(bay.soc - used, EMPTY_SOC)
 
 
@@ -274,16 +274,11 @@ def _site_meter(meter: Meter) -> SiteMeter:
     return SiteMeter(meter, last.import_kwh_total, last.export_kwh_total) if last else SiteMeter(meter)
 
 
-def _capacity_kwh(vehicle: Vehicle) -> float:
-    state = getattr(vehicle, "state", None)
-    return vehicle.type.usable_kwh * (state.soh if state is not None else 1.0)
-
-
 def _pack(bays: list[Bay]) -> Pack:
     """Return the batteries at their chargers; a bay without a vehicle has one that takes nothing."""
     limits = [
         (
-            _capacity_kwh(bay.vehicle),
+            bay.vehicle.capacity_kwh,
             charge_limit_kw(bay.vehicle, bay.connector.charger),
             discharge_limit_kw(bay.vehicle, bay.connector.charger),
         )
