@@ -104,8 +104,16 @@ class Charger(Scoped):
                     "Enter less, or choose another node."
                 }
             )
-        if self.min_charge_kw and self.max_charge_kw is not None and self.min_charge_kw > self.max_charge_kw:
-            raise ValidationError({"min_charge_kw": "The least power is above the greatest. Enter less."})
+        if self.max_charge_kw is not None:
+            if self.min_charge_kw and self.min_charge_kw > self.max_charge_kw:
+                raise ValidationError({"min_charge_kw": "The least power is above the greatest. Enter less."})
+            if self.fallback_kw and self.fallback_kw > self.max_charge_kw:
+                raise ValidationError(
+                    {"fallback_kw": "The fallback power is above the greatest. Enter less."}
+                )
+        for name in ("charge_efficiency", "discharge_efficiency"):
+            if getattr(self, name) == 0:
+                raise ValidationError({name: "An efficiency is above 0, like 0.94."})
 
 
 class Connector(Scoped):

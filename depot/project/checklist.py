@@ -43,9 +43,7 @@ def _site(depot: Depot) -> list[Gap]:
     gaps: list[Gap] = []
     grid = ElectricalNode.objects.filter(depot=depot, kind=ElectricalNode.Kind.GRID).first()
     if grid is None:
-        gaps.append(
-            Gap("The grid connection is not entered: nothing limits the power.", _here(depot, "nodes"))
-        )
+        gaps.append(Gap("The grid connection is not entered: nothing can be charged.", _here(depot, "nodes")))
     elif not grid.import_limit_kw:
         gaps.append(Gap("The grid connection's import limit is 0 kW.", _here(depot, "nodes")))
     gaps += _agreement(depot, grid)
@@ -106,12 +104,38 @@ def _chargers(depot: Depot) -> list[Gap]:
         (Q(password_hash=""), "no password: it cannot log in."),
         (Q(last_seen_at__isnull=True), "never connected."),
     )
-    gaps: list[Gap] = []
+    gaps: list[Gap] = _fallback(depot)
     for condition, words in problems:
         names = list(chargers.filter(condition).values_list("name", flat=True))
         if names:
             gaps.append(Gap(f"{_names(names)} {words}", _list("charging_charger", depot)))
     return gaps
+
+
+def _fallback(depot: Depot) -> list[Gap]:
+    """Without us all chargers may charge at their fallback power at once; no node may carry less than that."""
+    nodes = {node.pk: node for node in depot.nodes.all()}
+    together = dict.fromkeys(nodes, 0.0)
+    for node_id, fallback_kw in depot.chargers.values_list("node", "fallback_kw"):
+        for key in _way_to_grid(node_id, nodes):
+            together[key] += fallback_kw
+    return [
+        Gap(
+            f"Without a link the chargers below {nodes[key].name} may draw {power_kw:g} kW together, and it carries "
+            f"{nodes[key].import_limit_kw:g} kW: lower their fallback powers.",
+            _list("charging_charger", depot),
+        )
+        for key, power_kw in together.items()
+        if power_kw > nodes[key].import_limit_kw
+    ]
+
+
+def _way_to_grid(node_id: int | None, nodes: dict[int, ElectricalNode]) -> set[int]:
+    way: set[int] = set()
+    while node_id is not None and node_id not in way:
+        way.add(node_id)
+        node_id = nodes[node_id].parent_id
+    return way
 
 
 def _work(depot: Depot, now: datetime) -> list[Gap]:

@@ -13,7 +13,7 @@ NUMBERS = {
     "odometer_km": Limits(0, 5_000_000, "km"),
     "energy_used_kwh_total": Limits(0, 10_000_000, "kWh"),
     "battery_temp_c": Limits(-60, 120, "°C"),
-    "soh_percent": Limits(0, 100, "percent"),
+    "soh_percent": Limits(10, 100, "percent"),
     "lat": Limits(-90, 90, "degrees"),
     "lon": Limits(-180, 180, "degrees"),
     "charging_power_kw": Limits(-2_000, 2_000, "kW"),

@@ -89,6 +89,8 @@ class VehicleType(Scoped):
         return self.name
 
     def clean(self) -> None:
+        if self.usable_kwh is not None and self.usable_kwh <= 0:
+            raise ValidationError({"usable_kwh": "A battery holds more than 0 kWh."})
         if self.inverter == self.Inverter.ON_BOARD and not self.max_discharge_ac_kw:
             raise ValidationError(
                 {"max_discharge_ac_kw": "An on-board inverter needs its discharge power in kW."}

@@ -10,7 +10,7 @@ import pytest
 
 from billing.models import Tariff
 from charging.models import Charger, Connector
-from depot.models import Depot, InterconnectionAgreement, User
+from depot.models import Depot, ElectricalNode, InterconnectionAgreement, User
 from depot.project.checklist import missing
 from fleet.models import Block, Vehicle, VehicleType
 from fleet.services.telemetry_batches import take_in
@@ -219,6 +219,19 @@ def test_each_gap_is_named_and_goes_away(depot):
     observed = [{"vehicle": parked.pk, "observed_at": NOW.isoformat(), "soc_percent": 50}]
     take_in(depot, observed, NOW)
     assert missing(depot, NOW) == []
+
+
+def test_fallback_powers_that_no_node_carries_together_are_named(depot):
+    grid = grid_of(depot)
+    feeder = ElectricalNode.objects.create(
+        depot=depot, parent=grid, kind="feeder", name="F", import_limit_kw=grid.import_limit_kw
+    )
+    for _ in range(2):
+        make_charger(depot, node=feeder, fallback_kw=grid.import_limit_kw * 0.5)
+    assert not [gap for gap in missing(depot, NOW) if "fallback" in gap.sentence]
+    make_charger(depot, fallback_kw=1)
+    (gap,) = [gap for gap in missing(depot, NOW) if "fallback" in gap.sentence]
+    assert f"the chargers below {grid.name} may draw {grid.import_limit_kw + 1:g} kW together" in gap.sentence
 
 
 def test_two_and_many_names_are_named_in_words(depot):

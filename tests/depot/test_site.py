@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 
 from charging.models import Charger
 from depot.models import ElectricalNode, InterconnectionAgreement
-from tests.factories import grid_of, make_charger
+from tests.factories import grid_of, make_charger, make_type
 
 
 def test_a_feeder_may_not_carry_more_than_what_feeds_it(depot):
@@ -63,3 +63,23 @@ def test_a_charger_stronger_than_its_node_is_refused(depot):
 def test_nothing_is_exported_before_approval_and_meter(depot, state, meter, allowed):
     InterconnectionAgreement.objects.filter(depot=depot).update(state=state, bidirectional_meter=meter)
     assert InterconnectionAgreement.objects.get(depot=depot).allowed_export_kw == allowed
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"charge_efficiency": 0}, "charge_efficiency"),
+        ({"discharge_efficiency": 0}, "discharge_efficiency"),
+        ({"fallback_kw": 61}, "fallback_kw"),
+    ],
+)
+def test_a_charger_that_no_plan_could_use_is_refused(depot, values, field):
+    with pytest.raises(ValidationError) as caught:
+        make_charger(depot, **values).full_clean()
+    assert set(caught.value.message_dict) == {field}
+
+
+def test_a_battery_holds_something(depot):
+    with pytest.raises(ValidationError) as caught:
+        make_type(depot, usable_kwh=0).full_clean()
+    assert set(caught.value.message_dict) == {"usable_kwh"}

@@ -56,6 +56,7 @@ def test_a_number_is_an_id_and_a_text_is_a_name(sent, read):
         ({"vehicle": -1}, "out_of_range"),
         ({"vehicle": 2**70}, "out_of_range"),
         ({"vehicle": "x" * 81}, "too_long"),
+        ({"soh_percent": 0}, "out_of_range"),
         ({"vehicle": "a\x00b"}, "unprintable"),
         ({"vehicle": "\ud800"}, "unprintable"),
         ({"observed_at": None}, "time_missing"),
