@@ -14,7 +14,7 @@ import numpy as np
 from billing.selectors.prices import prices_for
 from charging.models import ChargingSession, Connector
 from charging.permission import charge_limit_kw, discharge_limit_kw, discharge_permission
-from depot.models import Depot, ElectricalNode, Forecast, InterconnectionAgreement, StationaryBattery
+from depot.models import Depot, ElectricalNode, Forecast, InterconnectionAgreement
 from depot.selectors.forecasts import Expected, expected
 from depot.services.forecasts import horizon
 from depot.timegrid import TimeGrid
@@ -75,9 +75,10 @@ def assemble(depot: Depot, now: datetime) -> Assembled:
         row["wear_cost_per_kwh"] = wear[vehicle.pk]
         row["targets"].append(_final_target(row, needs.get(vehicle.pk, []), grid, end_price))
         permission = discharge_permission(vehicle, places[vehicle.pk].charger, agreement)
-        row["v2g"] = permission.allowed
-        if not permission.allowed:
-            notes.of(vehicle.pk, f"Not discharged: {permission.reason}")
+        obstacle = permission.reason or _doubt(vehicle, now)
+        row["v2g"] = not obstacle
+        if obstacle:
+            notes.of(vehicle.pk, f"Not discharged: {obstacle}")
         rows.append(row)
     case = {
         "version": 1,
@@ -92,8 +93,12 @@ def assemble(depot: Depot, now: datetime) -> Assembled:
         "demand_charges": prices.demand_charges,
         "chargers": [_charger(places[vehicle.pk], cabinets, notes) for vehicle in planned],
         "vehicles": rows,
-        "storage": [_storage(battery) for battery in depot.batteries.select_related("node")],
+        "storage": [],
     }
+    notes.depot.extend(
+        f"Battery {battery.name} is not planned: nothing here can command it, so no plan may count on it."
+        for battery in depot.batteries.all()
+    )
     return Assembled(case, notes, grid, places, needs)
 
 
@@ -190,23 +195,6 @@ def _charger(connector: Connector, cabinets: Collection[int], notes: Notes) -> d
     }
 
 
-def _storage(battery: StationaryBattery) -> dict[str, Any]:
-    return {
-        "id": f"battery-{battery.pk}",
-        "node": _node_id(battery.node),
-        "capacity_kwh": battery.capacity_kwh,
-        "initial_soc": battery.soc,
-        "min_soc": battery.min_soc,
-        "max_soc": battery.max_soc,
-        "max_charge_kw": battery.max_charge_kw,
-        "max_discharge_kw": battery.max_discharge_kw,
-        "charge_efficiency": battery.charge_efficiency,
-        "discharge_efficiency": battery.discharge_efficiency,
-        "wear_cost_per_kwh": battery.wear_cost_per_kwh,
-        "final_soc": min(max(battery.soc, battery.min_soc), battery.max_soc),
-    }
-
-
 def _vehicle(
     vehicle: Vehicle, place: Connector, needs: list[Need], grid: TimeGrid, now: datetime, notes: Notes
 ) -> dict[str, Any]:
@@ -240,7 +228,7 @@ def _known_soc(vehicle: Vehicle, now: datetime, notes: Notes) -> float:
     if state is None:
         notes.of(vehicle.pk, f"Its charge is not known; planned as if at {UNKNOWN_SOC:.0%}.")
         return UNKNOWN_SOC
-    if state.plugged_in and now - state.soc_observed_at > STALE_SOC:
+    if _is_stale(state, now):
         notes.of(
             vehicle.pk,
             f"Its charge was last heard of {_ago(now - state.soc_observed_at)} ago; "
@@ -248,6 +236,18 @@ def _known_soc(vehicle: Vehicle, now: datetime, notes: Notes) -> float:
         )
         return round(max(0.0, state.soc - STALE_MARGIN), 4)
     return round(state.soc, 4)
+
+
+def _is_stale(state: VehicleState, now: datetime) -> bool:
+    return state.plugged_in and now - state.soc_observed_at > STALE_SOC
+
+
+def _doubt(vehicle: Vehicle, now: datetime) -> str:
+    """Return why the charge is too uncertain to discharge; a floor that nobody sees cannot be kept."""
+    state = getattr(vehicle, "state", None)
+    if state is None or _is_stale(state, now):
+        return f"The present charge of {vehicle.name} is not known."
+    return ""
 
 
 def _ago(span: timedelta) -> str:

@@ -68,12 +68,15 @@ def test_an_unknown_charge_is_taken_as_low_and_said(depot):
     assembled = assemble(depot, NOW)
     assert only_vehicle(assembled)["initial_soc"] == 0.2
     assert "not known" in assembled.notes.vehicles[str(vehicle.pk)][0]
+    assert only_vehicle(assembled)["v2g"] is False
 
 
 def test_a_stale_charge_is_lowered_and_said(depot, bus):
     assembled = assemble(depot, NOW + timedelta(hours=3))
     assert only_vehicle(assembled)["initial_soc"] == pytest.approx(0.55)
-    assert "3 h ago" in assembled.notes.vehicles[str(bus.pk)][0]
+    said, not_discharged = assembled.notes.vehicles[str(bus.pk)]
+    assert "3 h ago" in said and "Not discharged: The present charge of Bus 01" in not_discharged
+    assert only_vehicle(assembled)["v2g"] is False
 
 
 def test_a_vehicle_without_a_connector_is_named_not_planned(depot):
@@ -121,8 +124,8 @@ def test_nodes_keep_their_tree_and_shared_cabinets_get_one(depot, bus):
     assert (cabinet["parent"], cabinet["import_limit_kw"]) == (str(feeder.pk), 60)
 
 
-def test_a_stationary_battery_is_in_the_case_and_keeps_its_charge(depot, bus):
-    battery = StationaryBattery.objects.create(
+def test_no_plan_counts_on_a_stationary_battery_that_nothing_commands(depot, bus):
+    StationaryBattery.objects.create(
         depot=depot,
         node=grid_of(depot),
         name="Container",
@@ -131,9 +134,9 @@ def test_a_stationary_battery_is_in_the_case_and_keeps_its_charge(depot, bus):
         max_discharge_kw=250,
         soc=0.4,
     )
-    (row,) = assemble(depot, NOW).case["storage"]
-    assert (row["id"], row["node"], row["final_soc"]) == (f"battery-{battery.pk}", None, 0.4)
-    case_from_json(assemble(depot, NOW).case)
+    assembled = assemble(depot, NOW)
+    assert assembled.case["storage"] == []
+    assert any("Battery Container is not planned" in note for note in assembled.notes.depot)
 
 
 def test_a_depot_without_anything_is_still_a_case(depot):
