@@ -74,8 +74,11 @@ def _mended(found: Found, best: Found | None) -> Found | None:
 
 
 def _bounded(best: Found, bounds: list[tuple[tuple[float, ...], float]]) -> Found:
-    """Return a plan with the best bound among relaxations whose goals it reaches; -inf when there is none."""
-    proven = [bound for goals, bound in bounds if best.reaches(goals)]
+    """Return a plan with the best bound among relaxations whose goals it reaches; -inf when there is none.
+
+    A bound of inf comes from branches that all turned out impossible; it says nothing about a plan of other goals.
+    """
+    proven = [bound for goals, bound in bounds if bound < np.inf and best.reaches(goals)]
     return replace(best, bound=max(proven, default=-np.inf))
 
 
