@@ -22,7 +22,7 @@ from depot.services.forecasts import forecast_all
 
 log = logging.getLogger(__name__)
 
-TIME_LIMIT_S = 20.0
+TIME_LIMIT_S = 8.0
 GAP = 5e-4
 """A plan proven this near to the best possible is good enough to send."""
 FORECAST_AGE_S = 3600.0
