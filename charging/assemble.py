@@ -67,6 +67,7 @@ def assemble(depot: Depot, now: datetime) -> Assembled:
     agreement = InterconnectionAgreement.objects.filter(depot=depot).first()
     plugs = Counter(places[vehicle.pk].charger_id for vehicle in planned)
     cabinets = {charger_id for charger_id, count in plugs.items() if count > 1}
+    guests = _guests(depot, places, notes)
     end_price = float(np.median(prices.import_per_kwh))
     wear = wear_costs(depot)
     rows = []
@@ -87,8 +88,8 @@ def assemble(depot: Depot, now: datetime) -> Assembled:
         "step_minutes": grid.step_minutes,
         "steps": grid.steps,
         "currency": depot.currency,
-        "site": _site(depot, agreement, grid, now, notes)
-        | {"nodes": _nodes(depot) + _cabinets(cabinets, places.values())},
+        "site": _site(depot, agreement, grid, now, notes, sum(guests.values()))
+        | {"nodes": _nodes(depot, guests) + _cabinets(cabinets, places.values())},
         "prices": {"import_per_kwh": prices.import_per_kwh, "export_per_kwh": prices.export_per_kwh},
         "demand_charges": prices.demand_charges,
         "chargers": [_charger(places[vehicle.pk], cabinets, notes) for vehicle in planned],
@@ -125,8 +126,31 @@ def _places(depot: Depot, vehicles: list[Vehicle], notes: Notes) -> dict[int, Co
     return places
 
 
+def _guests(depot: Depot, places: dict[int, Connector], notes: Notes) -> dict[int, float]:
+    """Return what vehicles that are not planned may draw, in kW by node: they get their charger's safe level."""
+    sessions = ChargingSession.objects.filter(
+        connector__charger__depot=depot, unplugged_at__isnull=True
+    ).exclude(connector__in=[connector.pk for connector in places.values()])
+    drawn: dict[int, float] = {}
+    for session in sessions.select_related("connector__charger").prefetch_related(
+        "connector__charger__connectors"
+    ):
+        charger = session.connector.charger
+        drawn[charger.node_id] = drawn.get(charger.node_id, 0.0) + charger.fallback_share_kw
+        notes.depot.append(
+            f"The vehicle at {session.connector} is not planned: nobody knows it. It charges with up to "
+            f"{charger.fallback_share_kw:g} kW. Enter its token in the set-up."
+        )
+    return drawn
+
+
 def _site(
-    depot: Depot, agreement: InterconnectionAgreement | None, grid: TimeGrid, now: datetime, notes: Notes
+    depot: Depot,
+    agreement: InterconnectionAgreement | None,
+    grid: TimeGrid,
+    now: datetime,
+    notes: Notes,
+    guests_kw: float,
 ) -> dict[str, Any]:
     connection = depot.nodes.filter(kind=ElectricalNode.Kind.GRID).first()
     allowed = agreement.allowed_export_kw if agreement else 0.0
@@ -138,7 +162,9 @@ def _site(
     building = expected(depot, Forecast.Kind.BUILDING, grid, now)
     notes.depot.extend(forecast.source for forecast in (solar, building) if forecast.made_at is None)
     return {
-        "import_limit_kw": connection.import_limit_kw * PLANNED_SHARE if connection else 0.0,
+        "import_limit_kw": max(connection.import_limit_kw * PLANNED_SHARE - guests_kw, 0.0)
+        if connection
+        else 0.0,
         "export_limit_kw": min(connection.export_limit_kw, allowed) * PLANNED_SHARE if connection else 0.0,
         "building_load_kw": _series(building),
         "solar_kw": _series(solar),
@@ -150,13 +176,20 @@ def _series(forecast: Expected) -> list[float]:
     return [round(float(value), 3) for value in forecast.power_kw]
 
 
-def _nodes(depot: Depot) -> list[dict[str, Any]]:
+def _nodes(depot: Depot, guests: dict[int, float]) -> list[dict[str, Any]]:
     nodes = list(depot.nodes.select_related("parent").exclude(kind=ElectricalNode.Kind.GRID))
+    parents = {node.pk: node.parent_id for node in nodes}
+    taken = dict.fromkeys(parents, 0.0)
+    for node_id, power_kw in guests.items():
+        above: int | None = node_id
+        while above is not None and above in taken:
+            taken[above] += power_kw
+            above = parents[above]
     return [
         {
             "id": str(node.pk),
             "parent": _node_id(node.parent) if node.parent else None,
-            "import_limit_kw": node.import_limit_kw,
+            "import_limit_kw": max(node.import_limit_kw - taken[node.pk], 0.0),
             "export_limit_kw": node.export_limit_kw,
         }
         for node in nodes

@@ -86,6 +86,11 @@ class Charger(Scoped):
     def bidirectional(self) -> bool:
         return self.max_discharge_kw > 0
 
+    @property
+    def fallback_share_kw(self) -> float:
+        """Return the fallback power of each EVSE: they share the charger's."""
+        return self.fallback_kw / max(len({connector.evse_id for connector in self.connectors.all()}), 1)
+
     def set_password(self, raw: str) -> None:
         self.password_hash = make_password(raw)
 

@@ -170,12 +170,14 @@ class _Batch:
         if not event.transaction_id:
             return ChargingSession.objects.filter(connector=connector, unplugged_at__isnull=True).first()
         self._flush()
+        vehicle, home = _vehicle(charger, event.id_token), connector.vehicle
         self.sessions[key] = session = plug_in(
             connector,
             event.transaction_id,
             event.at,
-            _vehicle(charger, event.id_token),
+            vehicle,
             _soc(event.readings),
+            stranger=bool(event.id_token and vehicle is None and home is not None and home.id_token),
         )
         if session.unplugged_at is None and event.kind != "ended":
             _began(charger, connector, session)

@@ -30,10 +30,11 @@ State = ChargerCommand.State
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """A claimed command, and the transaction at its connector ("" = none)."""
+    """A claimed command, the transaction at its connector ("" = none), and the vehicle there (None = not known)."""
 
     command: ChargerCommand
-    transaction_id: str
+    transaction_id: str = ""
+    vehicle_id: int | None = None
 
 
 class Outbox:
@@ -117,7 +118,7 @@ class Outbox:
 async def _say(link: Link, errand: Errand) -> tuple[str, dict[str, Any]]:
     """Say a command and return the state it comes to, with the charger's answers."""
     answers = []
-    for action, payload in messages(errand.command, link.version, errand.transaction_id):
+    for action, payload in messages(errand, link.version):
         try:
             answer = await link.call(action, payload)
         except RefusedError as error:
@@ -135,29 +136,35 @@ def claim(charger_ids: list[int], owner: str) -> list[Errand]:
     taken = commands.claim(charger_ids, owner)
     sessions = ChargingSession.objects.filter(
         connector__charger__in=[command.charger_id for command in taken], unplugged_at__isnull=True
-    ).values_list("connector__charger", "connector__evse_id", "transaction_id")
-    running = {(charger_id, evse_id): number for charger_id, evse_id, number in sessions}
+    ).values_list("connector__charger", "connector__evse_id", "transaction_id", "vehicle")
+    running = {(charger_id, evse_id): here for charger_id, evse_id, *here in sessions}
     return [
-        Errand(command, running.get((command.charger_id, command.payload.get("evse_id")), ""))
+        Errand(command, *running.get((command.charger_id, command.payload.get("evse_id")), ()))
         for command in taken
     ]
 
 
-def messages(command: ChargerCommand, version: str, transaction_id: str) -> list[profiles.Message]:
-    """Return the calls that carry a command in a protocol version."""
-    payload = command.payload
+def messages(errand: Errand, version: str) -> list[profiles.Message]:
+    """Return the calls that carry a command in a protocol version.
+
+    A schedule discharges only the vehicle it was planned for; another one at the connector may not allow it.
+    """
+    command, payload = errand.command, errand.command.payload
     if command.action == "set_default":
         return [profiles.default_message(version, payload["evse_id"], payload["limit_kw"])]
     if command.action == "set_schedule":
+        powers = payload["power_kw"]
+        if errand.vehicle_id is None or errand.vehicle_id != payload.get("vehicle_id"):
+            powers = [max(power, 0.0) for power in powers]
         schedule = profiles.Schedule(
             evse_id=payload["evse_id"],
             start_at=datetime.fromisoformat(payload["start_at"]),
             step_seconds=payload["step_seconds"],
-            power_kw=payload["power_kw"],
+            power_kw=powers,
             max_offline_s=payload["max_offline_s"],
         )
         capability = capability_of(command.charger)
-        return profiles.schedule_messages(version, schedule, capability, transaction_id or None)
+        return profiles.schedule_messages(version, schedule, capability, errand.transaction_id or None)
     raise ValueError(f"This gateway knows no action {command.action!r}; known: set_schedule, set_default.")
 
 

@@ -73,7 +73,7 @@ def send_defaults(charger: Charger) -> None:
         send(
             charger,
             "set_default",
-            {"evse_id": evse_id, "limit_kw": charger.fallback_kw / len(evse_ids)},
+            {"evse_id": evse_id, "limit_kw": charger.fallback_share_kw},
             connector=next(one for one in connectors if one.evse_id == evse_id),
             coalesce=f"default:{evse_id}",
             priority=0,

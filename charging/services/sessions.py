@@ -37,10 +37,13 @@ def plug_in(
     at: datetime,
     vehicle: Vehicle | None = None,
     soc: float | None = None,
+    *,
+    stranger: bool = False,
 ) -> ChargingSession:
     """Open the session of a transaction, or return it as it is when it is known already.
 
-    Without a recognised `vehicle` it is the one that parks at the connector, unless that stands elsewhere.
+    Without a recognised `vehicle` it is the one that parks at the connector, unless that stands elsewhere or what
+    came is a `stranger`: it named itself, and not by the token of the one that parks here.
     What was still open at this connector, or of a recognised vehicle elsewhere, ended when this one began; when
     this one is older (a late word), it is the one that ended.
     """
@@ -54,7 +57,7 @@ def plug_in(
         next_at = _make_room(connector, vehicle, at)
         session = ChargingSession.objects.create(
             connector=connector,
-            vehicle=vehicle or _home_vehicle(connector),
+            vehicle=vehicle or (None if stranger else _home_vehicle(connector)),
             transaction_id=transaction_id,
             plugged_in_at=at,
             unplugged_at=next_at,

@@ -104,6 +104,22 @@ def test_a_taken_place_is_named(depot, bus):
     assert "another vehicle stands at its place" in assembled.notes.vehicles[str(bus.pk)][0]
 
 
+def test_room_is_left_for_a_vehicle_that_nobody_knows(depot, bus):
+    feeder = ElectricalNode.objects.create(
+        depot=depot, parent=grid_of(depot), kind="feeder", name="F", import_limit_kw=100
+    )
+    before = assemble(depot, NOW).case["site"]["import_limit_kw"]
+    connector = make_charger(depot, node=feeder, fallback_kw=6).connectors.get()
+    for number, until in enumerate((NOW, NOW, None)):
+        ChargingSession.objects.create(
+            connector=connector, transaction_id=str(number), plugged_in_at=NOW, unplugged_at=until
+        )
+    assembled = assemble(depot, NOW)
+    assert assembled.case["site"]["import_limit_kw"] == pytest.approx(before - 6)
+    assert assembled.case["site"]["nodes"][0]["import_limit_kw"] == 94
+    assert any(f"The vehicle at {connector} is not planned" in note for note in assembled.notes.depot)
+
+
 def test_nothing_flows_to_the_grid_without_an_agreement_but_the_building_may_be_fed(depot, bus):
     InterconnectionAgreement.objects.filter(depot=depot).update(state="applied")
     assembled = assemble(depot, NOW)

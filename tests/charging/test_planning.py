@@ -114,6 +114,7 @@ def test_planning_refreshes_old_forecasts_and_sends_every_connector_its_powers(p
     signed = [charge - out for charge, out in zip(row["charge_kw"], row["discharge_kw"], strict=True)]
     assert command.payload["power_kw"] == pytest.approx(signed, abs=1e-3)
     assert command.payload["max_offline_s"] == 1800
+    assert command.payload["vehicle_id"] == command.connector.vehicle_id
 
 
 def test_a_newer_plan_replaces_what_still_waits(planned_depot, frozen):
@@ -121,6 +122,25 @@ def test_a_newer_plan_replaces_what_still_waits(planned_depot, frozen):
     planning.plan_and_dispatch(planned_depot, "second")
     states = ChargerCommand.objects.filter(action="set_schedule").values_list("state", flat=True)
     assert sorted(states) == ["superseded"] * 3 + ["waiting"] * 3
+
+
+def test_a_connector_without_a_planned_vehicle_gets_its_safe_level(planned_depot, frozen):
+    empty = make_charger(planned_depot, fallback_kw=6).connectors.get()
+    plan = planning.plan_and_dispatch(planned_depot, "test")
+    payload = ChargerCommand.objects.get(connector=empty).payload
+    assert (payload["vehicle_id"], payload["power_kw"]) == (None, [6.0] * plan.steps)
+
+
+def test_an_older_plan_never_replaces_a_newer_one(planned_depot, frozen):
+    older = planning.make_plan(planned_depot, NOW, "older")
+    newer = planning.make_plan(planned_depot, NOW, "newer")
+    Plan.objects.filter(pk=newer.pk).update(made_at=NOW + timedelta(seconds=5))
+    newer.refresh_from_db()
+    assert dispatch(newer) == 3
+    assert dispatch(older) == 0
+    older.refresh_from_db()
+    assert older.dispatched_at is None
+    assert set(ChargerCommand.objects.values_list("plan", "state")) == {(newer.pk, "waiting")}
 
 
 def test_a_plan_sent_late_begins_with_the_running_step(planned_depot):

@@ -39,6 +39,10 @@ def test_a_recognised_vehicle_overrules_the_bay(connector: Connector, depot) -> 
     assert plug_in(connector, "tx", at(1), guest).vehicle == guest
 
 
+def test_a_stranger_is_not_taken_for_the_one_that_parks_here(connector: Connector) -> None:
+    assert plug_in(connector, "tx", at(1), stranger=True).vehicle is None
+
+
 def test_a_vehicle_stands_in_one_place(connector: Connector, depot) -> None:
     other = factories.make_charger(depot).connectors.get()
     here = plug_in(connector, "a", at(1))

@@ -66,6 +66,7 @@ def send_schedule(identity: str, start_at: str, power_kw: list[float]) -> str:
         "start_at": start_at,
         "step_seconds": 900,
         "power_kw": power_kw,
+        "vehicle_id": connector.vehicle_id,
         "max_offline_s": 1800,
     }
     command = _send(

@@ -276,10 +276,10 @@ def test_one_word_that_cannot_be_kept_does_not_hold_up_others(
 ) -> None:
     real = inbox.plug_in
 
-    def failing(connector, transaction_id, *rest):
+    def failing(connector, transaction_id, *rest, **more):
         if transaction_id == "bad":
             raise ValueError("bad")
-        return real(connector, transaction_id, *rest)
+        return real(connector, transaction_id, *rest, **more)
 
     monkeypatch.setattr(inbox, "plug_in", failing)
     connector = Connector.objects.get()
@@ -324,6 +324,34 @@ def test_half_a_gateway_does_not_go_on(running, monkeypatch: pytest.MonkeyPatch)
         running.do(Gateway("127.0.0.1", 0).run())
 
 
+@pytest.mark.parametrize(
+    ("token", "lowest_w"), [("AABBCC", -20_000), ("GUEST", None)], ids=["planned", "stranger"]
+)
+def test_only_the_vehicle_that_was_planned_is_discharged(running, charger: Charger, token, lowest_w) -> None:
+    Charger.objects.filter(pk=charger.pk).update(negative_limits=True)
+    connector = charger.connectors.get()
+    guest = factories.make_vehicle(charger.depot, "Bus 02", id_token="GUEST")
+    with dial(running, charger) as socket:
+        talk = Talk(socket)
+        talk.ask("BootNotification", BOOT_201)
+        start = event("Started", 0, "2026-03-10T16:00:00Z", import_wh=0)
+        talk.ask("TransactionEvent", start | {"idToken": {"idToken": token, "type": "ISO14443"}})
+        assert (ChargingSession.objects.get().vehicle == guest) == (token == "GUEST")
+        _schedule(connector, [-20.0, 5.0], vehicle_id=connector.vehicle_id)
+        talk.listen(lambda: len(talk.told) == 2)
+    limits = [
+        period["limit"]
+        for period in talk.told[-1][1]["chargingProfile"]["chargingSchedule"][0]["chargingSchedulePeriod"]
+    ]
+    assert limits == ([lowest_w, 5000] if lowest_w else [0, 5000])
+
+
+def test_an_unknown_token_is_not_the_vehicle_that_parks_here(talk: Talk, charger: Charger) -> None:
+    start = event("Started", 0, "2026-03-10T16:00:00Z", import_wh=0)
+    talk.ask("TransactionEvent", start | {"idToken": {"idToken": "WHO", "type": "ISO14443"}})
+    assert ChargingSession.objects.get().vehicle is None
+
+
 def test_a_charger_speaks_only_for_itself(running, charger: Charger, talk: Talk) -> None:
     other = factories.make_charger(charger.depot, password_hash=charger.password_hash)
     talk.ask("TransactionEvent", event("Started", 0, "2026-03-10T16:00:00Z", import_wh=0))
@@ -353,7 +381,9 @@ def test_the_safe_default_comes_first_then_the_schedule(running, charger: Charge
     ]
 
 
-def _schedule(connector: Connector, power_kw: list[float], **values) -> ChargerCommand:
+def _schedule(
+    connector: Connector, power_kw: list[float], vehicle_id: int | None = None, **values
+) -> ChargerCommand:
     from charging.services.commands import send
 
     payload = {
@@ -362,6 +392,7 @@ def _schedule(connector: Connector, power_kw: list[float], **values) -> ChargerC
         "step_seconds": 900,
         "power_kw": power_kw,
         "max_offline_s": 1800,
+        "vehicle_id": vehicle_id,
     }
     return send(connector.charger, "set_schedule", payload, connector=connector,
                 coalesce=f"schedule:{connector.pk}", **values)  # fmt: skip

@@ -65,6 +65,7 @@ def schedule(charger: Charger, power_kw: list[float], step_seconds: int = 900) -
         "start_at": start.isoformat(),
         "step_seconds": step_seconds,
         "power_kw": power_kw,
+        "vehicle_id": connector.vehicle_id,
         "max_offline_s": 2 * step_seconds,
     }
     return send(charger, "set_schedule", payload, connector=connector, coalesce=f"schedule:{connector.pk}")
