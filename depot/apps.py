@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 
@@ -7,4 +9,5 @@ class DepotConfig(AppConfig):
     verbose_name = "Depot: site, people, work"
 
     def ready(self) -> None:
+        import_module("depot.jobs.forecasts")
         autodiscover_modules("jobs")

@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 TIME_LIMIT_S = 8.0
 GAP = 5e-4
 """A plan proven this near to the best possible is good enough to send."""
-FORECAST_AGE_S = 3600.0
+FORECAST_AGE_S = 5400.0
 KEEP_ALL = timedelta(days=2)
 
 
 def refresh_forecasts(depot: Depot, now: datetime) -> None:
-    """Make new forecasts when the last ones are older than an hour."""
+    """Make new forecasts when the hourly job has not made any for an hour and a half."""
     newest = Forecast.objects.filter(depot=depot, made_at__lte=now).order_by("-made_at").first()
     if newest is None or (now - newest.made_at).total_seconds() >= FORECAST_AGE_S:
         forecast_all(depot, now)
