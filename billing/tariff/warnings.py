@@ -20,6 +20,7 @@ def bill_warnings(
     if not tariff.time_zone:
         found.append(f"The tariff names no time zone; it was billed on the clock of {zone}.")
     found += _validity(tariff, load, zone) + _coverage(load, periods) + _demand(tariff, load)
+    found += _unused_prices(tariff, load)
     if tariff.reactive_price_per_kvar:
         found.append(
             f"The tariff charges {tariff.reactive_price_per_kvar} {tariff.currency}/kVAr of reactive demand; "
@@ -29,6 +30,20 @@ def bill_warnings(
     if tariff.export is None and exported_kwh > 0:
         found.append(f"{exported_kwh:,.1f} kWh were exported; the tariff pays nothing for export.")
     return tuple(found)
+
+
+def _unused_prices(tariff: Tariff, load: LoadSeries) -> list[str]:
+    taken = any(component.series for component in tariff.energy)
+    paid = tariff.export is not None and tariff.export.series is not None
+    unused = {
+        "import_price_per_kwh": load.import_price_per_kwh is not None and not taken,
+        "export_price_per_kwh": load.export_price_per_kwh is not None and not paid,
+    }
+    return [
+        f"The load's column {name} is not used: the tariff has prices of its own."
+        for name, is_unused in unused.items()
+        if is_unused
+    ]
 
 
 def _validity(tariff: Tariff, load: LoadSeries, zone: tzinfo) -> list[str]:

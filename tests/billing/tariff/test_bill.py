@@ -214,6 +214,13 @@ def test_export_in_a_demand_window_is_zero_not_negative():
     assert any("170.0 kWh were exported; the tariff pays nothing" in w for w in result.warnings)
 
 
+def test_prices_that_the_tariff_does_not_ask_for_are_named():
+    priced = load([1.0, 1.0], import_price_per_kwh=[0.1, 0.2], export_price_per_kwh=[0.1, 0.2])
+    unused = [warning for warning in bill(tariff(), priced).warnings if "is not used" in warning]
+    assert ["import_price" in unused[0], "export_price" in unused[1]] == [True, True]
+    assert not [warning for warning in bill(tariff(), load([1.0])).warnings if "is not used" in warning]
+
+
 def test_export_by_series_and_by_hours():
     by_hours = tariff(
         export={
