@@ -10,6 +10,7 @@ from charging.assemble import Assembled, assemble
 from charging.models import Plan
 from charging.planner.baseline import unmanaged
 from charging.planner.case import DepotCase, case_from_json
+from charging.planner.highs import SolverError
 from charging.planner.plan import DepotPlan, plan_to_json
 from charging.planner.solve import fallback, solve
 from charging.planner.verify import verify
@@ -48,17 +49,23 @@ class Proposal:
 
 
 def propose(depot: Depot, now: datetime, *, tidy: bool = True, gap: float = GAP) -> Proposal:
-    """Assemble, solve and verify; an answer that fails the independent check gives way to the rule-based plan."""
+    """Assemble, solve and verify; the rule-based plan stands in where the solver fails or its answer is unsound."""
     assembled = assemble(depot, now)
     case = case_from_json(assembled.case)
-    answer = solve(case, TIME_LIMIT_S, tidy=tidy, gap=gap)
-    rejected = [violation.sentence for violation in verify(case, answer)]
-    if not rejected:
-        return Proposal(assembled, case, answer, [], [])
+    try:
+        answer = solve(case, TIME_LIMIT_S, tidy=tidy, gap=gap)
+        rejected = _faults(case, answer)
+    except SolverError as error:
+        rejected = [f"The solver failed: {error}"]
+    else:
+        if not rejected:
+            return Proposal(assembled, case, answer, [], [])
     answer = fallback(case)
-    return Proposal(
-        assembled, case, answer, [violation.sentence for violation in verify(case, answer)], rejected
-    )
+    return Proposal(assembled, case, answer, _faults(case, answer), rejected)
+
+
+def _faults(case: DepotCase, answer: DepotPlan) -> list[str]:
+    return [violation.sentence for violation in verify(case, answer)]
 
 
 def make_plan(depot: Depot, now: datetime, trigger: str, *, tidy: bool = True) -> Plan:
@@ -66,15 +73,13 @@ def make_plan(depot: Depot, now: datetime, trigger: str, *, tidy: bool = True) -
     proposal = propose(depot, now, tidy=tidy)
     if proposal.rejected:
         log.error("plan of %s failed its check: %s", depot, "; ".join(proposal.rejected))
-        raise_alert(
-            depot,
-            Cause(
-                "plan:unsound",
-                "critical",
-                "The plan failed its independent check; the rule-based plan is used instead.",
-                " ".join(proposal.rejected[:3]),
-            ),
+        outcome = (
+            "nothing is sent and chargers keep what they have"
+            if proposal.violations
+            else "the rule-based plan is used instead"
         )
+        title = f"The plan failed its independent check; {outcome}."
+        raise_alert(depot, Cause("plan:unsound", "critical", title, " ".join(proposal.rejected[:3])))
     else:
         clear(depot, "plan:unsound")
     grid, notes = proposal.assembled.grid, proposal.assembled.notes

@@ -11,6 +11,7 @@ import time_machine
 from billing.models import Tariff
 from charging.models import ChargerCommand, Plan
 from charging.planner.case import case_from_json
+from charging.planner.highs import SolverError
 from charging.planner.plan import plan_from_json
 from charging.planner.solve import solve
 from charging.planner.verify import verify
@@ -102,6 +103,18 @@ def test_an_unsound_answer_is_replaced_by_the_rules_and_told(planned_depot, froz
     monkeypatch.undo()
     planning.make_plan(planned_depot, NOW, "again")
     assert not Alert.objects.filter(key="plan:unsound", cleared_at=None).exists()
+
+
+def test_when_the_solver_fails_the_rules_plan(planned_depot, frozen, monkeypatch):
+    def fails(*args, **kwargs):
+        raise SolverError("out of memory")
+
+    monkeypatch.setattr(planning, "solve", fails)
+    plan = planning.make_plan(planned_depot, NOW, "test")
+    assert plan.status == Plan.Status.FALLBACK
+    alert = Alert.objects.get(key="plan:unsound", cleared_at=None)
+    assert "rule-based plan is used" in alert.title
+    assert "out of memory" in alert.detail
 
 
 def test_planning_refreshes_old_forecasts_and_sends_every_connector_its_powers(planned_depot, frozen):

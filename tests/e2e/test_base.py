@@ -130,7 +130,9 @@ def test_a_phone_has_its_places_below_and_never_scrolls_sideways(lab: Page) -> N
     for link in lab.get_by_role("navigation", name="Places").get_by_role("link").all():
         box = link.bounding_box()
         assert box is not None and box["height"] >= 44 and box["width"] >= 44
-    assert lab.evaluate("document.documentElement.scrollWidth") == SIZES["phone"]["width"]
+    lab.wait_for_function(  # charts follow the new width a moment later
+        f"document.documentElement.scrollWidth === {SIZES['phone']['width']}", timeout=10_000
+    )
 
 
 def test_targets_are_large_enough_to_hit(lab: Page) -> None:

@@ -79,7 +79,9 @@ def test_a_phone_sees_the_answer_first_and_nothing_sideways(home: Page) -> None:
     home.set_viewport_size(SIZES["phone"])
     answer = home.locator("#answer .answer").bounding_box()
     assert answer is not None and answer["y"] < 150
-    assert home.evaluate("document.documentElement.scrollWidth") == SIZES["phone"]["width"]
+    home.wait_for_function(  # charts follow the new width a moment later
+        f"document.documentElement.scrollWidth === {SIZES['phone']['width']}", timeout=10_000
+    )
 
 
 def test_an_empty_depot_says_what_to_do(

@@ -103,7 +103,9 @@ def is_drawn(page: Page, *names: str) -> None:
 def fits_a_phone(page: Page) -> None:
     page.set_viewport_size(SIZES["phone"])  # type: ignore[arg-type]
     page.wait_for_timeout(250)
-    assert page.evaluate("document.documentElement.scrollWidth") == SIZES["phone"]["width"]
+    page.wait_for_function(  # charts follow the new width a moment later
+        f"document.documentElement.scrollWidth === {SIZES['phone']['width']}", timeout=10_000
+    )
     small = page.evaluate(
         """() => [...document.querySelectorAll("main a, main button, main summary")]
           .filter((e) => e.checkVisibility() && !e.closest("p, li .small"))
