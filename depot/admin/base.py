@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
@@ -13,7 +13,9 @@ from django.http import HttpRequest
 
 from depot import audit
 from depot.access.roles import depots_where
-from depot.models import Depot, Scoped
+from depot.jobs import enqueue
+from depot.jobs.registry import KINDS
+from depot.models import Depot, Scoped, User
 
 OWN_DEPOTS = ("depot", admin.RelatedOnlyFieldListFilter)
 
@@ -117,13 +119,16 @@ class DepotAdmin(ByRole, admin.ModelAdmin):
         kind = self.opts.verbose_name
         gone = verb == "deleted" and isinstance(row, Depot)
         depot = None if gone else Depot.objects.get(pk=depot_id_of(row))
-        audit.record(
+        event = audit.record(
             depot,
             request.user,
             f"{self.opts.model_name}.{verb}",
             f"{request.user} {verb} {kind} {row}: {message}",
             id=str(row.pk),
         )
+        if depot is not None and "plan" in KINDS:
+            trigger = f"The set-up changed: {kind} {row}"
+            enqueue("plan", depot, f"set-up {event.pk}", {"trigger": trigger}, cast(User, request.user))
 
 
 class DepotInline(ByRole, admin.TabularInline):

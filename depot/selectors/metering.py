@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -51,12 +51,3 @@ def site_energy(depot: Depot, kind: str, grid: TimeGrid) -> tuple[Floats, Floats
     if not meters:
         return np.full(grid.steps, np.nan), np.full(grid.steps, np.nan)
     return meter_energy(meters, grid)
-
-
-def latest_reading(depot: Depot, kind: str, now: datetime) -> MeterReading | None:
-    """Return the newest reading of the depot's meters of one kind, at or before `now`."""
-    return (
-        MeterReading.objects.filter(meter__depot=depot, meter__kind=kind, observed_at__lte=now)
-        .order_by("-observed_at")
-        .first()
-    )

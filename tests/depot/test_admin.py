@@ -309,6 +309,8 @@ def test_every_change_goes_to_the_audit_trail(login, staff, depot):
     assert (first.verb, first.actor, first.depot) == ("vehicle.changed", user, depot)
     assert "Bus 02" in first.sentence and "name" in first.sentence.lower()
     assert second.verb == "vehicle.deleted"
+    asked = Job.objects.filter(kind="plan", depot=depot, requested_by=user)
+    assert "The set-up changed: vehicle Bus 02" in [job.payload["trigger"] for job in asked]
 
 
 def test_passwords_of_many_chargers_are_made_and_shown_once(login, staff, depot, other_depot):
