@@ -40,6 +40,7 @@ LARGEST_FRAME = 64 * 1024
 HANDSHAKE_S = 60.0
 SETTLE_S = 2.0
 LIFE_SIGN_S = 10.0
+END_AGAIN_S = 3.0
 
 
 class Gateway:
@@ -77,8 +78,7 @@ class Gateway:
                 self.started.set()
                 await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (stopping, *tasks):
-                task.cancel()
+            await _end({stopping, *tasks})
             ends = await asyncio.gather(*tasks, return_exceptions=True)
             self._database.close()
         for end in ends:
@@ -204,3 +204,11 @@ def tls_context(certificate: str, key: str, client_ca: str = "") -> ssl.SSLConte
         context.load_verify_locations(client_ca)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+async def _end(tasks: set[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until all have ended: a library that is just connecting may take a cancellation for a time-out."""
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=END_AGAIN_S)
