@@ -59,7 +59,13 @@ def test_killed_worker_closes_every_interval_once_and_bills_the_same(product: Ho
     attempts = clerk.rows("depot.Job", "kind", "state", "attempts")
     assert {state for _, state, _ in attempts} == {"done"}
     assert sum(count for *_, count in attempts) > len(attempts)
-    assert Counter(kind for kind, *_ in attempts) == {"rollup": 1, "forecast": 1, "plan": 1, "health": 1, "bill": 2}
+    assert Counter(kind for kind, *_ in attempts) == {
+        "rollup": 1,
+        "forecast": 1,
+        "plan": 1,
+        "health": 1,
+        "bill": 2,
+    }
     assert clerk.ask("money") == wanted
     waiting = clerk.rows("charging.ChargerCommand", "connector", action="set_schedule", state="waiting")
     assert sorted(connector for [connector] in waiting) == [
