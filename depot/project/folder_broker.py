@@ -10,7 +10,7 @@ import logging
 import uuid
 from pathlib import Path
 from queue import Empty
-from time import monotonic_ns
+from time import time_ns
 from typing import Any
 
 from kombu.transport import filesystem
@@ -23,7 +23,8 @@ class Channel(filesystem.Channel):
     """Writes beside the queue, under a name that no reader takes, and moves the file in when it is complete."""
 
     def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as Kombu's own
-        name = f"{monotonic_ns() // 1_000_000}_{uuid.uuid4()}"
+        # The wall clock's digits keep their number and go on after a restart: names sort by age.
+        name = f"{time_ns() // 1_000_000}_{uuid.uuid4()}"
         folder = Path(self.data_folder_out)
         part = folder / name
         part.write_text(dumps(payload))

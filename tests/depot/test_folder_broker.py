@@ -46,8 +46,8 @@ def test_a_message_that_is_not_whole_is_not_there(
     open_channel: Callable[[], Channel], tmp_path: Path
 ) -> None:
     channel = open_channel()
-    (tmp_path / "queue" / "1_killed-while-writing").write_text('{"numb')
-    (tmp_path / "queue" / "2_empty.work.msg").touch()
+    (tmp_path / "queue" / "0_killed-while-writing").write_text('{"numb')
+    (tmp_path / "queue" / "0_empty.work.msg").touch()
     channel._put("work", {"number": 1})
     with pytest.raises(Empty):
         channel._get("work")  # the empty one goes, and ends nothing
