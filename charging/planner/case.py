@@ -16,6 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charging.planner.reading import Fields
+from charging.planner.values import (
+    Event,
+    FlexibleLoad,
+    PriceTier,
+    Reserve,
+    Standing,
+    TaperPoint,
+    ThroughputPrice,
+    WearBand,
+    note_unplanned,
+    read_event,
+    read_flexible_load,
+    read_reserve,
+    read_standing,
+    read_taper,
+    read_throughput,
+    read_tiers,
+    read_wear_bands,
+)
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -23,11 +42,6 @@ IntArray = NDArray[np.int64]
 Tier = Literal["must", "should"]
 
 VERSION = 1
-NOT_YET = {
-    "flexible_loads": "flexible loads are not planned yet; remove them or add them to building_load_kw",
-    "events": "programme events are not planned yet; remove them",
-    "reserve": "reserve is not planned yet; remove it or raise min_soc instead",
-}
 
 
 class CaseError(ValueError):
@@ -46,6 +60,7 @@ class Node:
     parent: str | None
     import_limit_kw: FloatArray
     export_limit_kw: FloatArray
+    phase_limit_kw: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +96,7 @@ class DemandCharge:
     window: BoolArray
     period: IntArray
     metering_minutes: int
+    tiers: tuple[PriceTier, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +109,7 @@ class Charger:
     max_discharge_kw: float
     charge_efficiency: float
     discharge_efficiency: float
+    phase: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +148,10 @@ class Vehicle:
     max_discharge_kw: float | None = None
     away: tuple[Away, ...] = ()
     targets: tuple[Target, ...] = ()
+    wear_bands: tuple[WearBand, ...] = ()
+    throughput: tuple[ThroughputPrice, ...] = ()
+    standing: Standing | None = None
+    taper: tuple[TaperPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +187,9 @@ class DepotCase:
     chargers: tuple[Charger, ...] = ()
     vehicles: tuple[Vehicle, ...] = ()
     storage: tuple[Storage, ...] = ()
+    flexible_loads: tuple[FlexibleLoad, ...] = ()
+    events: tuple[Event, ...] = ()
+    reserve: Reserve | None = None
 
     @property
     def hours(self) -> float:
@@ -182,14 +206,16 @@ def names(kind: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields_of(kind))
 
 
-def case_from_json(data: object, source: str = "CASE.json") -> DepotCase:
-    """Read a case from parsed JSON (INTERFACES section 2).
+def case_from_json(data: object, source: str = "CASE.json", whole: bool = False) -> DepotCase:
+    """Read a case from parsed JSON (INTERFACES section 2); `whole` takes what only the reference model plans too.
 
     Raises CaseError with all problems, one sentence each, naming source, place and cure.
     """
     problems: list[str] = []
-    fields = Fields(data, "", problems, ("version", *names(DepotCase), *NOT_YET))
+    fields = Fields(data, "", problems, ("version", *names(DepotCase)))
     case = _read_case(fields)
+    if not whole:
+        note_unplanned(fields)
     if problems:
         raise CaseError([f"{source}: {problem}" for problem in problems])
     return case
@@ -198,8 +224,6 @@ def case_from_json(data: object, source: str = "CASE.json") -> DepotCase:
 def _read_case(fields: Fields) -> DepotCase:
     if fields.whole("version", 0) != VERSION and fields.data.get("version") is not None:
         fields.note("version", f"{fields.data['version']!r} is not supported; use {VERSION}")
-    for key, sentence in NOT_YET.items():
-        fields.refuse(key, sentence)
     steps, step_minutes = fields.whole("steps", 1), fields.whole("step_minutes", 1)
     site = _read_site(fields.child("site", names(Site)), steps)
     prices = fields.child("prices", names(Prices))
@@ -226,6 +250,14 @@ def _read_case(fields: Fields) -> DepotCase:
         chargers=chargers,
         vehicles=tuple(_read_vehicle(item, steps, chargers) for item in vehicle_fields),
         storage=tuple(_read_storage(item, site.nodes) for item in fields.children("storage", names(Storage))),
+        flexible_loads=tuple(
+            read_flexible_load(item, _read_node_name(item, site.nodes), steps)
+            for item in fields.children("flexible_loads", names(FlexibleLoad))
+        ),
+        events=tuple(read_event(item, steps) for item in fields.children("events", names(Event))),
+        reserve=read_reserve(fields.child("reserve", names(Reserve)), steps)
+        if fields.data.get("reserve")
+        else None,
     )
     _note_doubles(fields, "site.nodes", [item.id for item in site.nodes])
     _note_doubles(fields, "demand_charges", [item.id for item in case.demand_charges])
@@ -250,6 +282,9 @@ def _read_site(fields: Fields, steps: int) -> Site:
                 parent=item.optional_text("parent"),
                 import_limit_kw=item.limit_series("import_limit_kw", steps),
                 export_limit_kw=item.limit_series("export_limit_kw", steps),
+                phase_limit_kw=item.limit_series("phase_limit_kw", steps)
+                if item.data.get("phase_limit_kw") is not None
+                else None,
             )
         )
     _note_broken_tree(fields, nodes)
@@ -300,13 +335,15 @@ def _read_demand(fields: Fields, steps: int, step_minutes: int) -> DemandCharge:
             "metering_minutes",
             f"{metering} is no multiple of the step of {step_minutes} minutes; use a multiple",
         )
+    tiers = read_tiers(fields)
     return DemandCharge(
         id=fields.text("id"),
-        price_per_kw=fields.number("price_per_kw", low=0.0),
+        price_per_kw=fields.number("price_per_kw", 0.0 if tiers else None, low=0.0),
         billed_kw_so_far=billed,
         window=window > 0.5,
         period=period,
         metering_minutes=metering,
+        tiers=tiers,
     )
 
 
@@ -345,6 +382,7 @@ def _read_charger(fields: Fields, nodes: tuple[Node, ...]) -> Charger:
         max_discharge_kw=fields.number("max_discharge_kw", 0.0, low=0.0),
         charge_efficiency=fields.positive("charge_efficiency", 1.0),
         discharge_efficiency=fields.positive("discharge_efficiency", 1.0),
+        phase=None if fields.data.get("phase") is None else fields.whole("phase", 1, 3),
     )
 
 
@@ -371,6 +409,10 @@ def _read_vehicle(fields: Fields, steps: int, chargers: tuple[Charger, ...]) -> 
         max_discharge_kw=fields.optional_number("max_discharge_kw", 0.0),
         away=_read_away(fields, steps),
         targets=tuple(_read_target(item, steps) for item in fields.children("targets", names(Target))),
+        wear_bands=read_wear_bands(fields),
+        throughput=read_throughput(fields),
+        standing=read_standing(fields),
+        taper=read_taper(fields),
     )
 
 
@@ -438,6 +480,8 @@ def _plain(value: Any) -> Any:
             return value.astype(int).tolist()
         limits = [None if math.isinf(item) else item for item in value.tolist()]
         return limits if any(item is not None for item in limits) else None
+    if isinstance(value, float):
+        return None if math.isinf(value) else value
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, datetime):

@@ -99,10 +99,42 @@ def test_all_problems_are_told_at_once():
         "FILE.json: site.solar_kw: has 2 values; give 4 (one a step) or one number",
         "FILE.json: vehicles[0].colour: is not a known field; remove it or use one of id, capacity_kwh, "
         "initial_soc, min_soc, max_soc, charger, v2g, v2g_min_soc, wear_cost_per_kwh, max_charge_kw, "
-        "max_discharge_kw, away, targets",
+        "max_discharge_kw, away, targets, wear_bands, throughput, standing, taper",
         "FILE.json: start: is missing; add it",
         "FILE.json: vehicles[0].targets[0].boundary: 120 is outside 0..4; use a whole number inside it",
     ]
+
+
+BAD_VALUES = [
+    ("wear_bands", [{"below_soc": 0.5, "cost_per_kwh": 1}], "let the last below_soc be 1 or more"),
+    (
+        "wear_bands",
+        [{"below_soc": 0.5, "cost_per_kwh": 1}, {"below_soc": 1, "cost_per_kwh": 2}],
+        "a wear price that rises with SoC is refused",
+    ),
+    ("throughput", [{"up_to_kwh": 5, "price_per_kwh": 1}], "write null as the last up_to_kwh"),
+    (
+        "throughput",
+        [{"up_to_kwh": 5, "price_per_kwh": 1}, {"up_to_kwh": None, "price_per_kwh": 0}],
+        "a price that falls with use is not convex and is refused",
+    ),
+    (
+        "taper",
+        [{"soc": 0.5, "max_charge_kw": 1}, {"soc": 1, "max_charge_kw": 2}],
+        "a power that rises with SoC is refused",
+    ),
+    (
+        "taper",
+        [
+            {"soc": 0.5, "max_charge_kw": 9},
+            {"soc": 0.6, "max_charge_kw": 5},
+            {"soc": 1, "max_charge_kw": 4},
+        ],
+        "is not concave and is refused",
+    ),
+    ("taper", [{"soc": 0.5, "max_charge_kw": 9}] * 2, "soc does not rise from one to the next"),
+    ("standing", {"above_soc": 2, "cost_per_kwh_h": 1}, "standing.above_soc: 2 is outside 0..1"),
+]
 
 
 @pytest.mark.parametrize(
@@ -170,6 +202,17 @@ def test_all_problems_are_told_at_once():
         ({"flexible_loads": [{"id": "heat pump"}]}, "flexible_loads: flexible loads are not planned yet"),
         ({"events": [{"id": "event"}]}, "events: programme events are not planned yet"),
         ({"reserve": {"backup_kwh": 5}}, "reserve: reserve is not planned yet"),
+        ({"vehicles__0__taper": [{"soc": 1, "max_charge_kw": 5}]}, "vehicles[0].taper: is not planned yet"),
+        ({"chargers__0__phase": 1}, "chargers[0].phase: is not planned yet"),
+        (
+            {"site__nodes": [{**NODE, "phase_limit_kw": 5}]},
+            "site.nodes[0].phase_limit_kw: is not planned yet",
+        ),
+        (
+            {"demand_charges": [{**DEMAND, "tiers": [{"from_kw": 0, "price_per_kw": 5}]}]},
+            "demand_charges[0].tiers: stand beside price_per_kw",
+        ),
+        *(({f"vehicles__0__{key}": value}, sentence) for key, value, sentence in BAD_VALUES),
         ({"vehicles": [5]}, "vehicles[0]: a number stands where an object should"),
     ],
 )
