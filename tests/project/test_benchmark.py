@@ -6,14 +6,18 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from charging.planner.case import case_from_json
-from depot.project.benchmarks import billing, planner
+from charging.planner.case import case_from_json, case_to_json
+from charging.planner.solve import solve
+from depot.project.benchmarks import billing, peers, planner
+from depot.project.benchmarks.trips import trips_depot
+from tests.shared import shared
 
 
 @pytest.fixture(autouse=True)
 def _once(monkeypatch):
     monkeypatch.setattr(planner, "RUNS", 1)
     monkeypatch.setattr(billing, "RUNS", 1)
+    monkeypatch.setattr(peers, "RUNS", 1)
 
 
 def printed(capfd, *arguments):
@@ -63,6 +67,42 @@ def test_billing_a_year(capfd):
     assert "12 bills" in printed(capfd, "billing")
 
 
+def test_ten_buses_of_the_peer_benchmark_are_the_golden_case():
+    golden = case_from_json(json.loads(shared("cases", "depot-10-trips.json").read_text()))
+    assert case_to_json(case_from_json(trips_depot(10))) == case_to_json(golden)
+
+
+def test_a_peer_that_is_not_installed_is_said_to_be_so(monkeypatch):
+    monkeypatch.setattr(peers, "installed", lambda: False)
+    with pytest.raises(CommandError, match=r"FlexMeasures is not installed here.*pip install flexmeasures"):
+        call_command("benchmark", "planner", "--peer", "flexmeasures")
+
+
+def test_cost_and_time_stand_beside_the_peers(capfd, monkeypatch):
+    """Here the peer is a stand-in that knows the least cost; the real one is not needed by the product."""
+    monkeypatch.setattr(peers, "installed", lambda: True)
+    monkeypatch.setattr(
+        peers, "flexmeasures_answer", lambda case: (solve(case, gap=1e-6).objective, "optimal", 2.0)
+    )
+    arguments = ("planner", "--peer", "flexmeasures", "--vehicles", "2")
+    (item,) = json.loads(printed(capfd, *arguments, "--json"))["cases"]
+    assert (item["vehicles"], item["steps"], item["sound"]) == (2, 96, True)
+    assert item["cost_ratio"] == pytest.approx(1.0, abs=1e-4)
+    assert item["times_faster"] == pytest.approx(2.0 / item["seconds"])
+    lines = printed(capfd, *arguments).splitlines()
+    assert len(lines) == 2
+    assert lines[1].split()[:2] == ["2", "96"]
+    assert lines[1].endswith("optimal")
+
+
+@pytest.mark.skipif(not peers.installed(), reason="FlexMeasures is not installed in this environment")
+def test_flexmeasures_finds_the_same_least_cost():
+    case = case_from_json(trips_depot(2))
+    cost, status, _ = peers.flexmeasures_answer(case)
+    assert status == "optimal"
+    assert solve(case, gap=1e-6).objective == pytest.approx(cost, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -71,7 +111,9 @@ def test_billing_a_year(capfd):
         (["pages"], "pages is not measured yet"),
         (["moon"], "moon is not known"),
         (["planner", "--vehicles", "0"], "0 is no number of vehicles"),
-        (["billing", "--vehicles", "3"], "belongs to benchmark planner"),
+        (["billing", "--vehicles", "3"], "--vehicles belongs to benchmark planner"),
+        (["billing", "--peer", "flexmeasures"], "--peer belongs to benchmark planner"),
+        (["planner", "--peer", "moon"], "invalid choice"),
     ],
 )
 def test_what_cannot_be_measured_is_a_usage_error(arguments, sentence):

@@ -1,11 +1,8 @@
 """Measure the planner on random heterogeneous depots, with the plain PuLP + HiGHS model of the same case beside it."""
 
-import os
 import random
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -15,6 +12,7 @@ from charging.planner.plan import DepotPlan
 from charging.planner.reference import ReferenceError, solve_plain
 from charging.planner.solve import solve
 from charging.planner.verify import verify
+from depot.project.benchmarks.quiet import without_banner
 
 VEHICLES = (10, 36, 50)
 RUNS = 3
@@ -84,26 +82,11 @@ def _plain(case: DepotCase) -> tuple[float | None, float | None]:
         return None, None
     started = time.perf_counter()
     try:
-        with _without_banner():
+        with without_banner():
             cost = solve_plain(case, REFERENCE_SECONDS)
     except ReferenceError:
         return None, None
     return time.perf_counter() - started, cost
-
-
-@contextmanager
-def _without_banner() -> Iterator[None]:
-    """Keep off standard output what HiGHS prints there, past Python, whenever PuLP starts it."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(nowhere)
-        os.close(kept)
 
 
 def _with_penalty(case: DepotCase, plan: DepotPlan) -> float:

@@ -50,7 +50,9 @@ def test_the_golden_case():
 
 
 def test_the_worked_example_of_the_document():
-    data = json.loads(re.search(r"```json\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL).group(1))
+    data = json.loads(
+        re.search(r"## A worked example\n.*?```json\n(.*?)```", DOC.read_text("utf-8"), re.DOTALL).group(1)
+    )
     plan = sound(case_from_json(data))
     bus = plan.vehicles["bus"]
     assert plan.objective == pytest.approx(9.856)

@@ -1,4 +1,4 @@
-"""Measure the product on this machine: manage.py benchmark planner|billing [--json]."""
+"""Measure the product on this machine: manage.py benchmark planner|billing [--json] [--peer NAME]."""
 
 import argparse
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from depot.project.benchmarks import billing, planner
+from depot.project.benchmarks import billing, peers, planner
 
 SUBJECTS = ("planner", "billing")
 NOT_YET = ("ocpp", "telemetry", "pages")
@@ -42,16 +42,24 @@ class Command(BaseCommand):
             type=fleet,
             action="append",
             metavar="N",
-            help="planner: size of the fleet; may be repeated (default: 10, 36, 50)",
+            help="planner: size of the fleet; may be repeated (default: 10, 36, 50; with --peer 10, 50)",
+        )
+        parser.add_argument(
+            "--peer",
+            choices=peers.PEERS,
+            help="planner: solve depots of like buses with this planner too and print cost and time ratio",
         )
         parser.add_argument("--seed", type=int, default=1, help="seed of the random inputs (default: 1)")
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["subject"] == "billing":
-            if options["vehicles"]:
-                raise CommandError("--vehicles belongs to benchmark planner; leave it out.", returncode=2)
+            for name in ("vehicles", "peer"):
+                if options[name]:
+                    raise CommandError(f"--{name} belongs to benchmark planner; leave it out.", returncode=2)
             self._billing(options["seed"], options["json"])
+        elif options["peer"]:
+            self._peer(options["vehicles"] or list(peers.VEHICLES), options["json"])
         else:
             self._planner(options["vehicles"] or list(planner.VEHICLES), options["seed"], options["json"])
 
@@ -67,6 +75,22 @@ class Command(BaseCommand):
                 self.stdout.write(_line(figure))
         if as_json:
             self.stdout.write(json.dumps({"benchmark": "planner", "seed": seed, "cases": figures}))
+
+    def _peer(self, vehicles: list[int], as_json: bool) -> None:
+        if not peers.installed():
+            raise CommandError(peers.HOW_TO_INSTALL)
+        if not as_json:
+            self.stdout.write(
+                "vehicles steps       cost  peer's cost  cost ratio       gap  sound  total s  peer s  "
+                "times faster  peer says"
+            )
+        figures = []
+        for figure in peers.measure(vehicles):
+            figures.append(asdict(figure))
+            if not as_json:
+                self.stdout.write(_peer_line(figure))
+        if as_json:
+            self.stdout.write(json.dumps({"benchmark": "planner", "peer": "flexmeasures", "cases": figures}))
 
     def _billing(self, seed: int, as_json: bool) -> None:
         figure = billing.measure(seed)
@@ -93,4 +117,13 @@ def _line(figure: planner.PlannerFigure) -> str:
     return (
         f"{figure.vehicles:8d} {figure.steps:5d} {figure.build_seconds:8.3f} {figure.solve_seconds:8.3f} "
         f"{figure.total_seconds:8.3f}  {figure.status:8s} {figure.gap:7.1e}  {sound:5s}  {beside}"
+    )
+
+
+def _peer_line(figure: peers.PeerFigure) -> str:
+    sound = "yes" if figure.sound else "NO"
+    return (
+        f"{figure.vehicles:8d} {figure.steps:5d} {figure.cost:10.3f} {figure.peer_cost:12.3f} "
+        f"{figure.cost_ratio:11.6f} {figure.gap:9.1e}  {sound:5s} {figure.seconds:8.3f} "
+        f"{figure.peer_seconds:7.2f} {figure.times_faster:13.1f}  {figure.peer_status}"
     )

@@ -1,0 +1,37 @@
+"""The reference model against answers worked out by hand, and over random depots with every feature mixed."""
+
+import pytest
+
+from charging.planner.case import case_from_json, case_to_json
+from charging.planner.reference import solve_plain, solve_reference
+from tests.charging.planner.examples import examples
+
+EXAMPLES = list(examples())
+
+
+@pytest.mark.parametrize(
+    ("data", "cost"), [item[1:] for item in EXAMPLES], ids=[item[0] for item in EXAMPLES]
+)
+def test_the_examples_of_the_document(data, cost):
+    case = case_from_json(data, whole=True)
+    answer = solve_reference(case)
+    assert answer.cost == pytest.approx(cost, abs=1e-3)
+    assert answer.must_missing_kwh + answer.backup_missing_kwh == pytest.approx(0.0, abs=1e-6)
+    assert solve_plain(case) <= cost + 1e-3
+    written = case_to_json(case)
+    assert case_to_json(case_from_json(written, whole=True)) == written
+
+
+def test_every_group_has_an_example():
+    assert [item[0] for item in EXAMPLES] == [
+        "tiers",
+        "wear bands",
+        "throughput",
+        "standing",
+        "taper",
+        "phases",
+        "a flexible load",
+        "an event",
+        "backup",
+        "frequency",
+    ]
