@@ -263,7 +263,9 @@ def _read_case(fields: Fields) -> DepotCase:
     _note_doubles(fields, "demand_charges", [item.id for item in case.demand_charges])
     _note_doubles(fields, "chargers", [item.id for item in chargers])
     batteries = [item.id for item in case.storage]
-    _note_doubles(fields, "vehicles and storage", [item.id for item in case.vehicles] + batteries)
+    batteries += [item.id for item in case.flexible_loads]
+    place = "vehicles, storage and flexible_loads" if case.flexible_loads else "vehicles and storage"
+    _note_doubles(fields, place, [item.id for item in case.vehicles] + batteries)
     return case
 
 

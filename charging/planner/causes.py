@@ -17,6 +17,7 @@ MAXIMUM_SOC = "maximum SoC"
 PLUGGED_IN_TOO_LATE = "plugged in too late"
 PRICE = "price"
 SITE_LIMIT = "site limit"
+WINDOW = "window too short for its power"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +43,8 @@ def _cause_alone(now: Circumstances, device: int, target: Target) -> str:
     wanted = target.soc * devices.capacity_kwh[device]
     if wanted > devices.ceiling_kwh[device] + TIGHT_KWH:
         return MAXIMUM_SOC
+    if device >= devices.vehicle_count + devices.battery_count:
+        return WINDOW
     if boundary == 0:
         return PLUGGED_IN_TOO_LATE
     plugged = devices.plugged[device, :boundary]

@@ -1,4 +1,6 @@
-"""Everything at a depot that charges or discharges, vehicles first and then batteries, as rows of arrays.
+"""Everything at a depot that charges or discharges, as rows of arrays: vehicles, batteries, flexible loads.
+
+A flexible load is a battery that starts empty, is there in its window only, and has to be full at its end.
 
 D devices, T steps. Energies are kWh inside the battery, powers kW AC at the charger's grid side.
 """
@@ -19,14 +21,16 @@ from charging.planner.case import (
     Target,
     Vehicle,
 )
+from charging.planner.values import FlexibleLoad
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Devices:
-    """Vehicles and stationary batteries of a case; shapes are (D,), (D, T) or, per boundary, (D, T + 1)."""
+    """Vehicles, stationary batteries and flexible loads of a case; shapes are (D,), (D, T) or, per boundary, (D, T + 1)."""
 
     ids: tuple[str, ...]
     vehicle_count: int
+    battery_count: int
     capacity_kwh: FloatArray
     initial_kwh: FloatArray
     floor_kwh: FloatArray
@@ -78,16 +82,17 @@ def devices_of(case: DepotCase) -> Devices:
     """Return the case's vehicles and stationary batteries as arrays."""
     charger_rows = {charger.id: row for row, charger in enumerate(case.chargers)}
     node_rows = {node.id: row for row, node in enumerate(case.site.nodes)}
-    holders: tuple[Vehicle | Storage, ...] = (*case.vehicles, *case.storage)
+    batteries = (*case.storage, *(_battery_of(load) for load in case.flexible_loads))
+    holders: tuple[Vehicle | Storage, ...] = (*case.vehicles, *batteries)
     stations: tuple[Charger | Storage, ...] = (
         *(case.chargers[charger_rows[item.charger]] for item in case.vehicles),
-        *case.storage,
+        *batteries,
     )
     vehicle_count = len(case.vehicles)
     use, plugged = _trips(case, len(holders))
     capacity = _floats(item.capacity_kwh for item in holders)
     low = _floats(item.min_soc for item in holders)
-    v2g_low = _floats([item.v2g_min_soc for item in case.vehicles] + [0.0] * len(case.storage))
+    v2g_low = _floats([item.v2g_min_soc for item in case.vehicles] + [0.0] * len(batteries))
     charge = _floats(item.max_charge_kw for item in stations)
     discharge = _floats(item.max_discharge_kw for item in stations)
     for row, vehicle in enumerate(case.vehicles):
@@ -96,6 +101,7 @@ def devices_of(case: DepotCase) -> Devices:
     return Devices(
         ids=tuple(item.id for item in holders),
         vehicle_count=vehicle_count,
+        battery_count=len(case.storage),
         capacity_kwh=capacity,
         initial_kwh=capacity * _floats(item.initial_soc for item in holders),
         floor_kwh=capacity * low,
@@ -105,7 +111,7 @@ def devices_of(case: DepotCase) -> Devices:
         discharge_efficiency=_floats(item.discharge_efficiency for item in stations),
         wear_cost_per_kwh=_floats(item.wear_cost_per_kwh for item in holders),
         charger_index=_rows(
-            [charger_rows[item.charger] for item in case.vehicles] + [-1] * len(case.storage)
+            [charger_rows[item.charger] for item in case.vehicles] + [-1] * len(batteries)
         ),
         node_index=_rows(-1 if item.node is None else node_rows[item.node] for item in stations),
         use_kwh=use,
@@ -113,7 +119,24 @@ def devices_of(case: DepotCase) -> Devices:
         charge_limit_kw=charge[:, None] * plugged,
         discharge_limit_kw=discharge[:, None] * plugged,
         targets=tuple(item.targets for item in case.vehicles)
-        + tuple((Target(case.steps, item.final_soc, "must"),) for item in case.storage),
+        + tuple((Target(case.steps, item.final_soc, "must"),) for item in case.storage)
+        + tuple((Target(item.to_step, item.energy_kwh and 1.0, "must"),) for item in case.flexible_loads),
+    )
+
+
+def _battery_of(load: FlexibleLoad) -> Storage:
+    """Return the battery that takes what a flexible load needs and never gives it back."""
+    return Storage(
+        id=load.id,
+        node=load.node,
+        capacity_kwh=load.energy_kwh or 1.0,
+        initial_soc=0.0,
+        min_soc=0.0,
+        max_soc=1.0 if load.energy_kwh else 0.0,
+        max_charge_kw=load.max_kw,
+        max_discharge_kw=0.0,
+        charge_efficiency=1.0,
+        discharge_efficiency=1.0,
     )
 
 
@@ -136,6 +159,8 @@ def _trips(case: DepotCase, count: int) -> tuple[FloatArray, BoolArray]:
         for trip in vehicle.away:
             use[row, trip.from_step : trip.to_step] = trip.energy_kwh / (trip.to_step - trip.from_step)
             plugged[row, trip.from_step : trip.to_step] = False
+    for row, load in enumerate(case.flexible_loads, start=count - len(case.flexible_loads)):
+        plugged[row, : load.from_step] = plugged[row, load.to_step :] = False
     return use, plugged
 
 

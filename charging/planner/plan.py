@@ -12,6 +12,7 @@ from charging.planner.case import FloatArray, Tier, names
 
 VERSION = 1
 Status = Literal["optimal", "feasible", "fallback"]
+Asset = Literal["vehicle", "storage", "flexible_load"]
 Action = Literal["charge", "discharge", "wait", "away"]
 
 
@@ -64,9 +65,33 @@ class StoragePlan:
     soc: FloatArray
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadPlan:
+    """When a flexible load runs."""
+
+    power_kw: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventPlan:
+    """What is delivered to a programme, and what it pays for that."""
+
+    delivered_kw: FloatArray
+    pay: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReservePlan:
+    """The frequency reserve held in each step, and what it is paid."""
+
+    up_kw: FloatArray
+    down_kw: FloatArray
+    pay: float
+
+
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """A target that the plan misses; `asset` says whether `vehicle` names a vehicle or a stationary battery."""
+    """A target that the plan misses; `asset` says what `vehicle` names."""
 
     vehicle: str
     boundary: int
@@ -75,14 +100,14 @@ class Shortfall:
     missing_kwh: float
     tier: Tier
     cause: str
-    asset: Literal["vehicle", "storage"] = "vehicle"
+    asset: Asset = "vehicle"
 
 
 @dataclass(frozen=True, slots=True)
 class ExceededLimit:
     """A limit that no plan could hold over the half-open steps, with the worst excess in `unit`."""
 
-    kind: Literal["import_limit", "export_limit", "min_soc", "max_soc"]
+    kind: Literal["import_limit", "export_limit", "min_soc", "max_soc", "backup"]
     place: str
     from_step: int
     to_step: int
@@ -120,12 +145,14 @@ class DepotPlan:
     exceeded_limits: tuple[ExceededLimit, ...]
     marginal_price_per_kwh: FloatArray
     explanations: dict[str, tuple[Explanation, ...]] = field(default_factory=dict)
+    flexible_loads: dict[str, LoadPlan] = field(default_factory=dict)
+    events: dict[str, EventPlan] = field(default_factory=dict)
+    reserve: ReservePlan | None = None
 
 
 def plan_to_json(plan: DepotPlan) -> dict[str, Any]:
     """Return the plan as the JSON object of INTERFACES section 2."""
-    document = {"version": VERSION} | {key: _plain(getattr(plan, key)) for key in names(DepotPlan)}
-    return document | {"flexible_loads": {}}
+    return {"version": VERSION} | {key: _plain(getattr(plan, key)) for key in names(DepotPlan)}
 
 
 def _plain(value: Any) -> Any:
@@ -157,6 +184,9 @@ def plan_from_json(data: dict[str, Any]) -> DepotPlan:
         explanations={
             key: tuple(Explanation(**item) for item in items) for key, items in data["explanations"].items()
         },
+        flexible_loads={key: LoadPlan(**_arrays(item)) for key, item in data["flexible_loads"].items()},
+        events={key: EventPlan(**_arrays(item)) for key, item in data.get("events", {}).items()},
+        reserve=ReservePlan(**_arrays(data["reserve"])) if data.get("reserve") else None,
     )
 
 

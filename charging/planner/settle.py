@@ -9,9 +9,11 @@ from charging.planner.case import BoolArray, DepotCase, FloatArray
 from charging.planner.causes import Circumstances, cause_of_shortfall
 from charging.planner.devices import Devices, Problem, metering_groups
 from charging.planner.plan import (
+    Asset,
     Cost,
     DepotPlan,
     ExceededLimit,
+    LoadPlan,
     Seconds,
     Shortfall,
     SiteFlows,
@@ -133,6 +135,10 @@ def plan_of(problem: Problem, decision: Decision, proof: Proof) -> DepotPlan:
             item.id: StoragePlan(decision.charge_kw[i], decision.discharge_kw[i], soc[i])
             for i, item in enumerate(case.storage, start=count)
         },
+        flexible_loads={
+            item.id: LoadPlan(decision.charge_kw[i])
+            for i, item in enumerate(case.flexible_loads, start=count + devices.battery_count)
+        },
         shortfalls=shortfalls_of(problem, decision, path),
         exceeded_limits=(*_exceeded_site(case, flows), *_exceeded_soc(devices, path)),
         marginal_price_per_kwh=proof.marginal_price_per_kwh,
@@ -159,10 +165,16 @@ def shortfalls_of(problem: Problem, decision: Decision, path: FloatArray) -> tup
                         missing_kwh=float(missing),
                         tier=target.tier,
                         cause=cause_of_shortfall(circumstances, device, target),
-                        asset="vehicle" if device < devices.vehicle_count else "storage",
+                        asset=_asset(devices, device),
                     )
                 )
     return tuple(found)
+
+
+def _asset(devices: Devices, device: int) -> Asset:
+    if device < devices.vehicle_count:
+        return "vehicle"
+    return "storage" if device < devices.vehicle_count + devices.battery_count else "flexible_load"
 
 
 def _spans(marked: BoolArray) -> list[tuple[int, int]]:

@@ -103,7 +103,6 @@ class Reserve:
 
 # What the solving modules do not plan yet: at the top, and in the items of a list.
 NOT_YET = {
-    "flexible_loads": "flexible loads are not planned yet; remove them or add them to building_load_kw",
     "events": "programme events are not planned yet; remove them",
     "reserve": "reserve is not planned yet; remove it or raise min_soc instead",
 }

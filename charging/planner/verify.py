@@ -59,7 +59,9 @@ def verify(case: DepotCase, plan: DepotPlan) -> list[Violation]:
         return [Violation("vehicles", "plan", "does not hold exactly the case's vehicles")]
     if set(plan.storage) != {item.id for item in case.storage}:
         return [Violation("storage", "plan", "does not hold exactly the case's batteries")]
-    stores = [*_vehicles(case, plan), *_batteries(case, plan)]
+    if set(plan.flexible_loads) != {item.id for item in case.flexible_loads}:
+        return [Violation("flexible_loads", "plan", "does not hold exactly the case's flexible loads")]
+    stores = [*_vehicles(case, plan), *_batteries(case, plan), *_loads(case, plan)]
     found = [
         Violation(
             "charger", f"vehicle {item.id}", f"is planned at {plan.vehicles[item.id].charger}, not its own"
@@ -119,6 +121,31 @@ def _batteries(case: DepotCase, plan: DepotPlan) -> Iterator[_Store]:
             np.zeros(case.steps),
             np.zeros(case.steps, dtype=bool),
             ((case.steps, item.final_soc),),
+            None,
+            item.node,
+        )
+
+
+def _loads(case: DepotCase, plan: DepotPlan) -> Iterator[_Store]:
+    """Give each flexible load as a battery that fills up in its window."""
+    for item in case.flexible_loads:
+        power, capacity = plan.flexible_loads[item.id].power_kw, item.energy_kwh or 1.0
+        outside = np.ones(case.steps, dtype=bool)
+        outside[item.from_step : item.to_step] = False
+        wanted = 1.0 if item.energy_kwh else 0.0
+        yield _Store(
+            item.id,
+            f"flexible load {item.id}",
+            capacity,
+            0.0,
+            (0.0, wanted),
+            0.0,
+            (item.max_kw, 0.0),
+            (1.0, 1.0),
+            StoragePlan(power, np.zeros(case.steps), np.r_[0.0, np.cumsum(power)] * case.hours / capacity),
+            np.zeros(case.steps),
+            outside,
+            ((item.to_step, wanted),),
             None,
             item.node,
         )
