@@ -123,7 +123,7 @@ def note_unplanned(fields: Fields) -> None:
     for key, items, parts in [*lists, ("site.nodes", nodes, ("phase_limit_kw",))]:
         for index, item in enumerate(items if isinstance(items, list) else []):
             for part in parts:
-                if isinstance(item, dict) and item.get(part):
+                if isinstance(item, dict) and item.get(part) not in (None, []):
                     fields.note(f"{key}[{index}].{part}", "is not planned yet; remove it")
 
 

@@ -209,6 +209,10 @@ BAD_VALUES = [
             "site.nodes[0].phase_limit_kw: is not planned yet",
         ),
         (
+            {"site__nodes": [{**NODE, "phase_limit_kw": 0}]},
+            "site.nodes[0].phase_limit_kw: is not planned yet",
+        ),
+        (
             {"demand_charges": [{**DEMAND, "tiers": [{"from_kw": 0, "price_per_kw": 5}]}]},
             "demand_charges[0].tiers: stand beside price_per_kw",
         ),

@@ -1,10 +1,12 @@
 """The reference model against answers worked out by hand, and over random depots with every feature mixed."""
 
 import pytest
+from hypothesis import given
 
 from charging.planner.case import case_from_json, case_to_json
 from charging.planner.reference import solve_plain, solve_reference
 from tests.charging.planner.examples import examples
+from tests.charging.planner.featured import featured_depots, profile
 
 EXAMPLES = list(examples())
 
@@ -35,3 +37,20 @@ def test_every_group_has_an_example():
         "backup",
         "frequency",
     ]
+
+
+@profile
+@given(featured_depots())
+def test_the_reference_always_has_an_answer_and_the_plain_model_is_never_dearer(data):
+    case = case_from_json(data, whole=True)
+    answer = solve_reference(case)
+    levels = (
+        answer.site_excess_kwh,
+        answer.must_missing_kwh,
+        answer.below_minimum_kwh,
+        answer.backup_missing_kwh,
+    )
+    assert min(levels) >= -1e-6
+    # The plain model takes these levels as hard, and may reach by switches in between what the full one cannot.
+    if max(levels) <= 1e-6:
+        assert solve_plain(case) <= answer.cost + answer.penalty + 2e-3
