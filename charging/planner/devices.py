@@ -26,7 +26,7 @@ from charging.planner.values import FlexibleLoad
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Devices:
-    """Vehicles, stationary batteries and flexible loads of a case; shapes are (D,), (D, T) or, per boundary, (D, T + 1)."""
+    """Vehicles, batteries and flexible loads of a case; shapes are (D,), (D, T) or, per boundary, (D, T + 1)."""
 
     ids: tuple[str, ...]
     vehicle_count: int
@@ -110,9 +110,7 @@ def devices_of(case: DepotCase) -> Devices:
         charge_efficiency=_floats(item.charge_efficiency for item in stations),
         discharge_efficiency=_floats(item.discharge_efficiency for item in stations),
         wear_cost_per_kwh=_floats(item.wear_cost_per_kwh for item in holders),
-        charger_index=_rows(
-            [charger_rows[item.charger] for item in case.vehicles] + [-1] * len(batteries)
-        ),
+        charger_index=_rows([charger_rows[item.charger] for item in case.vehicles] + [-1] * len(batteries)),
         node_index=_rows(-1 if item.node is None else node_rows[item.node] for item in stations),
         use_kwh=use,
         plugged=plugged,

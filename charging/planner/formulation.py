@@ -6,15 +6,16 @@ State rows between checkpoints hold the energy balance; the SoC limits in betwee
 an answer crosses them, because they bind at few moments.
 
 The strict programme takes all limits as hard. The relaxed one, for cases where that is impossible, counts in kWh
-what is beyond the grid connection's limits, missing at "must" targets, and missing to the minimum SoC.
+what is beyond the grid connection's limits, missing at "must" targets, missing to the minimum SoC, and to the backup.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from charging.planner.arrays import LinearProgramme, ProgrammeBuilder
-from charging.planner.case import BoolArray, DepotCase, FloatArray, IntArray
+from charging.planner.case import BoolArray, DemandCharge, DepotCase, FloatArray, IntArray
 from charging.planner.devices import (
     Devices,
     Envelope,
@@ -24,6 +25,7 @@ from charging.planner.devices import (
     node_members,
 )
 from charging.planner.gates import Gates, Places, add_gates, add_stays
+from charging.planner.offers import Columns, add_offers, offer_points
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +91,8 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
     _add_demand_charges(builder, case, site)
     _add_nodes(builder, case, devices, powers)
     _add_shared_chargers(builder, case, devices, powers)
-    points = _checkpoints(case, devices, gates)
+    points = _checkpoints(case, devices, gates) | offer_points(problem)
+    points[:, 0] = False
     energy_at = _add_energy(builder, envelope, points, least_kwh)
     _add_energy_balance(builder, case.hours, devices, envelope, powers, energy_at)
     deficit_at = _add_deficits(builder, envelope, least_kwh, relaxed)
@@ -101,6 +104,8 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
     places = add_stays(builder, problem, places, least_kwh)
     missing = _add_targets(builder, devices, envelope, places, relaxed)
     places = add_gates(builder, problem, places, gates, least_kwh)
+    offered = Columns(site.imports, site.exports, powers.charge_at, powers.discharge_at, energy_at)
+    unready = add_offers(builder, problem, offered, least_kwh, relaxed)
     programme = builder.programme()
     excess = np.concatenate([*site.imports[1:], *site.exports[1:], np.empty(0, dtype=np.int64)])
     goals = tuple(
@@ -109,6 +114,7 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
             (excess, case.hours),
             (missing, 1.0),
             (deficit_at[deficit_at >= 0], case.hours),
+            (unready, case.hours),
         )
         if columns.size
     )
@@ -191,10 +197,7 @@ def wear_per_ac_kwh(devices: Devices) -> FloatArray:
 def _add_demand_charges(builder: ProgrammeBuilder, case: DepotCase, site: _Site) -> None:
     """Add one peak per billing period, at or above each metering interval's mean import and what is billed."""
     for charge in case.demand_charges:
-        peaks = builder.add_columns(
-            len(charge.billed_kw_so_far), charge.price_per_kw, charge.billed_kw_so_far
-        )
-        builder.constant -= charge.price_per_kw * float(charge.billed_kw_so_far.sum())
+        peaks = _add_peaks(builder, charge)
         groups, periods = metering_groups(case, charge)
         rows = builder.add_rows(len(periods), upper=0.0)
         builder.put(rows, peaks[periods], -1.0)
@@ -202,6 +205,22 @@ def _add_demand_charges(builder: ProgrammeBuilder, case: DepotCase, site: _Site)
         share = 1.0 / np.bincount(groups[steps], minlength=len(periods))
         for columns in site.imports:
             builder.put(rows[groups[steps]], columns[steps], share[groups[steps]])
+
+
+def _add_peaks(builder: ProgrammeBuilder, charge: DemandCharge) -> IntArray:
+    """Add a priced peak per billing period; tiers price the slices of it above what is billed, cheapest first."""
+    billed = charge.billed_kw_so_far
+    if not charge.tiers:
+        builder.constant -= charge.price_per_kw * float(billed.sum())
+        return builder.add_columns(len(billed), charge.price_per_kw, billed)
+    peaks = builder.add_columns(len(billed), 0.0, billed)
+    rows = builder.add_rows(len(billed), upper=billed)
+    builder.put(rows, peaks, 1.0)
+    edges = [*(tier.from_kw for tier in charge.tiers), np.inf]
+    for tier, (low, high) in zip(charge.tiers, pairwise(edges), strict=True):
+        width = np.maximum(0.0, high - np.maximum(low, billed))
+        builder.put(rows, builder.add_columns(len(billed), tier.price_per_kw, 0.0, width), -1.0)
+    return peaks
 
 
 def _add_nodes(builder: ProgrammeBuilder, case: DepotCase, devices: Devices, powers: _Powers) -> None:

@@ -35,6 +35,7 @@ class Cost:
     wear: float
     programmes: float
     total: float
+    standing: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

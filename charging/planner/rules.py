@@ -6,6 +6,7 @@ import numpy as np
 
 from charging.planner.case import BoolArray, FloatArray
 from charging.planner.devices import Problem, node_members
+from charging.planner.earnings import most_earned, paid_export_per_kwh
 from charging.planner.formulation import Formulation
 from charging.planner.gates import Gates
 from charging.planner.settle import Decision, energy_path
@@ -90,7 +91,7 @@ def both_directions(problem: Problem, form: Formulation, values: FloatArray) -> 
     """Return the steps (T,) where an answer imports and exports at once and gains by it."""
     prices = problem.case.prices
     imports, exports = (values[item].sum(axis=0) for item in (form.import_columns, form.export_columns))
-    gains = prices.export_per_kwh > prices.import_per_kwh
+    gains = paid_export_per_kwh(problem.case) > prices.import_per_kwh
     both: BoolArray = gains & (imports > POWER_KW) & (exports > POWER_KW)
     return both
 
@@ -112,7 +113,7 @@ def cheapest_thinkable(problem: Problem) -> float:
     """Return a crude but proven lower bound of the cost: every step at its cheapest possible net power.
 
     A step's energy cost is piecewise linear in the net power, so its least lies at an end or at zero; wear and
-    demand charges are never negative.
+    demand charges are never negative, and events and reserve earn at most what their power allows.
     """
     case, devices = problem.case, problem.devices
     site, prices = case.site, case.prices
@@ -122,4 +123,4 @@ def cheapest_thinkable(problem: Problem) -> float:
         most = most - site.solar_kw
     ends = np.stack([least, most, np.clip(0.0, least, most)])
     cost = np.maximum(ends, 0.0) * prices.import_per_kwh - np.maximum(-ends, 0.0) * prices.export_per_kwh
-    return case.hours * float(cost.min(axis=0).sum())
+    return case.hours * float(cost.min(axis=0).sum()) - most_earned(case, devices)

@@ -22,6 +22,8 @@ from charging.planner.run import SAME_AMOUNT, SAME_SHARE, Found, Known, Run, bet
 # Each stretch is mended by what its switch says; these are the shares from which on it counts as yes.
 MENDING_SHARES = (0.5, 0.05)
 ROUNDS = 30
+Bounds = list[tuple[tuple[float, ...], float]]
+"""Proven bounds of the money, each with the goals above it that its programme reached."""
 
 
 def search(problem: Problem, deadline: float, gap: float) -> Found | None:
@@ -31,7 +33,7 @@ def search(problem: Problem, deadline: float, gap: float) -> Found | None:
     """
     gates, known, relaxed = Gates.none(problem.devices.use_kwh.shape), Known.nothing(problem), False
     best: Found | None = None
-    bounds: list[tuple[tuple[float, ...], float]] = []
+    bounds: Bounds = []
     loose = True
     for _ in range(ROUNDS):
         run = Run(problem, gates, known, deadline, relaxed=relaxed, loose=loose, gap=gap)
@@ -51,19 +53,26 @@ def search(problem: Problem, deadline: float, gap: float) -> Found | None:
         if broken.any():
             best = _mended(found, best)
         best = best and _bounded(best, bounds)
-        if not broken.any() or (best is not None and best.within(gap)):
+        if best is not None and best.within(gap):
             break
-        if loose and not relaxed:
-            tree = branched(found, best, gap)
-            bounds.append((goals, tree.bound))
-            best, broken = tree.best and _bounded(tree.best, bounds), broken.together(tree.broken)
-            if best is not None and best.within(gap):
-                break
         known = run.known
+        if broken.any() and loose and not relaxed:
+            best, broken = _branched(found, best, gap, bounds)
+        # Where no rule is broken, only switches of events and reserve, taken as fractions, can promise too much.
+        searched = not (broken.any() or (loose and run.form.programme.whole.any()))
+        if searched or (best is not None and best.within(gap)):
+            break
         tighter = gates.tightened(broken, problem.devices.plugged)
         loose = loose and tighter.count() > gates.count()
         gates = tighter
     return best
+
+
+def _branched(found: Found, best: Found | None, gap: float, bounds: Bounds) -> tuple[Found | None, Gates]:
+    """Return the best plan after branching and what still breaks a rule; the tree's bound joins the others."""
+    tree = branched(found, best, gap)
+    bounds.append((found.goals_kwh, tree.bound))
+    return tree.best and _bounded(tree.best, bounds), found.broken.together(tree.broken)
 
 
 def _mended(found: Found, best: Found | None) -> Found | None:
@@ -73,7 +82,7 @@ def _mended(found: Found, best: Found | None) -> Found | None:
     return best
 
 
-def _bounded(best: Found, bounds: list[tuple[tuple[float, ...], float]]) -> Found:
+def _bounded(best: Found, bounds: Bounds) -> Found:
     """Return a plan with the best bound among relaxations whose goals it reaches; -inf when there is none.
 
     A bound of inf comes from branches that all turned out impossible; it says nothing about a plan of other goals.

@@ -8,12 +8,23 @@ import numpy as np
 from charging.planner.case import BoolArray, DepotCase, FloatArray
 from charging.planner.causes import Circumstances, cause_of_shortfall
 from charging.planner.devices import Devices, Problem, metering_groups
+from charging.planner.earnings import (
+    delivered_to,
+    demand_cost,
+    held_at_site,
+    ready_kwh,
+    reserve_of,
+    standing_cost,
+    throughput_cost,
+)
 from charging.planner.plan import (
     Asset,
     Cost,
     DepotPlan,
+    EventPlan,
     ExceededLimit,
     LoadPlan,
+    ReservePlan,
     Seconds,
     Shortfall,
     SiteFlows,
@@ -84,36 +95,62 @@ def peaks_of(case: DepotCase, import_kw: FloatArray) -> dict[str, list[float]]:
     return peaks
 
 
-def cost_of(
-    case: DepotCase, devices: Devices, flows: SiteFlows, discharge_kw: FloatArray
-) -> tuple[Cost, dict[str, list[float]]]:
-    """Return the cost parts and the demand peaks they come from."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What follows from a decision: flows, energies (D, T + 1), peaks, offers and what all of it costs."""
+
+    flows: SiteFlows
+    path_kwh: FloatArray
+    peaks: dict[str, list[float]]
+    events: dict[str, EventPlan]
+    reserve: ReservePlan | None
+    cost: Cost
+
+
+def outcome_of(problem: Problem, decision: Decision) -> Outcome:
+    """Return what a decision comes to."""
+    case, devices = problem.case, problem.devices
+    flows, path = flows_of(case, decision), energy_path(problem, decision)
     energy_import = case.hours * float(flows.import_kw @ case.prices.import_per_kwh)
     energy_export = -case.hours * float(flows.export_kw @ case.prices.export_per_kwh)
-    wear_price = devices.wear_cost_per_kwh / devices.discharge_efficiency
-    wear = case.hours * float(discharge_kw.sum(axis=1) @ wear_price)
     peaks = peaks_of(case, flows.import_kw)
-    demand = {
-        charge.id: charge.price_per_kw
-        * float(np.maximum(0.0, np.array(peaks[charge.id]) - charge.billed_kw_so_far).sum())
-        for charge in case.demand_charges
-    }
-    total = energy_import + energy_export + wear + sum(demand.values())
-    return Cost(energy_import, energy_export, demand, wear, 0.0, total), peaks
+    demand = {item.id: demand_cost(item, np.array(peaks[item.id])) for item in case.demand_charges}
+    events = {event.id: delivered_to(case, event, flows) for event in case.events}
+    reserve = _reserve(problem, decision, flows, path)
+    wear = _wear(problem, decision)
+    standing = standing_cost(case, devices, path)
+    programmes = -sum(item.pay for item in events.values()) - (reserve.pay if reserve else 0.0)
+    total = energy_import + energy_export + wear + sum(demand.values()) + programmes + standing
+    cost = Cost(energy_import, energy_export, demand, wear, programmes, total, standing)
+    return Outcome(flows, path, peaks, events, reserve, cost)
+
+
+def _reserve(problem: Problem, decision: Decision, flows: SiteFlows, path: FloatArray) -> ReservePlan | None:
+    reserve = problem.case.reserve
+    if reserve is None or reserve.frequency is None:
+        return None
+    net = decision.charge_kw - decision.discharge_kw
+    free = reserve_of(problem.devices, reserve.frequency, net, path)
+    return held_at_site(problem.case, reserve.frequency, free, flows)
+
+
+def _wear(problem: Problem, decision: Decision) -> float:
+    case, devices = problem.case, problem.devices
+    leaving = case.hours * decision.discharge_kw.sum(axis=1) / devices.discharge_efficiency
+    beyond = sum(throughput_cost(item, float(kwh)) for item, kwh in zip(case.vehicles, leaving, strict=False))
+    return float(leaving @ devices.wear_cost_per_kwh) + beyond
 
 
 def total_cost(problem: Problem, decision: Decision) -> float:
     """Return the cost of a decision, without any penalty."""
-    flows = flows_of(problem.case, decision)
-    return cost_of(problem.case, problem.devices, flows, decision.discharge_kw)[0].total
+    return outcome_of(problem, decision).cost.total
 
 
 def plan_of(problem: Problem, decision: Decision, proof: Proof) -> DepotPlan:
     """Return the full plan of a decision, without explanations."""
     case, devices = problem.case, problem.devices
-    flows = flows_of(case, decision)
-    cost, peaks = cost_of(case, devices, flows, decision.discharge_kw)
-    path = energy_path(problem, decision)
+    outcome = outcome_of(problem, decision)
+    flows, path, cost = outcome.flows, outcome.path_kwh, outcome.cost
     soc = path / devices.capacity_kwh[:, None]
     count = devices.vehicle_count
     bound = min(proof.bound, cost.total)
@@ -126,7 +163,7 @@ def plan_of(problem: Problem, decision: Decision, proof: Proof) -> DepotPlan:
         seconds=proof.seconds,
         cost=cost,
         site=flows,
-        demand_peaks=peaks,
+        demand_peaks=outcome.peaks,
         vehicles={
             vehicle.id: VehiclePlan(vehicle.charger, decision.charge_kw[i], decision.discharge_kw[i], soc[i])
             for i, vehicle in enumerate(case.vehicles)
@@ -140,7 +177,13 @@ def plan_of(problem: Problem, decision: Decision, proof: Proof) -> DepotPlan:
             for i, item in enumerate(case.flexible_loads, start=count + devices.battery_count)
         },
         shortfalls=shortfalls_of(problem, decision, path),
-        exceeded_limits=(*_exceeded_site(case, flows), *_exceeded_soc(devices, path)),
+        events=outcome.events,
+        reserve=outcome.reserve,
+        exceeded_limits=(
+            *_exceeded_site(case, flows),
+            *_exceeded_soc(devices, path),
+            *_missing_backup(case, devices, path),
+        ),
         marginal_price_per_kwh=proof.marginal_price_per_kwh,
     )
 
@@ -210,3 +253,15 @@ def _exceeded_soc(devices: Devices, path: FloatArray) -> list[ExceededLimit]:
             worst = float((path[device, start:end] - devices.ceiling_kwh[device]).max())
             found.append(ExceededLimit("max_soc", name, start, end, worst, "kWh", "starts above its maximum"))
     return found
+
+
+def _missing_backup(case: DepotCase, devices: Devices, path: FloatArray) -> list[ExceededLimit]:
+    """Return the spans of steps at whose end less energy is ready than the backup asks for."""
+    if case.reserve is None:
+        return []
+    missing = case.reserve.backup_kwh - ready_kwh(devices, path)
+    cause = "departures, shared limits or what is plugged in leave too little"
+    return [
+        ExceededLimit("backup", "backup reserve", start, end, float(missing[start:end].max()), "kWh", cause)
+        for start, end in _spans(missing > MISSING_KWH)
+    ]

@@ -102,21 +102,11 @@ class Reserve:
 
 
 # What the solving modules do not plan yet: at the top, and in the items of a list.
-NOT_YET = {
-    "events": "programme events are not planned yet; remove them",
-    "reserve": "reserve is not planned yet; remove it or raise min_soc instead",
-}
-NOT_YET_IN = {
-    "vehicles": ("wear_bands", "throughput", "standing", "taper"),
-    "demand_charges": ("tiers",),
-    "chargers": ("phase",),
-}
+NOT_YET_IN = {"vehicles": ("wear_bands", "taper"), "chargers": ("phase",)}
 
 
 def note_unplanned(fields: Fields) -> None:
     """Refuse by name what the solving modules would leave out."""
-    for key, sentence in NOT_YET.items():
-        fields.refuse(key, sentence)
     site = fields.data.get("site")
     nodes = site.get("nodes") if isinstance(site, dict) else None
     lists = [(key, fields.data.get(key), parts) for key, parts in NOT_YET_IN.items()]

@@ -11,6 +11,13 @@ from numpy.typing import ArrayLike
 
 from charging.planner.case import BoolArray, DemandCharge, DepotCase, FloatArray
 from charging.planner.plan import DepotPlan, StoragePlan, VehiclePlan
+from charging.planner.verify_offers import (
+    demand_due,
+    offer_faults,
+    programme_income,
+    standing_due,
+    throughput_due,
+)
 
 POWER_KW = 1e-3
 ENERGY_KWH = 2e-3
@@ -52,7 +59,8 @@ def verify(case: DepotCase, plan: DepotPlan) -> list[Violation]:
 
     Checked: limits of chargers, vehicles, batteries, nodes and grid connection; no power while away; no charge and
     discharge at once; discharge only where allowed and above its floor; SoC limits and traces; every missed target
-    and every limit that could not be held named; cost parts, peaks, and bound <= cost. A limit that the plan names
+    and every limit that could not be held named; events, reserve and backup; cost parts, peaks,
+    and bound <= cost. A limit that the plan names
     as exceeded is accepted only where the plan's own powers do not add to it.
     """
     if set(plan.vehicles) != {item.id for item in case.vehicles}:
@@ -72,7 +80,8 @@ def verify(case: DepotCase, plan: DepotPlan) -> list[Violation]:
     for store in stores:
         found += [*_power_faults(store), *_energy_faults(case, plan, store), *_target_faults(plan, store)]
     found += [*_charger_faults(case, stores), *_node_faults(case, stores)]
-    return [*found, *_site_faults(case, plan, stores), *_cost_faults(case, plan)]
+    offers = [Violation(*fault) for fault in offer_faults(case, plan)]
+    return [*found, *_site_faults(case, plan, stores), *offers, *([] if offers else _cost_faults(case, plan))]
 
 
 def _vehicles(case: DepotCase, plan: DepotPlan) -> Iterator[_Store]:
@@ -301,15 +310,15 @@ def _cost_faults(case: DepotCase, plan: DepotPlan) -> Iterator[Violation]:
             -hours * float(plan.site.export_kw @ case.prices.export_per_kwh),
         ),
         "wear": (cost.wear, _wear(case, plan)),
-        "programmes": (cost.programmes, 0.0),
+        "programmes": (cost.programmes, -programme_income(case, plan)),
+        "standing": (cost.standing, standing_due(case, plan)),
     }
     for charge in case.demand_charges:
         peaks = _metered_peaks(case, charge, plan.site.import_kw)
         if np.abs(np.array(plan.demand_peaks.get(charge.id, [np.inf])) - peaks).max() > POWER_KW:
             yield Violation("peak", charge.id, "the demand peaks do not follow from the import")
-        over = np.maximum(0.0, np.array(peaks) - charge.billed_kw_so_far)
         stated = cost.demand.get(charge.id, np.inf)
-        parts[f"demand {charge.id}"] = (stated, charge.price_per_kw * float(over.sum()))
+        parts[f"demand {charge.id}"] = (stated, demand_due(charge, peaks))
     total = sum(own for _, own in parts.values())
     parts["total"], parts["objective"] = (cost.total, total), (plan.objective, total)
     for name, (stated, own) in parts.items():
@@ -327,6 +336,7 @@ def _wear(case: DepotCase, plan: DepotPlan) -> float:
             plan.vehicles[vehicle.id].discharge_kw.sum() / chargers[vehicle.charger].discharge_efficiency
         )
         wear += vehicle.wear_cost_per_kwh * case.hours * float(leaving)
+        wear += throughput_due(vehicle, case.hours * float(leaving))
     for battery in case.storage:
         leaving = plan.storage[battery.id].discharge_kw.sum() / battery.discharge_efficiency
         wear += battery.wear_cost_per_kwh * case.hours * float(leaving)

@@ -199,9 +199,6 @@ BAD_VALUES = [
         ),
         ({"vehicles": [VEHICLE, VEHICLE]}, "vehicles and storage: id 'bus' stands 2 times"),
         ({"chargers": [CHARGER, CHARGER]}, "chargers: id 'c1' stands 2 times"),
-        ({"flexible_loads": [{"id": "heat pump"}]}, "flexible_loads: flexible loads are not planned yet"),
-        ({"events": [{"id": "event"}]}, "events: programme events are not planned yet"),
-        ({"reserve": {"backup_kwh": 5}}, "reserve: reserve is not planned yet"),
         ({"vehicles__0__taper": [{"soc": 1, "max_charge_kw": 5}]}, "vehicles[0].taper: is not planned yet"),
         ({"chargers__0__phase": 1}, "chargers[0].phase: is not planned yet"),
         (

@@ -35,8 +35,18 @@ def test_a_case_becomes_a_plan():
         "exceeded_limits",
         "marginal_price_per_kwh",
         "explanations",
+        "events",
+        "reserve",
     }
-    assert set(plan["cost"]) == {"energy_import", "energy_export", "demand", "wear", "programmes", "total"}
+    assert set(plan["cost"]) == {
+        "energy_import",
+        "energy_export",
+        "demand",
+        "wear",
+        "programmes",
+        "total",
+        "standing",
+    }
     assert set(plan["vehicles"]["bus"]) == {"charger", "charge_kw", "discharge_kw", "soc"}
     assert len(plan["vehicles"]["bus"]["soc"]) == 5
 
