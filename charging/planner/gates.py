@@ -81,6 +81,14 @@ def arrivals_of(plugged: BoolArray) -> tuple[IntArray, IntArray]:
     return device, step
 
 
+def ends_of(plugged: BoolArray) -> IntArray:
+    """Return the boundary at which the stretch that holds each step ends, -1 while away, shape (D, T)."""
+    steps = plugged.shape[1]
+    away = np.where(plugged, steps, np.arange(steps))
+    following = np.minimum.accumulate(away[:, ::-1], axis=1)[:, ::-1]
+    return np.where(plugged, following, -1)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
     """Where the columns of the devices stand; -1 for none.
@@ -132,10 +140,7 @@ def add_stays(builder: ProgrammeBuilder, problem: Problem, places: Places, least
     rows = builder.add_rows(len(device), lower=lowest)
     builder.put(rows, kept, 1.0)
     builder.put(rows, above, lowest - floor)
-    stretches = stretches_of(devices.plugged)
-    ends = np.empty(len(device), dtype=np.int64)
-    for number, (unit, first) in enumerate(zip(device, step, strict=True)):
-        ends[number] = np.flatnonzero(stretches[unit] == stretches[unit, first])[-1] + 1
+    ends = ends_of(devices.plugged)[device, step]
     groups = _together(step, ends)
     counts = builder.add_switches(int(groups.max(initial=-1)) + 1, np.bincount(groups))
     rows = builder.add_rows(len(counts), 0.0, 0.0)
