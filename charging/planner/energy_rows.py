@@ -41,21 +41,35 @@ def minimum_rows(form: Formulation, problem: Problem, points: BoolArray) -> Rows
     return _rows(form, problem, (device, boundary), limits, _Other(form.deficit_at[device, boundary], 1.0))
 
 
-def floor_rows(form: Formulation, problem: Problem, points: IntArray, least_kwh: FloatArray) -> Rows:
-    """Return the rows energy >= least + (floor - least) * discharge / most for steps and later boundaries.
+def fall_rows(
+    form: Formulation, problem: Problem, points: IntArray, least_kwh: FloatArray, highest_kwh: FloatArray
+) -> Rows:
+    """Return rows that hold the energy at a checkpoint above what is left of that at an earlier one.
 
-    `points` (N, 3) holds device, step and boundary, both of one stretch. A stretch that discharges in a step is at or
-    above the floor from then on, and one that does not is at or above `least_kwh`: the row is what is left of the
-    switch that says which when it may be a fraction.
+    `points` (N, 3) holds device, earlier and later boundary of one stretch.
     """
-    device, step, boundary = points.T
-    column = form.discharge_at[device, step]
-    least = least_kwh[device, boundary]
-    rise = np.maximum(0.0, problem.devices.discharge_floor_kwh[device] - least)
-    limits = least, np.full(len(device), np.inf)
-    return _rows(
-        form, problem, (device, boundary), limits, _Other(column, -rise / form.programme.upper[column])
-    )
+    places = form.energy_at[points[:, [0, 0]], points[:, 1:]]
+    device, before, after = points[(places >= 0).all(axis=1)].T
+    floor = problem.devices.discharge_floor_kwh[device]
+    least, slope = least_after_fall(floor, least_kwh[device, before], highest_kwh[device, before])
+    columns = np.stack([form.energy_at[device, after], form.energy_at[device, before]], axis=1)
+    values = np.stack([np.ones(len(device)), -slope], axis=1)
+    starts = 2 * np.arange(len(device), dtype=np.int64)
+    return Rows(least, np.full(len(device), np.inf), starts, columns.ravel(), values.ravel())
+
+
+def least_after_fall(
+    floor_kwh: FloatArray, least_kwh: FloatArray, highest_kwh: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return `least` and `slope` such that any later energy of a stretch is at least least + slope * energy.
+
+    Later energies are at least the smaller of the floor and the energy, as nothing is discharged below the floor. On
+    the energies from `least_kwh` to `highest_kwh`, the line through the ends of that curve is its convex hull.
+    """
+    span = highest_kwh - least_kwh
+    low, high = np.minimum(floor_kwh, least_kwh), np.minimum(floor_kwh, highest_kwh)
+    slope = np.divide(high - low, span, out=np.zeros_like(span), where=span > 0.0)
+    return low - slope * least_kwh, slope
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +77,7 @@ class _Other:
     """One more column in each row (-1 for none) and its factor."""
 
     columns: IntArray
-    factor: float | FloatArray
+    factor: float
 
 
 def _rows(
@@ -91,7 +105,7 @@ def _rows(
     row = np.flatnonzero(other.columns >= 0)
     rows.append(row)
     columns.append(other.columns[row])
-    values.append(np.broadcast_to(other.factor, other.columns.shape)[row])
+    values.append(np.full(len(row), other.factor))
     return _sorted_rows(
         (limits_kwh[0] - base, limits_kwh[1] - base),
         np.concatenate(rows),

@@ -49,7 +49,7 @@ def search(problem: Problem, deadline: float, gap: float) -> Found | None:
         if not broken.of_devices():
             best = better(best, found)
         if broken.any():
-            best = _mended(found, best)
+            best = _mended(found, best, bounds, gap)
         best = best and _bounded(best, bounds)
         if not broken.any() or (best is not None and best.within(gap)):
             break
@@ -66,10 +66,14 @@ def search(problem: Problem, deadline: float, gap: float) -> Found | None:
     return best
 
 
-def _mended(found: Found, best: Found | None) -> Found | None:
-    """Return the best of a plan and the mendings of an answer."""
+def _mended(
+    found: Found, best: Found | None, bounds: list[tuple[tuple[float, ...], float]], gap: float
+) -> Found | None:
+    """Return the best of a plan and the mendings of an answer; one that is near enough to the bound is the last."""
     for share in MENDING_SHARES:
         best = better(best, mended(found, share))
+        if best is not None and _bounded(best, bounds).within(gap):
+            break
     return best
 
 
