@@ -41,6 +41,37 @@ def minimum_rows(form: Formulation, problem: Problem, points: BoolArray) -> Rows
     return _rows(form, problem, (device, boundary), limits, _Other(form.deficit_at[device, boundary], 1.0))
 
 
+def fall_rows(
+    form: Formulation, problem: Problem, points: IntArray, least_kwh: FloatArray, highest_kwh: FloatArray
+) -> Rows:
+    """Return rows that hold the energy at a checkpoint above what is left of that at an earlier one.
+
+    `points` (N, 3) holds device, earlier and later boundary of one stretch.
+    """
+    places = form.energy_at[points[:, [0, 0]], points[:, 1:]]
+    device, before, after = points[(places >= 0).all(axis=1)].T
+    floor = problem.devices.discharge_floor_kwh[device]
+    least, slope = least_after_fall(floor, least_kwh[device, before], highest_kwh[device, before])
+    columns = np.stack([form.energy_at[device, after], form.energy_at[device, before]], axis=1)
+    values = np.stack([np.ones(len(device)), -slope], axis=1)
+    starts = 2 * np.arange(len(device), dtype=np.int64)
+    return Rows(least, np.full(len(device), np.inf), starts, columns.ravel(), values.ravel())
+
+
+def least_after_fall(
+    floor_kwh: FloatArray, least_kwh: FloatArray, highest_kwh: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return `least` and `slope` such that any later energy of a stretch is at least least + slope * energy.
+
+    Later energies are at least the smaller of the floor and the energy, as nothing is discharged below the floor. On
+    the energies from `least_kwh` to `highest_kwh`, the line through the ends of that curve is its convex hull.
+    """
+    span = highest_kwh - least_kwh
+    low, high = np.minimum(floor_kwh, least_kwh), np.minimum(floor_kwh, highest_kwh)
+    slope = np.divide(high - low, span, out=np.zeros_like(span), where=span > 0.0)
+    return low - slope * least_kwh, slope
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Other:
     """One more column in each row (-1 for none) and its factor."""
@@ -58,25 +89,40 @@ def _rows(
 ) -> Rows:
     """Return lower <= energy at the last checkpoint + what the steps since add + factor * other <= upper."""
     devices, hours, idle = problem.devices, problem.case.hours, problem.envelope.idle_kwh
-    gain, loss = energy_per_kw(devices, hours, True), energy_per_kw(devices, hours, False)
-    base = np.empty(len(other.columns))
-    columns: list[IntArray] = [np.empty(0, dtype=np.int64)]
-    values: list[FloatArray] = [np.empty(0)]
-    counts = [0]
-    for number, (device, boundary) in enumerate(zip(*places, strict=True)):
-        earlier = np.flatnonzero(form.energy_at[device, : boundary + 1] >= 0)[-1:]
-        start = earlier[0] if earlier.size else 0
-        base[number] = idle[device, boundary] - idle[device, start]
-        base[number] += 0.0 if earlier.size else devices.initial_kwh[device]
-        charge, discharge = form.charge_at[device, start:boundary], form.discharge_at[device, start:boundary]
-        charge, discharge = charge[charge >= 0], discharge[discharge >= 0]
-        extra = other.columns[number : number + 1]
-        extra = extra[extra >= 0]
-        columns += [form.energy_at[device, earlier], charge, discharge, extra]
-        values += [np.ones(len(earlier)), np.full(len(charge), gain[device])]
-        values += [np.full(len(discharge), loss[device]), np.full(len(extra), other.factor)]
-        counts.append(len(earlier) + len(charge) + len(discharge) + len(extra))
-    starts = np.cumsum(counts, dtype=np.int64)[:-1]
-    return Rows(
-        limits_kwh[0] - base, limits_kwh[1] - base, starts, np.concatenate(columns), np.concatenate(values)
+    device, boundary = places
+    steps = np.arange(form.energy_at.shape[1])
+    earlier = np.maximum.accumulate(np.where(form.energy_at >= 0, steps, 0), axis=1)[device, boundary]
+    base = idle[device, boundary] - idle[device, earlier]
+    base[earlier == 0] += devices.initial_kwh[device[earlier == 0]]
+    rows = [np.flatnonzero(earlier > 0)]
+    columns, values = [form.energy_at[device, earlier][rows[0]]], [np.ones(len(rows[0]))]
+    since = (steps[None, :-1] >= earlier[:, None]) & (steps[None, :-1] < boundary[:, None])
+    for places_at, charging in ((form.charge_at, True), (form.discharge_at, False)):
+        row, step = np.nonzero(since & (places_at[device] >= 0))
+        rows.append(row)
+        columns.append(places_at[device[row], step])
+        values.append(energy_per_kw(devices, hours, charging)[device[row]])
+    row = np.flatnonzero(other.columns >= 0)
+    rows.append(row)
+    columns.append(other.columns[row])
+    values.append(np.full(len(row), other.factor))
+    return _sorted_rows(
+        (limits_kwh[0] - base, limits_kwh[1] - base),
+        np.concatenate(rows),
+        np.concatenate(columns),
+        np.concatenate(values),
     )
+
+
+def _sorted_rows(
+    limits: tuple[FloatArray, FloatArray], rows: IntArray, columns: IntArray, values: FloatArray
+) -> Rows:
+    """Return rows from entries in any order; entries of one column in one row are added up."""
+    order = np.lexsort((columns, rows))
+    rows, columns, values = rows[order], columns[order], values[order]
+    first = np.ones(len(rows), dtype=bool)
+    first[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
+    if len(rows):
+        values = np.add.reduceat(values, np.flatnonzero(first))
+    starts = np.searchsorted(rows[first], np.arange(len(limits[0])))
+    return Rows(limits[0], limits[1], starts.astype(np.int64), columns[first], values)

@@ -26,6 +26,7 @@ from charging.planner.devices import (
 )
 from charging.planner.gates import Gates, Places, add_gates, add_stays
 from charging.planner.offers import Columns, add_offers, offer_points
+from charging.planner.turning import turning_points
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,6 +261,8 @@ def _checkpoints(case: DepotCase, devices: Devices, gates: Gates) -> BoolArray:
     points[:, 1:] = gates.floor | gates.ceiling
     points[:, 1:-1] |= devices.plugged[:, 1:] != devices.plugged[:, :-1]
     points[:, -1] = True
+    turns = turning_points(case)
+    points[:, turns] |= devices.plugged[:, turns]
     for device, targets in enumerate(devices.targets):
         points[device, [target.boundary for target in targets]] = True
     points[:, 0] = False

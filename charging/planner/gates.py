@@ -81,6 +81,20 @@ def arrivals_of(plugged: BoolArray) -> tuple[IntArray, IntArray]:
     return device, step
 
 
+def ends_of(plugged: BoolArray) -> IntArray:
+    """Return the boundary at which the stretch that holds each step ends, -1 while away, shape (D, T)."""
+    steps = plugged.shape[1]
+    away = np.where(plugged, steps, np.arange(steps))
+    following = np.minimum.accumulate(away[:, ::-1], axis=1)[:, ::-1]
+    return np.where(plugged, following, -1)
+
+
+def stays_of(plugged: BoolArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Return device, first step and last boundary of every stretch at the depot."""
+    device, first = arrivals_of(plugged)
+    return device, first, ends_of(plugged)[device, first]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
     """Where the columns of the devices stand; -1 for none.
@@ -118,10 +132,11 @@ def add_stays(builder: ProgrammeBuilder, problem: Problem, places: Places, least
     """
     devices, envelope, energy_at = problem.devices, problem.envelope, places.energy_at
     kept_at, above_at, count_at = (np.full_like(energy_at, -1) for _ in range(3))
-    device, step = arrivals_of(devices.plugged)
+    device, step, ends = stays_of(devices.plugged)
     floor, lowest = devices.discharge_floor_kwh[device], least_kwh[device, step]
     unknown = (step > 0) & (devices.discharge_limit_kw[device, step] > 0.0) & (lowest < floor)
-    device, step, floor, lowest = device[unknown], step[unknown], floor[unknown], lowest[unknown]
+    device, step, ends = device[unknown], step[unknown], ends[unknown]
+    floor, lowest = floor[unknown], lowest[unknown]
     highest = np.minimum(envelope.fullest_kwh[device, step], envelope.upper_kwh[device, step])
     kept = builder.add_columns(len(device), 0.0, lowest, floor)
     above = builder.add_switches(len(device), highest >= floor)
@@ -132,10 +147,6 @@ def add_stays(builder: ProgrammeBuilder, problem: Problem, places: Places, least
     rows = builder.add_rows(len(device), lower=lowest)
     builder.put(rows, kept, 1.0)
     builder.put(rows, above, lowest - floor)
-    stretches = stretches_of(devices.plugged)
-    ends = np.empty(len(device), dtype=np.int64)
-    for number, (unit, first) in enumerate(zip(device, step, strict=True)):
-        ends[number] = np.flatnonzero(stretches[unit] == stretches[unit, first])[-1] + 1
     groups = _together(step, ends)
     counts = builder.add_switches(int(groups.max(initial=-1)) + 1, np.bincount(groups))
     rows = builder.add_rows(len(counts), 0.0, 0.0)

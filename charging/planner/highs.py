@@ -65,10 +65,12 @@ def _check(status: Any, what: str) -> None:
         raise SolverError(f"HiGHS refused {what}")
 
 
-def _silent_highs(gap: float) -> Any:
+def _silent_highs(gap: float, switches: bool) -> Any:
     # The public class prints a banner before it can be told not to; its base is the same solver, silent.
     highs: Any = highspy._core._Highs()
-    for name, value in (OPTIONS | {"mip_rel_gap": gap}).items():
+    # The linear programmes hold little that presolve could take away, and it costs as much as the solve.
+    presolve = "choose" if switches else "off"
+    for name, value in (OPTIONS | {"mip_rel_gap": gap, "presolve": presolve}).items():
         _check(highs.setOptionValue(name, value), f"the option {name}={value}")
     return highs
 
@@ -79,7 +81,7 @@ class Solver:
     def __init__(self, programme: LinearProgramme, deadline: float, gap: float) -> None:
         """Load a programme; `deadline` is in seconds of `time.perf_counter`, `gap` is where switches end."""
         self._deadline, self._gap = deadline, gap
-        self._highs = _silent_highs(gap)
+        self._highs = _silent_highs(gap, bool(programme.whole.any()))
         self._whole = programme.whole
         self._lower, self._upper = programme.lower, programme.upper
         status = self._highs.passModel(
@@ -104,7 +106,7 @@ class Solver:
     def twin(self) -> "Solver":
         """Return another solver with the same programme, the same rows added since, and the same basis."""
         twin = copy(self)
-        twin._highs = _silent_highs(self._gap)
+        twin._highs = _silent_highs(self._gap, bool(self._whole.any()))
         _check(twin._highs.passModel(self._highs.getLp()), "a copy of the model")
         _check(twin._highs.setBasis(self._highs.getBasis()), "a copy of the basis")
         return twin

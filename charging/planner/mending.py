@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from charging.planner.case import BoolArray, FloatArray, IntArray
-from charging.planner.gates import spread, stretches_of
+from charging.planner.gates import spread, stays_of, stretches_of
 from charging.planner.rules import stored_kwh
 from charging.planner.run import ENERGY_KWH, Found, Idle, found_in
 from charging.planner.settle import energy_path, flows_of
@@ -16,17 +16,25 @@ TURNS = 8
 def mended(found: Found, share: float) -> Found | None:
     """Return allowed powers near an answer that breaks rules; None when this way leads to none.
 
-    A stretch whose switch says by `share` or more that it begins above its discharge floor is held there; the others
-    discharge nothing before they are above it. Whatever else breaks a rule is forbidden until nothing does. The bound
-    is -inf: the powers may not be the best.
+    A broken stretch is held at its discharge floor from where it comes up to it, or from where its switch says so by
+    `share` or more, and discharges nothing before. Whatever else breaks a rule is forbidden until nothing does. The
+    bound is -inf: the powers may not be the best.
     """
     problem, run = found.run.problem, found.run.again()
     stretches = stretches_of(problem.devices.plugged)
-    least, discharge = _held(found, share)
-    steps = np.zeros(discharge.shape[1], bool)
-    idle = Idle(np.zeros_like(discharge), discharge, steps, steps)
-    for _ in range(TURNS):
+    nothing: BoolArray = np.zeros_like(problem.devices.plugged)
+    steps: BoolArray = np.zeros(problem.case.steps, dtype=bool)
+    idle, least = Idle(nothing, nothing, steps, steps), found.run.least_kwh
+    held = nothing
+    for turn in range(TURNS):
+        # One stretch can push the trouble to the next: after some turns all are held where they are.
+        marked = (spread(found.broken.floor, stretches) | (turn >= TURNS // 2)) & ~held
+        least, silent = _held(found, share, marked, least)
+        held = held | marked
         idle = _idler(idle, found)
+        idle = replace(
+            idle, discharge=idle.discharge | silent | spread(found.broken.floor & ~marked, stretches)
+        )
         run.restrict(idle, least)
         answer, goals = run.solve()
         if answer.values is None:
@@ -34,7 +42,6 @@ def mended(found: Found, share: float) -> Found | None:
         found = replace(found_in(run, answer, answer.values, goals), bound=-np.inf)
         if not found.broken.any():
             return found
-        idle = replace(idle, discharge=idle.discharge | spread(found.broken.floor, stretches))
         run = run.again()
     return None
 
@@ -52,27 +59,45 @@ def _idler(idle: Idle, found: Found) -> Idle:
     )
 
 
-def _held(found: Found, share: float) -> tuple[FloatArray, BoolArray]:
-    """Return the energy to keep (D, T + 1) and the steps without discharge (D, T) that keep the discharge floor."""
+def _held(found: Found, share: float, marked: BoolArray, least: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """Return the energy to keep (D, T + 1) and the steps without discharge (D, T) in stretches with a mark (D, T)."""
     form, problem = found.run.form, found.run.problem
-    stretches, floor = stretches_of(problem.devices.plugged), problem.devices.discharge_floor_kwh
-    path, least = energy_path(problem, found.decision), found.run.least_kwh.copy()
-    idle = np.zeros(stretches.shape, dtype=bool)
-    for number in np.unique(stretches[(stretches >= 0) & (form.discharge_at >= 0)]):
-        (device, *_), steps = np.nonzero(stretches == number)
-        first, last = int(steps[0]), int(steps[-1]) + 1
-        if least[device, first] >= floor[device]:
+    floor, path, least = (
+        problem.devices.discharge_floor_kwh,
+        energy_path(problem, found.decision),
+        least.copy(),
+    )
+    idle = np.zeros(marked.shape, dtype=bool)
+    for device, first, end in zip(*stays_of(problem.devices.plugged), strict=True):
+        discharges = form.discharge_at[device, first:end] >= 0
+        if (
+            not (marked[device, first:end].any() and discharges.any())
+            or least[device, first] >= floor[device]
+        ):
             continue
-        # Where nothing is broken, the energy itself says when it has come up.
-        broken = found.broken.floor[device, steps].any()
-        rising = _rising(found, int(device), steps, share) if broken else None
+        rising = _rising(found, device, np.arange(first, end), share)
         if rising is None:
-            under = np.flatnonzero(path[device, first : last + 1] < floor[device] - ENERGY_KWH)
-            rising = first + int(under[-1]) + 1 if under.size else first
+            rising = _risen(
+                path[device, first : end + 1] >= floor[device] - ENERGY_KWH,
+                found.decision.discharge_kw[device, first:end] > 0.0,
+            )
+            rising += first
         idle[device, first:rising] = True
-        if rising < last:
-            least[device, rising : last + 1] = np.maximum(least[device, rising : last + 1], floor[device])
+        if rising < end:
+            least[device, rising : end + 1] = np.maximum(least[device, rising : end + 1], floor[device])
     return least, idle
+
+
+def _risen(above: BoolArray, discharges: BoolArray) -> int:
+    """Return the place from which on a stretch is to be held: the last before it discharges, if it is above by then.
+
+    `above` are its boundaries, `discharges` its steps. Where it discharges sooner, it is the first place above; the end
+    where there is none.
+    """
+    before = int(np.argmax(discharges)) if discharges.any() else len(discharges)
+    if above[before]:
+        return before
+    return int(np.argmax(above)) if above.any() else len(discharges)
 
 
 def _rising(found: Found, device: int, steps: IntArray, share: float) -> int | None:

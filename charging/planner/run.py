@@ -6,11 +6,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from charging.planner.case import BoolArray, FloatArray
+from charging.planner.case import BoolArray, FloatArray, IntArray
 from charging.planner.devices import Problem
-from charging.planner.energy_rows import Rows, kept_rows, limit_rows, minimum_rows
+from charging.planner.energy_rows import (
+    Rows,
+    fall_rows,
+    kept_rows,
+    least_after_fall,
+    limit_rows,
+    minimum_rows,
+)
 from charging.planner.formulation import formulate
-from charging.planner.gates import Gates, lowest_kwh
+from charging.planner.gates import Gates, lowest_kwh, stays_of
 from charging.planner.highs import Answer, Outcome, Solver
 from charging.planner.rules import both_directions, broken_rules, decision_from, kept_one_way, penalty_of
 from charging.planner.settle import Decision, energy_path, flows_of, total_cost
@@ -23,29 +30,44 @@ SAME_AMOUNT = 1e-4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """Boundaries (D, T + 1) with a row of their own: SoC limits, what a stretch keeps, and the relaxed minimum."""
+    """What has a row of its own.
+
+    Boundaries (D, T + 1): SoC limits, what a stretch keeps, and the relaxed minimum. `falls` are pairs of checkpoints
+    of a stretch, as sorted numbers (device * (T + 1) + earlier) * (T + 1) + later.
+    """
 
     limits: BoolArray
     kept: BoolArray
     minimum: BoolArray
+    falls: IntArray
 
     @classmethod
     def nothing(cls, problem: Problem) -> "Known":
-        """Return no boundaries."""
-        shape = problem.envelope.idle_kwh.shape
-        return cls(np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape, bool))
+        """Return no rows."""
+        none = np.zeros(problem.envelope.idle_kwh.shape, bool)
+        return cls(none, none, none, np.empty(0, np.int64))
 
     def any(self) -> bool:
         """Tell whether there is any."""
-        return bool((self.limits | self.kept | self.minimum).any())
+        return bool((self.limits | self.kept | self.minimum).any()) or self.falls.size > 0
 
     def without(self, other: "Known") -> "Known":
         """Return what is here and not in the other."""
-        return Known(self.limits & ~other.limits, self.kept & ~other.kept, self.minimum & ~other.minimum)
+        return Known(
+            self.limits & ~other.limits,
+            self.kept & ~other.kept,
+            self.minimum & ~other.minimum,
+            np.setdiff1d(self.falls, other.falls),
+        )
 
     def together(self, other: "Known") -> "Known":
         """Return what is here or in the other."""
-        return Known(self.limits | other.limits, self.kept | other.kept, self.minimum | other.minimum)
+        return Known(
+            self.limits | other.limits,
+            self.kept | other.kept,
+            self.minimum | other.minimum,
+            np.union1d(self.falls, other.falls),
+        )
 
 
 class Run:
@@ -65,7 +87,9 @@ class Run:
         """Formulate and load; `loose` takes switches as fractions, else the solver stops at half of `gap`."""
         self.problem, self.deadline, self.relaxed, self.loose = problem, deadline, relaxed, loose
         self.known = known
-        self.least_kwh = lowest_kwh(problem, relaxed)
+        self.lowest_kwh = self.least_kwh = lowest_kwh(problem, relaxed)
+        envelope = problem.envelope
+        self._highest = np.minimum(envelope.fullest_kwh, envelope.upper_kwh)
         self.form = formulate(problem, gates, relaxed, self.least_kwh)
         programme = self.form.programme
         if loose:
@@ -78,6 +102,13 @@ class Run:
             limit_rows(self.form, self.problem, known.limits, self.least_kwh),
             kept_rows(self.form, self.problem, known.kept),
             minimum_rows(self.form, self.problem, known.minimum),
+            fall_rows(
+                self.form,
+                self.problem,
+                np.stack(np.unravel_index(known.falls, self._pairs), axis=1),
+                self.lowest_kwh,
+                self._highest,
+            ),
         ):
             self._add_rows(rows)
 
@@ -137,7 +168,32 @@ class Run:
             beyond & (form.energy_at < 0),
             path < kept - ENERGY_KWH,
             path + deficit < envelope.lower_kwh - ENERGY_KWH,
+            self._sunk(path),
         )
+
+    def _sunk(self, path: FloatArray) -> IntArray:
+        """Return the pairs of checkpoints of a stretch between which an answer falls lower than any allowed plan."""
+        devices = self.problem.devices
+        floor = devices.discharge_floor_kwh
+        sunk = (self.form.discharge_at >= 0).any(axis=1) & (path < floor[:, None] - ENERGY_KWH).any(axis=1)
+        pairs = [np.empty((0, 3), dtype=np.int64)]
+        for device, first, end in zip(*stays_of(devices.plugged), strict=True):
+            points = np.flatnonzero(self.form.energy_at[device, first : end + 1] >= 0) + first
+            if sunk[device] and len(points) > 1:
+                before, after = np.triu_indices(len(points), 1)
+                before, after = points[before], points[after]
+                least, slope = least_after_fall(
+                    floor[device], self.lowest_kwh[device, before], self._highest[device, before]
+                )
+                lacks = np.asarray(least + slope * path[device, before] - path[device, after] > ENERGY_KWH)
+                pairs.append(np.stack(np.broadcast_arrays(device, before[lacks], after[lacks]), axis=1))
+        numbers: IntArray = np.ravel_multi_index(tuple(np.concatenate(pairs).T), self._pairs).astype(np.int64)
+        return numbers
+
+    @property
+    def _pairs(self) -> tuple[int, int, int]:
+        devices, boundaries = self.form.energy_at.shape
+        return devices, boundaries, boundaries
 
     def suggest(self, decision: Decision) -> None:
         """Offer powers as a start for the search with switches."""

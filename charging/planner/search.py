@@ -51,7 +51,7 @@ def search(problem: Problem, deadline: float, gap: float) -> Found | None:
         if not broken.of_devices():
             best = better(best, found)
         if broken.any():
-            best = _mended(found, best)
+            best = _mended(found, best, bounds, gap)
         best = best and _bounded(best, bounds)
         if best is not None and best.within(gap):
             break
@@ -75,10 +75,12 @@ def _branched(found: Found, best: Found | None, gap: float, bounds: Bounds) -> t
     return tree.best and _bounded(tree.best, bounds), found.broken.together(tree.broken)
 
 
-def _mended(found: Found, best: Found | None) -> Found | None:
-    """Return the best of a plan and the mendings of an answer."""
+def _mended(found: Found, best: Found | None, bounds: Bounds, gap: float) -> Found | None:
+    """Return the best of a plan and the mendings of an answer; one that is near enough to the bound is the last."""
     for share in MENDING_SHARES:
         best = better(best, mended(found, share))
+        if best is not None and _bounded(best, bounds).within(gap):
+            break
     return best
 
 
