@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from charging.planner.overrides import Override, read_overrides
 from charging.planner.reading import Fields
 
 FloatArray = NDArray[np.float64]
@@ -131,6 +132,7 @@ class Vehicle:
     max_discharge_kw: float | None = None
     away: tuple[Away, ...] = ()
     targets: tuple[Target, ...] = ()
+    overrides: tuple[Override, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +373,7 @@ def _read_vehicle(fields: Fields, steps: int, chargers: tuple[Charger, ...]) -> 
         max_discharge_kw=fields.optional_number("max_discharge_kw", 0.0),
         away=_read_away(fields, steps),
         targets=tuple(_read_target(item, steps) for item in fields.children("targets", names(Target))),
+        overrides=read_overrides(fields, steps, high),
     )
 
 

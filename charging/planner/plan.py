@@ -80,9 +80,12 @@ class Shortfall:
 
 @dataclass(frozen=True, slots=True)
 class ExceededLimit:
-    """A limit that no plan could hold over the half-open steps, with the worst excess in `unit`."""
+    """A limit that no plan could hold over the half-open steps, with the worst excess in `unit`.
 
-    kind: Literal["import_limit", "export_limit", "min_soc", "max_soc"]
+    `charge_now` is an order of a person that limits of the site, or departures, left no room for.
+    """
+
+    kind: Literal["import_limit", "export_limit", "min_soc", "max_soc", "charge_now"]
     place: str
     from_step: int
     to_step: int

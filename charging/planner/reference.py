@@ -4,6 +4,7 @@ Nothing is left out or added later, and every rule that needs a switch has one i
 the arrays of `formulation`; docs/algorithms/planning.md has the same model in mathematics.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,11 +21,15 @@ class ReferenceError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class ReferenceAnswer:
-    """The optimum of the full model: the levels above money in kWh, the cost, and the price of missed targets."""
+    """The optimum of the full model: the levels above money in kWh, the cost, and the price of missed targets.
+
+    `unheeded_kwh` is what orders to charge now miss, in kWh times hours.
+    """
 
     site_excess_kwh: float
     must_missing_kwh: float
     below_minimum_kwh: float
+    unheeded_kwh: float
     cost: float
     penalty: float
 
@@ -41,6 +46,7 @@ class _Model:
     charger_use: dict[str, list[tuple[Any, Any]]] = field(default_factory=dict)
     must_missing: list[Any] = field(default_factory=list)
     deficits: list[Any] = field(default_factory=list)
+    unheeded: list[Any] = field(default_factory=list)
     penalty: list[Any] = field(default_factory=list)
     wear: list[Any] = field(default_factory=list)
 
@@ -63,14 +69,15 @@ def solve_reference(case: DepotCase, time_limit_seconds: float = 60.0) -> Refere
     excess, cost, penalty = _build(model)
     levels = [
         _minimise(model, pulp.lpSum(terms), time_limit_seconds, hold=True)
-        for terms in (excess, model.must_missing, model.deficits)
+        for terms in (excess, model.must_missing, model.deficits, model.unheeded)
     ]
     _minimise(model, cost + penalty, time_limit_seconds, hold=False)
-    excess_kwh, missing_kwh, deficit_kwh = levels
+    excess_kwh, missing_kwh, deficit_kwh, unheeded_kwh = levels
     return ReferenceAnswer(
         excess_kwh,
         missing_kwh,
         deficit_kwh,
+        unheeded_kwh,
         float(pulp.value(cost) or 0.0),
         float(pulp.value(penalty) or 0.0),
     )
@@ -84,7 +91,7 @@ def solve_plain(case: DepotCase, time_limit_seconds: float = 60.0) -> float:
     """
     model = _Model(case, switches=False)
     excess, cost, penalty = _build(model)
-    model.add(pulp.lpSum([*excess, *model.must_missing, *model.deficits]) <= 0.0)
+    model.add(pulp.lpSum([*excess, *model.must_missing, *model.deficits, *model.unheeded]) <= 0.0)
     return _minimise(model, cost + penalty, time_limit_seconds, hold=False)
 
 
@@ -138,15 +145,53 @@ def _add_vehicle(model: _Model, number: int, vehicle: Vehicle) -> None:
         name=f"v{number}",
         holder=vehicle,
         node=charger.node,
-        power_kw=[(0.0, 0.0) if gone else (charge, discharge) for gone in away],
+        power_kw=_ordered_powers(vehicle, [(0.0, 0.0) if gone else (charge, discharge) for gone in away]),
         efficiency=(charger.charge_efficiency, charger.discharge_efficiency),
         floor_soc=max(vehicle.min_soc, vehicle.v2g_min_soc),
         use_kwh=use,
     )
-    powers = _add_store(model, store, vehicle.targets)
+    powers, energy = _add_store(model, store, vehicle.targets)
+    _add_orders(model, vehicle, store, away, energy)
     for step, (charging, discharging) in enumerate(powers):
         key = f"{charger.id} {step}"
         model.charger_use.setdefault(key, []).append((charging, discharging))
+
+
+def _ordered_powers(vehicle: Vehicle, power_kw: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return most charge and discharge of each step as a person's orders leave them."""
+    ordered = []
+    for step, (charge, discharge) in enumerate(power_kw):
+        for item in vehicle.overrides:
+            if item.from_step <= step < item.to_step:
+                most = {"hold": 0.0, "limit": item.max_kw}.get(item.kind)
+                charge = charge if most is None else min(charge, most)
+                discharge = discharge if most is None else min(discharge, most)
+                discharge = 0.0 if item.kind == "no_discharge" else discharge
+        ordered.append((charge, discharge))
+    return ordered
+
+
+def _add_orders(
+    model: _Model, vehicle: Vehicle, store: "_Store", away: list[bool], energy: list[Any]
+) -> None:
+    """Add what is missing at each boundary to the energy of charging at full power since an order began."""
+    hours = model.case.hours
+    wanted: dict[int, float] = {}
+    for item in vehicle.overrides:
+        if item.kind != "charge_now" or item.soc is None:
+            continue
+        goal = item.soc * vehicle.capacity_kwh
+        level = vehicle.initial_soc * vehicle.capacity_kwh - sum(store.use_kwh[: item.from_step])
+        for step in range(item.from_step, item.to_step):
+            if away[step] and level >= goal:
+                break
+            full = level + hours * store.efficiency[0] * store.power_kw[step][0]
+            level = max(level, min(full, goal)) - store.use_kwh[step]
+            wanted[step + 1] = max(wanted.get(step + 1, -math.inf), min(level, goal))
+    for boundary, kwh in wanted.items():
+        missing = _variable(f"o_{store.name}_{boundary}")
+        model.add(energy[boundary] + missing >= kwh)
+        model.unheeded.append(hours * missing)
 
 
 def _add_battery(model: _Model, number: int, battery: Storage) -> None:
@@ -175,8 +220,10 @@ class _Store:
     use_kwh: list[float]
 
 
-def _add_store(model: _Model, store: _Store, targets: tuple[Target, ...]) -> list[tuple[Any, Any]]:
-    """Add powers, switches, the energy balance and the targets of one store; return its powers."""
+def _add_store(
+    model: _Model, store: _Store, targets: tuple[Target, ...]
+) -> tuple[list[tuple[Any, Any]], list[Any]]:
+    """Add powers, switches, the energy balance and the targets of one store; return its powers and energies."""
     case, holder = model.case, store.holder
     capacity, hours = holder.capacity_kwh, case.hours
     low, high, floor = holder.min_soc * capacity, holder.max_soc * capacity, store.floor_soc * capacity
@@ -213,7 +260,7 @@ def _add_store(model: _Model, store: _Store, targets: tuple[Target, ...]) -> lis
             model.must_missing.append(missing)
         else:
             model.penalty.append(target.price_per_kwh * missing)
-    return powers
+    return powers, energy
 
 
 def _add_to_nodes(model: _Model, node: str | None, step: int, net: Any) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from charging.planner.case import BoolArray, DepotCase, FloatArray
 from charging.planner.causes import Circumstances, cause_of_shortfall
 from charging.planner.devices import Devices, Problem, metering_groups
+from charging.planner.orders import unheeded_orders
 from charging.planner.plan import (
     Cost,
     DepotPlan,
@@ -114,6 +115,7 @@ def plan_of(problem: Problem, decision: Decision, proof: Proof) -> DepotPlan:
     path = energy_path(problem, decision)
     soc = path / devices.capacity_kwh[:, None]
     count = devices.vehicle_count
+    circumstances = Circumstances(problem, decision.charge_kw, decision.charge_kw - decision.discharge_kw, path)
     bound = min(proof.bound, cost.total)
     return DepotPlan(
         case=case.name,
@@ -133,18 +135,20 @@ def plan_of(problem: Problem, decision: Decision, proof: Proof) -> DepotPlan:
             item.id: StoragePlan(decision.charge_kw[i], decision.discharge_kw[i], soc[i])
             for i, item in enumerate(case.storage, start=count)
         },
-        shortfalls=shortfalls_of(problem, decision, path),
-        exceeded_limits=(*_exceeded_site(case, flows), *_exceeded_soc(devices, path)),
+        shortfalls=shortfalls_of(circumstances),
+        exceeded_limits=(
+            *_exceeded_site(case, flows),
+            *_exceeded_soc(devices, path),
+            *unheeded_orders(circumstances),
+        ),
         marginal_price_per_kwh=proof.marginal_price_per_kwh,
     )
 
 
-def shortfalls_of(problem: Problem, decision: Decision, path: FloatArray) -> tuple[Shortfall, ...]:
+def shortfalls_of(circumstances: Circumstances) -> tuple[Shortfall, ...]:
     """Return every missed target with its cause."""
     found = []
-    devices = problem.devices
-    net_kw = decision.charge_kw - decision.discharge_kw
-    circumstances = Circumstances(problem, decision.charge_kw, net_kw, path)
+    devices, path = circumstances.problem.devices, circumstances.energy_kwh
     for device, targets in enumerate(devices.targets):
         for target in targets:
             planned = path[device, target.boundary]
