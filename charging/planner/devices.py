@@ -127,7 +127,9 @@ def devices_of(case: DepotCase) -> Devices:
     )
 
 
-def _ordered(case: DepotCase, charge_limit_kw: FloatArray, use_kwh: FloatArray, plugged: BoolArray) -> FloatArray:
+def _ordered(
+    case: DepotCase, charge_limit_kw: FloatArray, use_kwh: FloatArray, plugged: BoolArray
+) -> FloatArray:
     """Return the energy that orders to charge now ask for at each boundary, shape (D, T + 1)."""
     ordered = np.full((len(use_kwh), case.steps + 1), -np.inf)
     efficiency = {charger.id: charger.charge_efficiency for charger in case.chargers}

@@ -335,9 +335,7 @@ def _add_deficits(
     return deficit_at
 
 
-def _add_orders(
-    builder: ProgrammeBuilder, devices: Devices, energy_at: IntArray, relaxed: bool
-) -> IntArray:
+def _add_orders(builder: ProgrammeBuilder, devices: Devices, energy_at: IntArray, relaxed: bool) -> IntArray:
     """Add energy + missing >= ordered where a person ordered to charge now; return the columns of what is missing.
 
     The strict programme holds it in the least energy; the relaxed one makes the shortfall as small as it can be.

@@ -1,8 +1,9 @@
 """Orders of a person for one vehicle: what they are in a case, and which limits and energies they ask for.
 
-An order rules the half-open steps from_step..to_step. "hold" stops charge and discharge, "no_discharge" stops discharge,
-"limit" keeps both at or below `max_kw`, and "charge_now" charges with all the power there is until `soc` is reached,
-and keeps it. Where orders overlap, the strictest limit counts. No order lifts a limit of charger, node or site.
+An order rules the half-open steps from_step..to_step. "hold" stops charge and discharge, "no_discharge" stops
+discharge, "limit" keeps both at or below `max_kw`, and "charge_now" charges with all the power there is until `soc` is
+reached, and keeps it. Where orders overlap, the strictest limit counts. No order lifts a limit of charger, node or
+site.
 """
 
 from collections.abc import Sequence

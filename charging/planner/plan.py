@@ -104,6 +104,28 @@ class Explanation:
     because: str
 
 
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What it would take to reach a missed target: so much more power at the vehicle, all its time at the depot.
+
+    `more_kw` is None where it is not at the depot before; `worth` is what a "should" target's missing energy costs.
+    """
+
+    vehicle: str
+    boundary: int
+    missing_kwh: float
+    more_kw: float | None
+    worth: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """What would change the plan: money saved per kW of import limit in every step (None: not known), and remedies."""
+
+    import_limit_per_kw: float | None = None
+    shortfalls: tuple[Remedy, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DepotPlan:
     """A plan for one depot case; `bound` is a proven lower bound of `objective`, which holds no penalty."""
@@ -123,6 +145,7 @@ class DepotPlan:
     exceeded_limits: tuple[ExceededLimit, ...]
     marginal_price_per_kwh: FloatArray
     explanations: dict[str, tuple[Explanation, ...]] = field(default_factory=dict)
+    what_if: WhatIf = WhatIf()
 
 
 def plan_to_json(plan: DepotPlan) -> dict[str, Any]:
@@ -160,7 +183,13 @@ def plan_from_json(data: dict[str, Any]) -> DepotPlan:
         explanations={
             key: tuple(Explanation(**item) for item in items) for key, items in data["explanations"].items()
         },
+        what_if=_what_if(data.get("what_if", {})),
     )
+
+
+def _what_if(data: dict[str, Any]) -> WhatIf:
+    remedies = tuple(Remedy(**item) for item in data.get("shortfalls", ()))
+    return WhatIf(data.get("import_limit_per_kw"), remedies)
 
 
 def _arrays(data: dict[str, Any]) -> dict[str, Any]:

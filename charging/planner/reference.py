@@ -161,13 +161,11 @@ def _ordered_powers(vehicle: Vehicle, power_kw: list[tuple[float, float]]) -> li
     """Return most charge and discharge of each step as a person's orders leave them."""
     ordered = []
     for step, (charge, discharge) in enumerate(power_kw):
-        for item in vehicle.overrides:
-            if item.from_step <= step < item.to_step:
-                most = {"hold": 0.0, "limit": item.max_kw}.get(item.kind)
-                charge = charge if most is None else min(charge, most)
-                discharge = discharge if most is None else min(discharge, most)
-                discharge = 0.0 if item.kind == "no_discharge" else discharge
-        ordered.append((charge, discharge))
+        orders = [item for item in vehicle.overrides if item.from_step <= step < item.to_step]
+        both = [0.0 for item in orders if item.kind == "hold"]
+        both += [item.max_kw for item in orders if item.max_kw is not None]
+        out = [0.0 for item in orders if item.kind == "no_discharge"]
+        ordered.append((min([charge, *both]), min([discharge, *both, *out])))
     return ordered
 
 

@@ -115,7 +115,9 @@ def plan_of(problem: Problem, decision: Decision, proof: Proof) -> DepotPlan:
     path = energy_path(problem, decision)
     soc = path / devices.capacity_kwh[:, None]
     count = devices.vehicle_count
-    circumstances = Circumstances(problem, decision.charge_kw, decision.charge_kw - decision.discharge_kw, path)
+    circumstances = Circumstances(
+        problem, decision.charge_kw, decision.charge_kw - decision.discharge_kw, path
+    )
     bound = min(proof.bound, cost.total)
     return DepotPlan(
         case=case.name,

@@ -52,9 +52,9 @@ def verify(case: DepotCase, plan: DepotPlan) -> list[Violation]:
     """Return every violation of a plan; an empty list means that the plan is sound.
 
     Checked: limits of chargers, vehicles, batteries, nodes and grid connection; no power while away; no charge and
-    discharge at once; discharge only where allowed and above its floor; a person's orders; SoC limits and traces; every missed
-    target and every limit that could not be held named; cost parts, peaks, and bound <= cost. A limit that the plan names
-    as exceeded is accepted only where the plan's own powers do not add to it.
+    discharge at once; discharge only where allowed and above its floor; a person's orders; SoC limits and traces;
+    every missed target and every limit that could not be held named; cost parts, peaks, and bound <= cost. A limit
+    that the plan names as exceeded is accepted only where the plan's own powers do not add to it.
     """
     if set(plan.vehicles) != {item.id for item in case.vehicles}:
         return [Violation("vehicles", "plan", "does not hold exactly the case's vehicles")]

@@ -35,7 +35,9 @@ def _power_faults(plan: DepotPlan, vehicle: Vehicle) -> Iterator[tuple[str, str,
 def _charge_now_faults(case: DepotCase, plan: DepotPlan, vehicle: Vehicle) -> Iterator[tuple[str, str, str]]:
     if all(item.kind != "charge_now" for item in vehicle.overrides):
         return
-    missing = np.maximum(0.0, _wanted_kwh(case, vehicle) - plan.vehicles[vehicle.id].soc * vehicle.capacity_kwh)
+    missing = np.maximum(
+        0.0, _wanted_kwh(case, vehicle) - plan.vehicles[vehicle.id].soc * vehicle.capacity_kwh
+    )
     named = np.zeros(case.steps + 1, dtype=bool)
     for item in plan.exceeded_limits:
         if item.kind == "charge_now" and item.place == vehicle.id:

@@ -54,7 +54,9 @@ def overrides(draw: st.DrawFn, steps: int, max_soc: float) -> list[dict[str, Any
     orders = []
     for _ in range(draw(st.integers(0, 2))):
         start = draw(st.integers(0, steps - 1))
-        order: dict[str, Any] = {"kind": draw(st.sampled_from(["charge_now", "hold", "no_discharge", "limit"]))}
+        order: dict[str, Any] = {
+            "kind": draw(st.sampled_from(["charge_now", "hold", "no_discharge", "limit"]))
+        }
         order |= {"from_step": start, "to_step": draw(st.integers(start + 1, steps))}
         if order["kind"] == "limit":
             order["max_kw"] = draw(powers)

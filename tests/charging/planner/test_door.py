@@ -35,6 +35,7 @@ def test_a_case_becomes_a_plan():
         "exceeded_limits",
         "marginal_price_per_kwh",
         "explanations",
+        "what_if",
     }
     assert set(plan["cost"]) == {"energy_import", "energy_export", "demand", "wear", "programmes", "total"}
     assert set(plan["vehicles"]["bus"]) == {"charger", "charge_kw", "discharge_kw", "soc"}
