@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from billing.selectors.prices import prices_for
-from charging.models import ChargingSession, Connector
+from charging.models import ChargingSession, Connector, Override
+from charging.orders import apply_orders
 from charging.permission import charge_limit_kw, discharge_limit_kw, discharge_permission
+from charging.selectors.overrides import overrides_in_force
 from depot.models import Depot, ElectricalNode, Forecast, InterconnectionAgreement
 from depot.selectors.forecasts import Expected, expected
 from depot.services.forecasts import horizon
@@ -54,8 +56,11 @@ class Assembled:
     needs: dict[int, list[Need]]
 
 
-def assemble(depot: Depot, now: datetime) -> Assembled:
-    """Make the case of `depot` at `now`. Vehicles that cannot be planned are named in the notes, with the cure."""
+def assemble(depot: Depot, now: datetime, orders: Collection[Override] | None = None) -> Assembled:
+    """Make the case of `depot` at `now`. Vehicles that cannot be planned are named in the notes, with the cure.
+
+    `orders` are people's orders to plan by; None stands for those in force.
+    """
     grid = horizon(depot, now, depot.horizon_hours)
     notes = Notes()
     vehicles = list(Vehicle.objects.filter(depot=depot, active=True).select_related("type", "state"))
@@ -81,6 +86,10 @@ def assemble(depot: Depot, now: datetime) -> Assembled:
         if obstacle:
             notes.of(vehicle.pk, f"Not discharged: {obstacle}")
         rows.append(row)
+    orders = overrides_in_force(depot, now) if orders is None else orders
+    apply_orders(rows, orders, grid)
+    for order in orders:
+        notes.of(order.vehicle_id, f"{order.made_by_name} ordered: {order.in_words()}{_why(order)}.")
     case = {
         "version": 1,
         "name": f"{depot.slug} {depot.local(grid.start_at):%Y-%m-%d %H:%M}",
@@ -101,6 +110,10 @@ def assemble(depot: Depot, now: datetime) -> Assembled:
         for battery in depot.batteries.all()
     )
     return Assembled(case, notes, grid, places, needs)
+
+
+def _why(order: Override) -> str:
+    return f" ({order.reason.rstrip('.')})" if order.reason else ""
 
 
 def _places(depot: Depot, vehicles: list[Vehicle], notes: Notes) -> dict[int, Connector]:

@@ -1,6 +1,7 @@
 """Chargers, sessions, plans and the commands between them."""
 
 from charging.models.chargers import Charger, ChargingSession, Connector, MeterSample
+from charging.models.overrides import Override
 from charging.models.plans import ChargerCommand, Plan
 
 __all__ = [
@@ -9,5 +10,6 @@ __all__ = [
     "ChargingSession",
     "Connector",
     "MeterSample",
+    "Override",
     "Plan",
 ]

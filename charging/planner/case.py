@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from charging.planner.overrides import Override, read_overrides
 from charging.planner.reading import Fields
 from charging.planner.values import (
     Event,
@@ -152,6 +153,7 @@ class Vehicle:
     throughput: tuple[ThroughputPrice, ...] = ()
     standing: Standing | None = None
     taper: tuple[TaperPoint, ...] = ()
+    overrides: tuple[Override, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,6 +417,7 @@ def _read_vehicle(fields: Fields, steps: int, chargers: tuple[Charger, ...]) -> 
         throughput=read_throughput(fields),
         standing=read_standing(fields),
         taper=read_taper(fields),
+        overrides=read_overrides(fields, steps, high),
     )
 
 

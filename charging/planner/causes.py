@@ -1,11 +1,11 @@
 """Name why a target is missed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from charging.planner.case import FloatArray, Target
-from charging.planner.devices import Problem, node_members
+from charging.planner.devices import Problem, node_members, problem_of
 
 TIGHT_KW = 1e-3
 TIGHT_KWH = 1e-3
@@ -14,6 +14,7 @@ AWAY = "away"
 BELOW_MINIMUM = "below minimum"
 CHARGER_POWER = "charger power"
 MAXIMUM_SOC = "maximum SoC"
+ORDER = "a person's order"
 PLUGGED_IN_TOO_LATE = "plugged in too late"
 PRICE = "price"
 SITE_LIMIT = "site limit"
@@ -33,9 +34,28 @@ class Circumstances:
 def cause_of_shortfall(now: Circumstances, device: int, target: Target) -> str:
     """Return the binding cause: what the device alone cannot do, else the limit it shares, else the price."""
     wanted = target.soc * now.problem.devices.capacity_kwh[device]
+    slowed = _slowed_by_order(now, device, target)
     if now.problem.envelope.fullest_kwh[device, target.boundary] < wanted - TIGHT_KWH:
+        if slowed and _fullest_without_orders(now, device, target) >= wanted - TIGHT_KWH:
+            return ORDER
         return _cause_alone(now, device, target)
-    return _cause_shared(now, device, target)
+    cause = _cause_shared(now, device, target)
+    return f"{cause} and {ORDER}" if slowed else cause
+
+
+def _slowed_by_order(now: Circumstances, device: int, target: Target) -> bool:
+    """Tell whether a person ordered the device to hold or limited its power before a target."""
+    if device >= now.problem.devices.vehicle_count:
+        return False
+    orders = now.problem.case.vehicles[device].overrides
+    return any(item.kind in ("hold", "limit") and item.rules(0, target.boundary) for item in orders)
+
+
+def _fullest_without_orders(now: Circumstances, device: int, target: Target) -> float:
+    case = now.problem.case
+    free = replace(case.vehicles[device], overrides=())
+    alone = problem_of(replace(case, vehicles=(free,), storage=()))
+    return float(alone.envelope.fullest_kwh[0, target.boundary])
 
 
 def _cause_alone(now: Circumstances, device: int, target: Target) -> str:

@@ -21,12 +21,17 @@ from charging.planner.case import (
     Target,
     Vehicle,
 )
+from charging.planner.overrides import Alone, limit_powers, ordered_kwh
 from charging.planner.values import FlexibleLoad
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Devices:
-    """Vehicles, batteries and flexible loads of a case; shapes are (D,), (D, T) or, per boundary, (D, T + 1)."""
+    """Vehicles, batteries and flexible loads of a case; shapes are (D,), (D, T) or, per boundary, (D, T + 1).
+
+    The power limits hold what a person ordered; `ordered_kwh` is the energy that orders to charge now ask for, -inf
+    where there is none.
+    """
 
     ids: tuple[str, ...]
     vehicle_count: int
@@ -46,6 +51,7 @@ class Devices:
     charge_limit_kw: FloatArray
     discharge_limit_kw: FloatArray
     targets: tuple[tuple[Target, ...], ...]
+    ordered_kwh: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +104,9 @@ def devices_of(case: DepotCase) -> Devices:
     for row, vehicle in enumerate(case.vehicles):
         charge[row] = min(charge[row], _or_infinity(vehicle.max_charge_kw))
         discharge[row] = min(discharge[row], _or_infinity(vehicle.max_discharge_kw)) if vehicle.v2g else 0.0
+    charge_limit, discharge_limit = charge[:, None] * plugged, discharge[:, None] * plugged
+    for row, vehicle in enumerate(case.vehicles):
+        limit_powers(vehicle.overrides, charge_limit[row], discharge_limit[row])
     return Devices(
         ids=tuple(item.id for item in holders),
         vehicle_count=vehicle_count,
@@ -114,11 +123,12 @@ def devices_of(case: DepotCase) -> Devices:
         node_index=_rows(-1 if item.node is None else node_rows[item.node] for item in stations),
         use_kwh=use,
         plugged=plugged,
-        charge_limit_kw=charge[:, None] * plugged,
-        discharge_limit_kw=discharge[:, None] * plugged,
+        charge_limit_kw=charge_limit,
+        discharge_limit_kw=discharge_limit,
         targets=tuple(item.targets for item in case.vehicles)
         + tuple((Target(case.steps, item.final_soc, "must"),) for item in case.storage)
         + tuple((Target(item.to_step, item.energy_kwh and 1.0, "must"),) for item in case.flexible_loads),
+        ordered_kwh=_ordered(case, charge_limit, use, plugged),
     )
 
 
@@ -136,6 +146,20 @@ def _battery_of(load: FlexibleLoad) -> Storage:
         charge_efficiency=1.0,
         discharge_efficiency=1.0,
     )
+
+
+def _ordered(
+    case: DepotCase, charge_limit_kw: FloatArray, use_kwh: FloatArray, plugged: BoolArray
+) -> FloatArray:
+    """Return the energy that orders to charge now ask for at each boundary, shape (D, T + 1)."""
+    ordered = np.full((len(use_kwh), case.steps + 1), -np.inf)
+    efficiency = {charger.id: charger.charge_efficiency for charger in case.chargers}
+    for row, vehicle in enumerate(case.vehicles):
+        gain = case.hours * efficiency[vehicle.charger] * charge_limit_kw[row]
+        start = vehicle.initial_soc * vehicle.capacity_kwh
+        alone = Alone(vehicle.capacity_kwh, start, gain, use_kwh[row], plugged[row])
+        ordered[row] = ordered_kwh(vehicle.overrides, alone)
+    return ordered
 
 
 def _floats(values: Iterable[float]) -> FloatArray:
@@ -190,8 +214,8 @@ def energy_per_kw(devices: Devices, hours: float, charging: bool) -> FloatArray:
 
 
 def required_kwh(devices: Devices, envelope: Envelope) -> FloatArray:
-    """Return the least energy at each boundary: the minimum and the "must" targets, as far as the device can."""
-    required = envelope.lower_kwh.copy()
+    """Return the least energy at each boundary: minimum, orders and "must" targets, as far as the device can."""
+    required = np.maximum(envelope.lower_kwh, devices.ordered_kwh)
     for device, targets in enumerate(devices.targets):
         for target in targets:
             if target.tier == "must":

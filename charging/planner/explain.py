@@ -1,10 +1,12 @@
 """Say in sentences what each vehicle does and why, in the case's own offset."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
 from charging.planner.case import DepotCase, FloatArray, Vehicle
+from charging.planner.orders import orders_told
 from charging.planner.plan import Action, DepotPlan, Explanation, VehiclePlan
 
 MOVING_KW = 1e-3
@@ -45,7 +47,9 @@ def _explain(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, span: Span) -> 
     start, end, action = span
     told = {"charge": _why_charge, "discharge": _why_discharge, "wait": _why_wait, "away": _why_away}[action]
     times = f"{_clock(case, start)}-{_clock(case, end)}"
-    return Explanation(start, end, action, told(case, plan, vehicle, start, end).replace("{span}", times))
+    because = told(case, plan, vehicle, start, end).replace("{span}", times)
+    ordered = "" if action == "away" else orders_told(vehicle, start, end, partial(_clock, case))
+    return Explanation(start, end, action, f"{because}; {ordered}" if ordered else because)
 
 
 def _clock(case: DepotCase, boundary: int) -> str:

@@ -92,13 +92,14 @@ def _share(
 
 
 def _needed_at(problem: Problem) -> FloatArray:
-    """Return the energy asked for at each boundary: targets of both tiers and the minimum, shape (D, T + 1)."""
+    """Return the energy asked for at each boundary: targets of both tiers, minimum and orders, (D, T + 1)."""
     devices = problem.devices
     needed = np.repeat(devices.floor_kwh[:, None], problem.case.steps + 1, axis=1)
     for device, targets in enumerate(devices.targets):
         for target in targets:
             wanted = target.soc * devices.capacity_kwh[device]
             needed[device, target.boundary] = max(needed[device, target.boundary], wanted)
+    needed = np.maximum(needed, devices.ordered_kwh)
     return np.minimum(needed, devices.ceiling_kwh[:, None])
 
 

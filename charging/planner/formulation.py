@@ -6,7 +6,8 @@ State rows between checkpoints hold the energy balance; the SoC limits in betwee
 an answer crosses them, because they bind at few moments.
 
 The strict programme takes all limits as hard. The relaxed one, for cases where that is impossible, counts in kWh
-what is beyond the grid connection's limits, missing at "must" targets, missing to the minimum SoC, and to the backup.
+what is beyond the grid connection's limits, missing at "must" targets, missing to the minimum SoC, missing to the
+backup, and missing to what a person ordered.
 """
 
 from dataclasses import dataclass
@@ -97,6 +98,7 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
     energy_at = _add_energy(builder, envelope, points, least_kwh)
     _add_energy_balance(builder, case.hours, devices, envelope, powers, energy_at)
     deficit_at = _add_deficits(builder, envelope, least_kwh, relaxed)
+    unheeded = _add_orders(builder, devices, energy_at, relaxed)
     _add_directions(builder, problem, site, gates.direction)
     none = np.full_like(energy_at, -1)
     places = Places(
@@ -116,6 +118,7 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
             (missing, 1.0),
             (deficit_at[deficit_at >= 0], case.hours),
             (unready, case.hours),
+            (unheeded, case.hours),
         )
         if columns.size
     )
@@ -263,6 +266,7 @@ def _checkpoints(case: DepotCase, devices: Devices, gates: Gates) -> BoolArray:
     points[:, -1] = True
     turns = turning_points(case)
     points[:, turns] |= devices.plugged[:, turns]
+    points |= devices.ordered_kwh > -np.inf
     for device, targets in enumerate(devices.targets):
         points[device, [target.boundary for target in targets]] = True
     points[:, 0] = False
@@ -351,6 +355,19 @@ def _add_deficits(
     places[:, 0] = False
     deficit_at[places] = builder.add_columns(int(places.sum()))
     return deficit_at
+
+
+def _add_orders(builder: ProgrammeBuilder, devices: Devices, energy_at: IntArray, relaxed: bool) -> IntArray:
+    """Add energy + missing >= ordered where a person ordered to charge now; return the columns of what is missing.
+
+    The strict programme holds it in the least energy; the relaxed one makes the shortfall as small as it can be.
+    """
+    device, boundary = np.nonzero((devices.ordered_kwh > -np.inf) & relaxed)
+    missing = builder.add_columns(len(device))
+    rows = builder.add_rows(len(device), lower=devices.ordered_kwh[device, boundary])
+    builder.put(rows, energy_at[device, boundary], 1.0)
+    builder.put(rows, missing, 1.0)
+    return missing
 
 
 def _add_directions(builder: ProgrammeBuilder, problem: Problem, site: _Site, marked: BoolArray) -> None:

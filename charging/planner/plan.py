@@ -106,9 +106,12 @@ class Shortfall:
 
 @dataclass(frozen=True, slots=True)
 class ExceededLimit:
-    """A limit that no plan could hold over the half-open steps, with the worst excess in `unit`."""
+    """A limit that no plan could hold over the half-open steps, with the worst excess in `unit`.
 
-    kind: Literal["import_limit", "export_limit", "min_soc", "max_soc", "backup"]
+    `charge_now` is an order of a person that limits of the site, or departures, left no room for.
+    """
+
+    kind: Literal["import_limit", "export_limit", "min_soc", "max_soc", "backup", "charge_now"]
     place: str
     from_step: int
     to_step: int
@@ -125,6 +128,28 @@ class Explanation:
     to_step: int
     action: Action
     because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What it would take to reach a missed target: so much more power at the vehicle, all its time at the depot.
+
+    `more_kw` is None where it is not at the depot before; `worth` is what a "should" target's missing energy costs.
+    """
+
+    vehicle: str
+    boundary: int
+    missing_kwh: float
+    more_kw: float | None
+    worth: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """What would change the plan: money saved per kW of import limit in every step (None: not known), and remedies."""
+
+    import_limit_per_kw: float | None = None
+    shortfalls: tuple[Remedy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,6 +174,7 @@ class DepotPlan:
     flexible_loads: dict[str, LoadPlan] = field(default_factory=dict)
     events: dict[str, EventPlan] = field(default_factory=dict)
     reserve: ReservePlan | None = None
+    what_if: WhatIf = WhatIf()
 
 
 def plan_to_json(plan: DepotPlan) -> dict[str, Any]:
@@ -188,7 +214,13 @@ def plan_from_json(data: dict[str, Any]) -> DepotPlan:
         flexible_loads={key: LoadPlan(**_arrays(item)) for key, item in data["flexible_loads"].items()},
         events={key: EventPlan(**_arrays(item)) for key, item in data.get("events", {}).items()},
         reserve=ReservePlan(**_arrays(data["reserve"])) if data.get("reserve") else None,
+        what_if=_what_if(data.get("what_if", {})),
     )
+
+
+def _what_if(data: dict[str, Any]) -> WhatIf:
+    remedies = tuple(Remedy(**item) for item in data.get("shortfalls", ()))
+    return WhatIf(data.get("import_limit_per_kw"), remedies)
 
 
 def _arrays(data: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def stored_kwh(problem: Problem, decision: Decision) -> FloatArray:
 def kept_one_way(problem: Problem, decision: Decision) -> Decision:
     """Replace charge and discharge at once by the one that stores the same energy, where that costs nothing.
 
-    It leaves more power at the site. That is never worse where import and export prices are not negative and the
+    It leaves more power at the site. That is never worse where no reserve is sold, prices are not negative and the
     export limits, of the site and of every node, still hold; elsewhere the answer stays as it is.
     """
     case, devices = problem.case, problem.devices
@@ -63,6 +63,9 @@ def kept_one_way(problem: Problem, decision: Decision) -> Decision:
     for node, members in zip(case.site.nodes, node_members(case, devices), strict=True):
         free &= -_net(single)[members].sum(axis=0) <= node.export_limit_kw + POWER_KW
     free &= both.any(axis=0)
+    if case.reserve is not None and case.reserve.frequency is not None:
+        # Reserve hangs on the power itself.
+        free &= case.reserve.frequency.pay_per_kw_h == 0.0
     return Decision(
         np.where(free, single.charge_kw, decision.charge_kw),
         np.where(free, single.discharge_kw, decision.discharge_kw),

@@ -175,7 +175,8 @@ class Run:
         """Return the pairs of checkpoints of a stretch between which an answer falls lower than any allowed plan."""
         devices = self.problem.devices
         floor = devices.discharge_floor_kwh
-        sunk = (self.form.discharge_at >= 0).any(axis=1) & (path < floor[:, None] - ENERGY_KWH).any(axis=1)
+        below = (path < floor[:, None] - ENERGY_KWH).any(axis=1)
+        sunk: BoolArray = np.logical_and((self.form.discharge_at >= 0).any(axis=1), below)
         pairs = [np.empty((0, 3), dtype=np.int64)]
         for device, first, end in zip(*stays_of(devices.plugged), strict=True):
             points = np.flatnonzero(self.form.energy_at[device, first : end + 1] >= 0) + first
@@ -185,7 +186,7 @@ class Run:
                 least, slope = least_after_fall(
                     floor[device], self.lowest_kwh[device, before], self._highest[device, before]
                 )
-                lacks = np.asarray(least + slope * path[device, before] - path[device, after] > ENERGY_KWH)
+                lacks = least + slope * path[device, before] - path[device, after] > ENERGY_KWH
                 pairs.append(np.stack(np.broadcast_arrays(device, before[lacks], after[lacks]), axis=1))
         numbers: IntArray = np.ravel_multi_index(tuple(np.concatenate(pairs).T), self._pairs).astype(np.int64)
         return numbers
@@ -252,7 +253,8 @@ class Idle:
 class Found:
     """Powers read from an answer, with what is proven about them.
 
-    `goals_kwh` are the levels above money: excess of the site, missing at "must" targets, missing to the minimum.
+    `goals_kwh` are the levels above money: excess of the site, missing at "must" targets, missing to the minimum,
+    and missing to what a person ordered to charge now.
     `total` is the cost plus the price of missed "should" targets; `bound` is a proven lower bound of `total` among
     plans that reach the same goals (-inf when none is known).
     """

@@ -17,6 +17,7 @@ from charging.planner.earnings import (
     standing_cost,
     throughput_cost,
 )
+from charging.planner.orders import unheeded_orders
 from charging.planner.plan import (
     Asset,
     Cost,
@@ -153,6 +154,9 @@ def plan_of(problem: Problem, decision: Decision, proof: Proof) -> DepotPlan:
     flows, path, cost = outcome.flows, outcome.path_kwh, outcome.cost
     soc = path / devices.capacity_kwh[:, None]
     count = devices.vehicle_count
+    circumstances = Circumstances(
+        problem, decision.charge_kw, decision.charge_kw - decision.discharge_kw, path
+    )
     bound = min(proof.bound, cost.total)
     return DepotPlan(
         case=case.name,
@@ -176,24 +180,23 @@ def plan_of(problem: Problem, decision: Decision, proof: Proof) -> DepotPlan:
             item.id: LoadPlan(decision.charge_kw[i])
             for i, item in enumerate(case.flexible_loads, start=count + devices.battery_count)
         },
-        shortfalls=shortfalls_of(problem, decision, path),
+        shortfalls=shortfalls_of(circumstances),
         events=outcome.events,
         reserve=outcome.reserve,
         exceeded_limits=(
             *_exceeded_site(case, flows),
             *_exceeded_soc(devices, path),
             *_missing_backup(case, devices, path),
+            *unheeded_orders(circumstances),
         ),
         marginal_price_per_kwh=proof.marginal_price_per_kwh,
     )
 
 
-def shortfalls_of(problem: Problem, decision: Decision, path: FloatArray) -> tuple[Shortfall, ...]:
+def shortfalls_of(circumstances: Circumstances) -> tuple[Shortfall, ...]:
     """Return every missed target with its cause."""
     found = []
-    devices = problem.devices
-    net_kw = decision.charge_kw - decision.discharge_kw
-    circumstances = Circumstances(problem, decision.charge_kw, net_kw, path)
+    devices, path = circumstances.problem.devices, circumstances.energy_kwh
     for device, targets in enumerate(devices.targets):
         for target in targets:
             planned = path[device, target.boundary]

@@ -15,6 +15,7 @@ from charging.planner.run import Found
 from charging.planner.search import marginal_price, search, tidied
 from charging.planner.settle import Decision, Proof, flows_of, plan_of
 from charging.planner.verify import verify
+from charging.planner.whatif import what_if
 
 TIME_LIMIT_SECONDS = 20.0
 TIDY_SECONDS = 2.0
@@ -50,18 +51,20 @@ def solve(
         if verify(case, plan):
             plan = None
     if plan is None:
-        plan = _fallback_plan(problem)
+        plan, found = _fallback_plan(problem), None
     ended = time.perf_counter()
     plan = replace(plan, seconds=Seconds(built - started, ended - built, ended - started))
+    plan = replace(plan, what_if=what_if(problem, plan, found))
     return replace(plan, explanations=explanations_of(case, plan))
 
 
 def fallback(case: DepotCase) -> DepotPlan:
     """Return the rule-based plan of a case: no solver, no discharge, always an answer."""
     started = time.perf_counter()
-    plan = _fallback_plan(problem_of(case))
+    problem = problem_of(case)
+    plan = _fallback_plan(problem)
     seconds = time.perf_counter() - started
-    plan = replace(plan, seconds=Seconds(seconds, 0.0, seconds))
+    plan = replace(plan, seconds=Seconds(seconds, 0.0, seconds), what_if=what_if(problem, plan, None))
     return replace(plan, explanations=explanations_of(case, plan))
 
 

@@ -18,6 +18,7 @@ from charging.planner.verify_offers import (
     standing_due,
     throughput_due,
 )
+from charging.planner.verify_orders import order_faults
 
 POWER_KW = 1e-3
 ENERGY_KWH = 2e-3
@@ -58,10 +59,10 @@ def verify(case: DepotCase, plan: DepotPlan) -> list[Violation]:
     """Return every violation of a plan; an empty list means that the plan is sound.
 
     Checked: limits of chargers, vehicles, batteries, nodes and grid connection; no power while away; no charge and
-    discharge at once; discharge only where allowed and above its floor; SoC limits and traces; every missed target
-    and every limit that could not be held named; events, reserve and backup; cost parts, peaks,
-    and bound <= cost. A limit that the plan names
-    as exceeded is accepted only where the plan's own powers do not add to it.
+    discharge at once; discharge only where allowed and above its floor; a person's orders; SoC limits and traces;
+    every missed target and every limit that could not be held named; events, reserve and backup; cost parts, peaks,
+    and bound <= cost. A limit that the plan names as exceeded is accepted only where the plan's own powers do not add
+    to it.
     """
     if set(plan.vehicles) != {item.id for item in case.vehicles}:
         return [Violation("vehicles", "plan", "does not hold exactly the case's vehicles")]
@@ -80,6 +81,7 @@ def verify(case: DepotCase, plan: DepotPlan) -> list[Violation]:
     for store in stores:
         found += [*_power_faults(store), *_energy_faults(case, plan, store), *_target_faults(plan, store)]
     found += [*_charger_faults(case, stores), *_node_faults(case, stores)]
+    found += [Violation(*fault) for fault in order_faults(case, plan)]
     offers = [Violation(*fault) for fault in offer_faults(case, plan)]
     return [*found, *_site_faults(case, plan, stores), *offers, *([] if offers else _cost_faults(case, plan))]
 

@@ -16,6 +16,7 @@ ABILITIES: dict[str, frozenset[str]] = {
     "view": MEMBERS,
     "write_schedules": DISPATCH,
     "replan": DISPATCH,
+    "override": DISPATCH,
     "set_up_site": SITE,
     "command_chargers": SITE,
     "write_tariffs": SITE,

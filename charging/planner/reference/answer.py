@@ -26,6 +26,7 @@ class ReferenceAnswer:
     must_missing_kwh: float
     below_minimum_kwh: float
     backup_missing_kwh: float
+    unheeded_kwh: float
     cost: float
     penalty: float
 
@@ -33,9 +34,15 @@ class ReferenceAnswer:
 def solve_reference(case: DepotCase, time_limit_seconds: float = 60.0) -> ReferenceAnswer:
     """Return the proven optimum of a case; raises ReferenceError when it cannot be proven in time."""
     model = _build(case, switches=True)
-    excess, missing, deficit, backup = (
+    excess, missing, deficit, backup, unheeded = (
         _minimise(model, pulp.lpSum(terms), time_limit_seconds, hold=True)
-        for terms in (model.excess, model.must_missing, model.deficits, model.backup_missing)
+        for terms in (
+            model.excess,
+            model.must_missing,
+            model.deficits,
+            model.backup_missing,
+            model.unheeded,
+        )
     )
     cost, penalty = pulp.lpSum(model.cost), pulp.lpSum(model.penalty)
     _minimise(model, cost + penalty, time_limit_seconds, hold=False)
@@ -44,6 +51,7 @@ def solve_reference(case: DepotCase, time_limit_seconds: float = 60.0) -> Refere
         missing,
         deficit,
         backup,
+        unheeded,
         float(pulp.value(cost) or 0.0),
         float(pulp.value(penalty) or 0.0),
     )
@@ -56,7 +64,13 @@ def solve_plain(case: DepotCase, time_limit_seconds: float = 60.0) -> float:
     one would write it down first. Raises ReferenceError where that is impossible or takes longer than the limit.
     """
     model = _build(case, switches=False)
-    levels = [*model.excess, *model.must_missing, *model.deficits, *model.backup_missing]
+    levels = [
+        *model.excess,
+        *model.must_missing,
+        *model.deficits,
+        *model.backup_missing,
+        *model.unheeded,
+    ]
     model.add(pulp.lpSum(levels) <= 0.0)
     return _minimise(model, pulp.lpSum([*model.cost, *model.penalty]), time_limit_seconds, hold=False)
 

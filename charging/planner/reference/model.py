@@ -46,6 +46,7 @@ class Model:
     must_missing: list[Any] = field(default_factory=list)
     deficits: list[Any] = field(default_factory=list)
     backup_missing: list[Any] = field(default_factory=list)
+    unheeded: list[Any] = field(default_factory=list)
     penalty: list[Any] = field(default_factory=list)
     cost: list[Any] = field(default_factory=list)
 

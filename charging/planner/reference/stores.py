@@ -8,6 +8,7 @@ import pulp
 
 from charging.planner.case import Storage, Target, Vehicle
 from charging.planner.reference.model import Model, StoreColumns, switch_of, variable
+from charging.planner.reference.orders import add_orders, ordered_powers
 from charging.planner.values import Standing, TaperPoint, ThroughputPrice, WearBand
 
 
@@ -45,13 +46,14 @@ def add_vehicle(model: Model, number: int, vehicle: Vehicle) -> None:
         holder=vehicle,
         node=charger.node,
         phase=charger.phase,
-        power_kw=[(charge, discharge) if here else (0.0, 0.0) for here in plugged],
+        power_kw=ordered_powers(vehicle, [(charge, discharge) if here else (0.0, 0.0) for here in plugged]),
         plugged=plugged,
         efficiency=(charger.charge_efficiency, charger.discharge_efficiency),
         floor_soc=max(vehicle.min_soc, vehicle.v2g_min_soc),
         use_kwh=use,
     )
     columns = _add_store(model, store, vehicle.targets)
+    add_orders(model, number, vehicle, columns, use)
     for step, powers in enumerate(zip(columns.charge, columns.discharge, strict=True)):
         model.charger_use.setdefault(f"{charger.id} {step}", []).append(powers)
     if vehicle.wear_bands:

@@ -50,6 +50,23 @@ def demand_charges(draw: st.DrawFn, steps: int, step_minutes: int) -> list[dict[
 
 
 @st.composite
+def overrides(draw: st.DrawFn, steps: int, max_soc: float) -> list[dict[str, Any]]:
+    orders = []
+    for _ in range(draw(st.integers(0, 2))):
+        start = draw(st.integers(0, steps - 1))
+        order: dict[str, Any] = {
+            "kind": draw(st.sampled_from(["charge_now", "hold", "no_discharge", "limit"]))
+        }
+        order |= {"from_step": start, "to_step": draw(st.integers(start + 1, steps))}
+        if order["kind"] == "limit":
+            order["max_kw"] = draw(powers)
+        if order["kind"] == "charge_now" and draw(st.booleans()):
+            order["soc"] = min(max_soc, draw(fractions))
+        orders.append(order)
+    return orders
+
+
+@st.composite
 def vehicles(draw: st.DrawFn, number: int, steps: int, charger_ids: list[str]) -> dict[str, Any]:
     low, high = sorted(draw(st.lists(fractions, min_size=2, max_size=2)))
     away, boundary = [], 0
@@ -86,6 +103,8 @@ def vehicles(draw: st.DrawFn, number: int, steps: int, charger_ids: list[str]) -
     if draw(st.booleans()):
         vehicle["max_charge_kw"] = draw(powers)
         vehicle["max_discharge_kw"] = draw(powers)
+    if draw(st.booleans()):
+        vehicle["overrides"] = draw(overrides(steps, high))
     return vehicle
 
 

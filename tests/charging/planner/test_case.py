@@ -99,7 +99,7 @@ def test_all_problems_are_told_at_once():
         "FILE.json: site.solar_kw: has 2 values; give 4 (one a step) or one number",
         "FILE.json: vehicles[0].colour: is not a known field; remove it or use one of id, capacity_kwh, "
         "initial_soc, min_soc, max_soc, charger, v2g, v2g_min_soc, wear_cost_per_kwh, max_charge_kw, "
-        "max_discharge_kw, away, targets, wear_bands, throughput, standing, taper",
+        "max_discharge_kw, away, targets, wear_bands, throughput, standing, taper, overrides",
         "FILE.json: start: is missing; add it",
         "FILE.json: vehicles[0].targets[0].boundary: 120 is outside 0..4; use a whole number inside it",
     ]

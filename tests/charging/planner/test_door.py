@@ -37,6 +37,7 @@ def test_a_case_becomes_a_plan():
         "explanations",
         "events",
         "reserve",
+        "what_if",
     }
     assert set(plan["cost"]) == {
         "energy_import",

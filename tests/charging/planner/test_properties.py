@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 
 from charging.planner.baseline import unmanaged
 from charging.planner.case import DepotCase, case_from_json, case_to_json
+from charging.planner.devices import problem_of
 from charging.planner.plan import DepotPlan
 from charging.planner.reference import solve_reference
 from charging.planner.settle import MISSING_KWH
@@ -85,6 +86,16 @@ def test_vehicles_that_return_around_their_floor_cost_what_the_reference_says(da
     same_as_the_reference(case_from_json(data), share=1e-5)
 
 
+def unheeded(case: DepotCase, plan: DepotPlan) -> float:
+    """Return what orders to charge now miss, in kWh times hours."""
+    problem = problem_of(case)
+    held = [plan.vehicles[vehicle.id].soc * vehicle.capacity_kwh for vehicle in case.vehicles]
+    ordered = problem.devices.ordered_kwh[: len(held)]
+    return case.hours * sum(
+        float(np.maximum(0.0, row - own).sum()) for row, own in zip(ordered, held, strict=True)
+    )
+
+
 def same_as_the_reference(case: DepotCase, share: float) -> None:
     """Check soundness, the levels above money, and the cost plus missed targets, against the PuLP model.
 
@@ -98,5 +109,6 @@ def same_as_the_reference(case: DepotCase, share: float) -> None:
     excess = case.hours * float(beyond.sum())
     assert excess == pytest.approx(reference.site_excess_kwh, abs=1e-3)
     assert must == pytest.approx(reference.must_missing_kwh, abs=1e-3 + 10 * MISSING_KWH)
+    assert unheeded(case, plan) == pytest.approx(reference.unheeded_kwh, abs=2e-3)
     total = reference.cost + reference.penalty
     assert plan.objective + penalty(case, plan) == pytest.approx(total, rel=share, abs=2e-3)
