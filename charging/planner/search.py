@@ -24,10 +24,11 @@ MENDING_SHARES = (0.5, 0.05)
 ROUNDS = 30
 
 
-def search(problem: Problem, deadline: float, gap: float) -> Found | None:
+def search(problem: Problem, deadline: float, gap: float, *, linear: bool = False) -> Found | None:
     """Return the best allowed powers found by the deadline; None when there are none yet.
 
     The search stops as soon as the best plan is proven to be within `gap` (a share of its cost) of the optimum.
+    `linear` decides no switch of a device: with classes of vehicles the bound then holds for each vehicle too.
     """
     gates, known, relaxed = Gates.none(problem.devices.use_kwh.shape), Known.nothing(problem), False
     best: Found | None = None
@@ -51,7 +52,7 @@ def search(problem: Problem, deadline: float, gap: float) -> Found | None:
         if broken.any():
             best = _mended(found, best, bounds, gap)
         best = best and _bounded(best, bounds)
-        if not broken.any() or (best is not None and best.within(gap)):
+        if linear or not broken.any() or (best is not None and best.within(gap)):
             break
         if loose and not relaxed:
             tree = branched(found, best, gap)

@@ -144,7 +144,7 @@ def shortfalls_of(problem: Problem, decision: Decision, path: FloatArray) -> tup
     found = []
     devices = problem.devices
     net_kw = decision.charge_kw - decision.discharge_kw
-    circumstances = Circumstances(problem, decision.charge_kw, net_kw, path)
+    circumstances = Circumstances.of(problem, decision.charge_kw, net_kw, path)
     for device, targets in enumerate(devices.targets):
         for target in targets:
             planned = path[device, target.boundary]
