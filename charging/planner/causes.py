@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from charging.planner.case import FloatArray, Target
+from charging.planner.case import BoolArray, FloatArray, Target
 from charging.planner.devices import Problem, node_members, problem_of
 
 TIGHT_KW = 1e-3
@@ -23,12 +23,27 @@ WINDOW = "window too short for its power"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Circumstances:
-    """What a plan does, as far as the cause of a missed target needs it; powers are (D, T), energies (D, T + 1)."""
+    """What a plan does, as far as the cause of a missed target needs it; powers are (D, T), energies (D, T + 1).
+
+    `members` (nodes, D) tells which devices hang below which node, `node_kw` (nodes, T) what they draw together, and
+    `site_kw` (T,) what is drawn before the sun.
+    """
 
     problem: Problem
     charge_kw: FloatArray
-    net_kw: FloatArray
     energy_kwh: FloatArray
+    members: BoolArray
+    node_kw: FloatArray
+    site_kw: FloatArray
+
+    @classmethod
+    def of(
+        cls, problem: Problem, charge_kw: FloatArray, net_kw: FloatArray, energy_kwh: FloatArray
+    ) -> "Circumstances":
+        """Return the circumstances of a plan's powers and energies."""
+        members = node_members(problem.case, problem.devices)
+        site_kw = problem.case.site.building_load_kw + net_kw.sum(axis=0)
+        return cls(problem, charge_kw, energy_kwh, members, members @ net_kw, site_kw)
 
 
 def cause_of_shortfall(now: Circumstances, device: int, target: Target) -> str:
@@ -90,12 +105,12 @@ def _cause_shared(now: Circumstances, device: int, target: Target) -> str:
         shared = now.charge_kw[devices.charger_index == charger].sum(axis=0)
         if (shared[open_steps] > case.chargers[charger].max_charge_kw - TIGHT_KW).any():
             return CHARGER_POWER
-    for node, members in zip(case.site.nodes, node_members(case, devices), strict=True):
-        load = now.net_kw[members].sum(axis=0)
-        if members[device] and (load >= node.import_limit_kw - TIGHT_KW)[open_steps].any():
+    for row, node in enumerate(case.site.nodes):
+        if (
+            now.members[row, device]
+            and (now.node_kw[row] >= node.import_limit_kw - TIGHT_KW)[open_steps].any()
+        ):
             return f"feeder {node.id}"
-    net = case.site.building_load_kw + now.net_kw.sum(axis=0)
-    solar = case.site.solar_kw
-    if (net - solar >= case.site.import_limit_kw - TIGHT_KW)[open_steps].any():
+    if (now.site_kw - case.site.solar_kw >= case.site.import_limit_kw - TIGHT_KW)[open_steps].any():
         return SITE_LIMIT
     return PRICE if target.tier == "should" else SITE_LIMIT

@@ -228,13 +228,14 @@ def required_kwh(devices: Devices, envelope: Envelope) -> FloatArray:
 def node_members(case: DepotCase, devices: Devices) -> BoolArray:
     """Return which devices hang below which node, directly or through other nodes, shape (nodes, D)."""
     rows = {node.id: row for row, node in enumerate(case.site.nodes)}
-    members = np.zeros((len(rows), len(devices.ids)), dtype=bool)
-    for device, node_row in enumerate(devices.node_index):
-        name = case.site.nodes[node_row].id if node_row >= 0 else None
+    # One more column for the grid connection, which stands at -1: nothing is above it.
+    above = np.zeros((len(rows), len(rows) + 1), dtype=bool)
+    for row, node in enumerate(case.site.nodes):
+        name: str | None = node.id
         while name is not None:
-            members[rows[name], device] = True
+            above[rows[name], row] = True
             name = case.site.nodes[rows[name]].parent
-    return members
+    return above[:, devices.node_index]
 
 
 def metering_groups(case: DepotCase, charge: DemandCharge) -> tuple[IntArray, IntArray]:

@@ -105,7 +105,7 @@ class Run:
             fall_rows(
                 self.form,
                 self.problem,
-                np.stack(np.unravel_index(known.falls, self._pairs), axis=1),
+                np.stack(np.unravel_index(known.falls, (*known.limits.shape, known.limits.shape[1])), axis=1),
                 self.lowest_kwh,
                 self._highest,
             ),
@@ -175,8 +175,9 @@ class Run:
         """Return the pairs of checkpoints of a stretch between which an answer falls lower than any allowed plan."""
         devices = self.problem.devices
         floor = devices.discharge_floor_kwh
-        below = (path < floor[:, None] - ENERGY_KWH).any(axis=1)
-        sunk: BoolArray = np.logical_and((self.form.discharge_at >= 0).any(axis=1), below)
+        sunk = np.any(path < floor[:, None] - ENERGY_KWH, axis=1) & np.any(
+            self.form.discharge_at >= 0, axis=1
+        )
         pairs = [np.empty((0, 3), dtype=np.int64)]
         for device, first, end in zip(*stays_of(devices.plugged), strict=True):
             points = np.flatnonzero(self.form.energy_at[device, first : end + 1] >= 0) + first
@@ -188,13 +189,10 @@ class Run:
                 )
                 lacks = least + slope * path[device, before] - path[device, after] > ENERGY_KWH
                 pairs.append(np.stack(np.broadcast_arrays(device, before[lacks], after[lacks]), axis=1))
-        numbers: IntArray = np.ravel_multi_index(tuple(np.concatenate(pairs).T), self._pairs).astype(np.int64)
+        device, before, after = np.concatenate(pairs).T
+        count = path.shape[1]
+        numbers: IntArray = (device * count + before) * count + after
         return numbers
-
-    @property
-    def _pairs(self) -> tuple[int, int, int]:
-        devices, boundaries = self.form.energy_at.shape
-        return devices, boundaries, boundaries
 
     def suggest(self, decision: Decision) -> None:
         """Offer powers as a start for the search with switches."""

@@ -26,10 +26,11 @@ Bounds = list[tuple[tuple[float, ...], float]]
 """Proven bounds of the money, each with the goals above it that its programme reached."""
 
 
-def search(problem: Problem, deadline: float, gap: float) -> Found | None:
+def search(problem: Problem, deadline: float, gap: float, *, linear: bool = False) -> Found | None:
     """Return the best allowed powers found by the deadline; None when there are none yet.
 
     The search stops as soon as the best plan is proven to be within `gap` (a share of its cost) of the optimum.
+    `linear` decides no switch of a device: with classes of vehicles the bound then holds for each vehicle too.
     """
     gates, known, relaxed = Gates.none(problem.devices.use_kwh.shape), Known.nothing(problem), False
     best: Found | None = None
@@ -53,7 +54,7 @@ def search(problem: Problem, deadline: float, gap: float) -> Found | None:
         if broken.any():
             best = _mended(found, best, bounds, gap)
         best = best and _bounded(best, bounds)
-        if best is not None and best.within(gap):
+        if linear or (best is not None and best.within(gap)):
             break
         known = run.known
         if broken.any() and loose and not relaxed:

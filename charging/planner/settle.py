@@ -154,7 +154,7 @@ def plan_of(problem: Problem, decision: Decision, proof: Proof) -> DepotPlan:
     flows, path, cost = outcome.flows, outcome.path_kwh, outcome.cost
     soc = path / devices.capacity_kwh[:, None]
     count = devices.vehicle_count
-    circumstances = Circumstances(
+    circumstances = Circumstances.of(
         problem, decision.charge_kw, decision.charge_kw - decision.discharge_kw, path
     )
     bound = min(proof.bound, cost.total)

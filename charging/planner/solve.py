@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 
 from charging.planner.case import DepotCase, FloatArray
+from charging.planner.classes import Classes, classes_of
 from charging.planner.devices import Problem, problem_of
 from charging.planner.explain import explanations_of
 from charging.planner.fallback import fallback_decision
 from charging.planner.plan import DepotPlan, Seconds
 from charging.planner.rules import cheapest_thinkable, penalty_of
-from charging.planner.run import Found
+from charging.planner.run import Found, better
 from charging.planner.search import marginal_price, search, tidied
 from charging.planner.settle import Decision, Proof, flows_of, plan_of
 from charging.planner.verify import verify
@@ -22,6 +23,8 @@ TIDY_SECONDS = 2.0
 GAP = 1e-4
 # HiGHS looks at the clock only now and then, and the plan found has yet to be verified.
 SEARCH_SHARE = 0.9
+# Beyond this, a plan of the classes that is not near enough is not tried again vehicle by vehicle.
+MOST_DEVICES = 2000
 
 
 def solve(
@@ -41,12 +44,14 @@ def solve(
     deadline = started + time_limit_seconds
     problem = problem_of(case)
     built = time.perf_counter()
-    found = search(problem, started + SEARCH_SHARE * time_limit_seconds, gap)
+    found, classes = _search(problem, started + SEARCH_SHARE * time_limit_seconds, gap)
     plan = None
     if found is not None:
         prices, found = marginal_price(found, deadline)
         if tidy:
             found = tidied(found, min(deadline, time.perf_counter() + TIDY_SECONDS))
+        if classes is not None:
+            found = replace(found, decision=classes.split(found.decision))
         plan = _plan_found(problem, found, prices, gap)
         if verify(case, plan):
             plan = None
@@ -56,6 +61,20 @@ def solve(
     plan = replace(plan, seconds=Seconds(built - started, ended - built, ended - started))
     plan = replace(plan, what_if=what_if(problem, plan, found))
     return replace(plan, explanations=explanations_of(case, plan))
+
+
+def _search(problem: Problem, deadline: float, gap: float) -> tuple[Found | None, Classes | None]:
+    """Search the classes of like vehicles first; vehicle by vehicle only if that is not near enough to the optimum."""
+    classes = classes_of(problem.case)
+    found = None
+    if classes is not None:
+        found = search(problem_of(classes.case), deadline, gap, linear=True)
+        if found is not None and (found.within(gap) or len(problem.devices.ids) > MOST_DEVICES):
+            return found, classes
+    single = search(problem, deadline, gap)
+    if single is not None and (single.within(gap) or better(found, single) is single):
+        return single, None
+    return found, classes
 
 
 def fallback(case: DepotCase) -> DepotPlan:

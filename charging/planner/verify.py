@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from charging.planner.case import BoolArray, DemandCharge, DepotCase, FloatArray
-from charging.planner.plan import DepotPlan, StoragePlan, VehiclePlan
+from charging.planner.plan import DepotPlan, Shortfall, StoragePlan, VehiclePlan
 from charging.planner.verify_offers import (
     demand_due,
     offer_faults,
@@ -78,8 +78,12 @@ def verify(case: DepotCase, plan: DepotPlan) -> list[Violation]:
         for item in case.vehicles
         if plan.vehicles[item.id].charger != item.charger
     ]
+    shortfalls: dict[str, list[Shortfall]] = {}
+    for item in plan.shortfalls:
+        shortfalls.setdefault(item.vehicle, []).append(item)
     for store in stores:
-        found += [*_power_faults(store), *_energy_faults(case, plan, store), *_target_faults(plan, store)]
+        found += [*_power_faults(store), *_energy_faults(case, plan, store)]
+        found += _target_faults(store, shortfalls.get(store.name, []))
     found += [*_charger_faults(case, stores), *_node_faults(case, stores)]
     found += [Violation(*fault) for fault in order_faults(case, plan)]
     offers = [Violation(*fault) for fault in offer_faults(case, plan)]
@@ -219,10 +223,8 @@ def _named(plan: DepotPlan, kind: str, place: str, count: int) -> BoolArray:
     return named
 
 
-def _target_faults(plan: DepotPlan, store: _Store) -> Iterator[Violation]:
-    named = {
-        (item.boundary, item.required_soc): item for item in plan.shortfalls if item.vehicle == store.name
-    }
+def _target_faults(store: _Store, shortfalls: list[Shortfall]) -> Iterator[Violation]:
+    named = {(item.boundary, item.required_soc): item for item in shortfalls}
     for boundary, soc in store.targets:
         missing = (soc - store.powers.soc[boundary]) * store.capacity_kwh
         item = named.pop((boundary, soc), None)
@@ -238,8 +240,11 @@ def _target_faults(plan: DepotPlan, store: _Store) -> Iterator[Violation]:
 
 
 def _charger_faults(case: DepotCase, stores: list[_Store]) -> Iterator[Violation]:
+    users_of: dict[str | None, list[VehiclePlan | StoragePlan]] = {}
+    for store in stores:
+        users_of.setdefault(store.charger, []).append(store.powers)
     for charger in case.chargers:
-        users = [store.powers for store in stores if store.charger == charger.id]
+        users = users_of.get(charger.id, [])
         charge = sum((powers.charge_kw for powers in users), np.zeros(case.steps))
         discharge = sum((powers.discharge_kw for powers in users), np.zeros(case.steps))
         place = f"charger {charger.id}"

@@ -9,11 +9,13 @@ from charging.planner import branching, search
 from charging.planner.branching import branched
 from charging.planner.case import case_from_json
 from charging.planner.devices import problem_of
+from charging.planner.energy_rows import least_after_fall
 from charging.planner.gates import Gates, lowest_kwh
-from charging.planner.mending import mended
+from charging.planner.mending import _risen, mended
 from charging.planner.reference import ReferenceError, solve_plain, solve_reference
 from charging.planner.run import Known, Run, found_in
 from charging.planner.solve import solve
+from charging.planner.turning import turning_points
 from charging.planner.verify import verify
 from tests.charging.planner.small import CHARGER, VEHICLE, must, should, small, trip
 
@@ -167,3 +169,35 @@ def test_a_round_that_finds_no_time_returns_nothing():
         }
     )
     assert search.search(problem_of(case), time.perf_counter() - 1.0, 1e-4) is None
+
+
+def test_what_a_stay_may_fall_by_is_bounded_by_the_hull_of_what_is_allowed():
+    floor, least, highest = np.array([20.0, 10.0, 50.0]), np.array([10.0, 10.0, 10.0]), np.array([40.0] * 3)
+    base, slope = least_after_fall(floor, least, highest)
+    for energy in np.linspace(10.0, 40.0, 13):
+        assert (base + slope * energy <= np.minimum(floor, energy) + 1e-12).all()
+    assert (base + slope * least).tolist() == [10.0, 10.0, 10.0]
+    assert base + slope * highest == pytest.approx([20.0, 10.0, 40.0])
+
+
+def test_rows_between_checkpoints_raise_the_bound(monkeypatch):
+    case = returning(v2g_min_soc=0.45)
+    found = loose_answer(case)
+    assert found.run.known.falls.size > 0
+    monkeypatch.setattr(Run, "_sunk", lambda run, path: np.empty(0, np.int64))
+    assert loose_answer(case).bound < found.bound - 0.1
+    assert found.bound <= solve_reference(case).cost + 1e-4
+
+
+def test_a_broken_stay_is_held_from_where_it_comes_up_to_its_floor():
+    assert _risen(np.array([False, True, True, True, False]), np.array([0, 0, 0, 1], bool)) == 3
+    assert _risen(np.array([False, False, True, True, False]), np.array([0, 1, 0, 1], bool)) == 2
+    assert _risen(np.array([False, False, False]), np.array([0, 1], bool)) == 2
+    assert _risen(np.array([False, True, True]), np.array([0, 0], bool)) == 2
+
+
+def test_money_turns_where_prices_and_windows_change():
+    case = returning(v2g_min_soc=0.45)
+    assert turning_points(case).tolist() == [5]
+    assert turning_points(small()).size == 1
+    assert turning_points(small(steps=1, prices={"import_per_kwh": 0.1})).size == 0

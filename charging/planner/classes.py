@@ -1,0 +1,105 @@
+"""Plan like vehicles as one: a pure change of the case before the solve, and of the powers after it.
+
+Vehicles are alike when everything but their names is the same: battery, SoC, trips, targets, and a charger of their
+own of the same kind on the same node. n of them become one vehicle n times as large, and each then gets an n-th of its
+powers. Without switches that is exact: the sum of n equal convex sets is the set n times as large, so every plan of
+the vehicles is a plan of the class, and the bound of its linear programme is a bound of the whole case.
+"""
+
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import MISSING, dataclass, fields, replace
+
+import numpy as np
+
+from charging.planner.case import Charger, DepotCase, IntArray, Vehicle
+from charging.planner.settle import Decision
+
+# Below this share of vehicles that are left, a second search would cost more than the smaller first one saves.
+MOST_LEFT = 0.5
+# What a field of n like ones together is: n times as large, or the same. A vehicle that uses any other field is alone.
+LARGER = {"capacity_kwh", "max_charge_kw", "max_discharge_kw", "away"}
+SAME = {
+    *(
+        "id",
+        "charger",
+        "node",
+        "initial_soc",
+        "min_soc",
+        "max_soc",
+        "v2g",
+        "v2g_min_soc",
+        "wear_cost_per_kwh",
+    ),
+    *("targets", "charge_efficiency", "discharge_efficiency"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classes:
+    """A case of classes with the class of each vehicle (V,) and the number of vehicles in each class (C,)."""
+
+    case: DepotCase
+    class_of: IntArray
+    sizes: IntArray
+
+    def split(self, decision: Decision) -> Decision:
+        """Return the powers of vehicles, batteries and loads from those of classes, batteries and loads."""
+        batteries = len(self.case.storage) + len(self.case.flexible_loads)
+        rows = np.concatenate([self.class_of, len(self.sizes) + np.arange(batteries)])
+        share = np.concatenate([1.0 / self.sizes[self.class_of], np.ones(batteries)])[:, None]
+        return Decision(
+            decision.charge_kw[rows] * share, decision.discharge_kw[rows] * share, decision.solar_used_kw
+        )
+
+
+def classes_of(case: DepotCase) -> Classes | None:
+    """Return the case with like vehicles as one; None where too few are alike."""
+    chargers = {charger.id: charger for charger in case.chargers}
+    users = Counter(vehicle.charger for vehicle in case.vehicles)
+    numbers: dict[Hashable, int] = {}
+    first: list[Vehicle] = []
+    class_of = np.empty(len(case.vehicles), dtype=np.int64)
+    for row, vehicle in enumerate(case.vehicles):
+        key: Hashable = vehicle.id
+        charger = chargers.get(vehicle.charger)
+        if charger is not None and users[charger.id] == 1 and _scales(vehicle) and _scales(charger):
+            key = replace(vehicle, id="", charger=""), replace(charger, id="")
+        class_of[row] = numbers.setdefault(key, len(numbers))
+        if class_of[row] == len(first):
+            first.append(vehicle)
+    if not first or len(first) > MOST_LEFT * len(case.vehicles):
+        return None
+    sizes = np.bincount(class_of)
+    size_of = {vehicle.charger: int(size) for vehicle, size in zip(first, sizes, strict=True)}
+    vehicles = tuple(_together(vehicle, size_of[vehicle.charger]) for vehicle in first)
+    stations = tuple(
+        _station(charger, size_of[charger.id]) for charger in case.chargers if charger.id in size_of
+    )
+    return Classes(replace(case, vehicles=vehicles, chargers=stations), class_of, sizes)
+
+
+def _scales(item: Vehicle | Charger) -> bool:
+    """Tell whether all that an item says is known to grow with it or to stay the same."""
+    return all(
+        field.name in LARGER
+        or field.name in SAME
+        or (field.default is not MISSING and getattr(item, field.name) == field.default)
+        for field in fields(item)
+    )
+
+
+def _together(vehicle: Vehicle, size: int) -> Vehicle:
+    return replace(
+        vehicle,
+        capacity_kwh=size * vehicle.capacity_kwh,
+        max_charge_kw=None if vehicle.max_charge_kw is None else size * vehicle.max_charge_kw,
+        max_discharge_kw=None if vehicle.max_discharge_kw is None else size * vehicle.max_discharge_kw,
+        away=tuple(replace(trip, energy_kwh=size * trip.energy_kwh) for trip in vehicle.away),
+    )
+
+
+def _station(charger: Charger, size: int) -> Charger:
+    return replace(
+        charger, max_charge_kw=size * charger.max_charge_kw, max_discharge_kw=size * charger.max_discharge_kw
+    )
