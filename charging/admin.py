@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from charging.models import Charger, ChargerCommand, ChargingSession, Connector, Plan
+from charging.models import Charger, ChargerCommand, ChargingSession, Connector, Override, Plan
 from charging.services.credentials import new_password
 from depot.admin.base import OWN_DEPOTS, DepotAdmin, DepotInline, Records
 from depot.admin.keys import show_once
@@ -184,3 +184,25 @@ class Commands(Records):
     list_filter = [("charger__depot", admin.RelatedOnlyFieldListFilter), "state", "action"]
     list_select_related = ["charger"]
     search_fields = ["charger__name", "charger__identity"]
+
+
+@admin.register(Override)
+class Overrides(Records):
+    """People's orders for single vehicles: who, when, why, and until when."""
+
+    list_display = [
+        "made_at",
+        "depot",
+        "vehicle",
+        "kind",
+        "to_at",
+        "soc",
+        "max_kw",
+        "made_by_name",
+        "reason",
+        "withdrawn_at",
+    ]
+    list_filter = [OWN_DEPOTS, "kind", ("withdrawn_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["depot", "vehicle"]
+    search_fields = ["vehicle__name", "made_by_name", "reason"]
+    date_hierarchy = "made_at"

@@ -13,6 +13,7 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
+from charging.api_overrides import Overrides
 from charging.models import Charger, ChargingSession, Connector, Plan
 from charging.selectors.readiness import readiness
 from depot import clock
@@ -180,6 +181,7 @@ class ReadinessView(KnownParameters, APIView):
 router = SimpleRouter(trailing_slash=False)
 router.register("chargers", Chargers, "api-charger")
 router.register("sessions", Sessions, "api-session")
+router.register("overrides", Overrides, "api-override")
 
 urlpatterns = [
     path("plans/latest", LatestPlan.as_view(), name="api-latest-plan"),

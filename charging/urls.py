@@ -1,6 +1,6 @@
 from django.urls import path
 
-from charging.views import home, plan
+from charging.views import home, overrides, plan
 
 app_name = "charging"
 urlpatterns = [
@@ -14,4 +14,7 @@ urlpatterns = [
     path("plan/compare/", plan.comparison, name="plan-compare"),
     path("plan/<int:plan_id>/status", plan.status, name="plan-status"),
     path("plan/vehicle/<int:vehicle_id>/", plan.vehicle, name="plan-vehicle"),
+    path("plan/vehicle/<int:vehicle_id>/order/", overrides.order, name="order"),
+    path("plan/vehicle/<int:vehicle_id>/order/confirm/", overrides.confirm, name="order-confirm"),
+    path("plan/orders/<int:override_id>/withdraw/", overrides.withdraw, name="order-withdraw"),
 ]

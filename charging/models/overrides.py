@@ -37,7 +37,7 @@ class Override(Scoped):
     soc = models.FloatField(null=True, blank=True, validators=FRACTION, help_text="Charge to reach, 0 to 1.")
     reason = models.CharField(max_length=200, blank=True)
     made_at = models.DateTimeField()
-    made_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    made_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     made_by_name = models.CharField(max_length=150)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     withdrawn_by_name = models.CharField(max_length=150, blank=True)

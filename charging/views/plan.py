@@ -13,6 +13,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
 from charging.models import Plan
+from charging.selectors.overrides import overrides_in_force
 from charging.selectors.plan_view import compare, plan_view, vehicle_lane
 from charging.selectors.plans import (
     cost_sentence,
@@ -52,6 +53,7 @@ def plan(request: HttpRequest, depot: Depot) -> HttpResponse:
         "lanes": view.lanes,
         "rows": _row_addresses(view.lanes, depot),
         "notes": view.plan.notes.get("depot", []),
+        "orders": overrides_in_force(depot, now),
         "old_plan_s": OLD_PLAN_S,
     }
     return render(request, "charging/plan.html", context)

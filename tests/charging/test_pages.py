@@ -271,12 +271,12 @@ def test_more_vehicles_cost_no_more_queries(
 ) -> None:
     client = login(viewer)
     client.get(url(yard.depot))
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(15):
         client.get(url(yard.depot))
     for number in range(10, 30):
         make_charger(yard.depot, make_vehicle(yard.depot, f"Bus {number}"))
     make_yard_plan(yard.depot)
-    with time_machine.travel(NOW + timedelta(minutes=2), tick=False), django_assert_num_queries(14):
+    with time_machine.travel(NOW + timedelta(minutes=2), tick=False), django_assert_num_queries(15):
         client.get(url(yard.depot))
 
 

@@ -21,7 +21,7 @@ from django.utils.regex_helper import normalize
 from rest_framework.throttling import UserRateThrottle
 
 from billing.models import Bill, Interval, SavingsStatement, Tariff
-from charging.models import ChargerCommand, ChargingSession, Plan
+from charging.models import ChargerCommand, ChargingSession, Override, Plan
 from depot.access.keys import find_key, make_key, revoke
 from depot.access.pages import depot_page
 from depot.access.roles import ABILITIES, abilities, depots_where, may
@@ -121,7 +121,7 @@ def test_the_command_refuses_what_it_cannot_do(depot, arguments, words):
 def test_each_role_may_do_what_the_table_says(depot):
     expected = {
         "viewer": {"view"},
-        "dispatcher": {"view", "write_schedules", "replan"},
+        "dispatcher": {"view", "write_schedules", "replan", "override"},
         "technician": {"view", "set_up_site", "command_chargers", "write_tariffs"},
         "manager": set(ABILITIES) - {"manage_people"},
         "owner": set(ABILITIES),
@@ -236,7 +236,11 @@ def fill_fleet(depot: Depot) -> list[Scoped]:
     QuarantinedReading.objects.create(
         depot=depot, vehicle_ref=MARK, observed_at=NOW, received_at=NOW, payload={}
     )
-    return [bus, bus.type, charger, connector, calendar, block, session, plan, command, batch]
+    order = Override.objects.create(
+        depot=depot, vehicle=bus, kind="hold", from_at=NOW, to_at=NOW + timedelta(days=30), made_at=NOW,
+        made_by_name=MARK, reason=MARK,
+    )  # fmt: skip
+    return [bus, bus.type, charger, connector, calendar, block, session, plan, command, batch, order]
 
 
 def fill_money(depot: Depot) -> list[Scoped]:

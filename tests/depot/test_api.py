@@ -29,7 +29,18 @@ def caller(depot, *scopes) -> Client:
     return Client(headers={"Authorization": f"Bearer {raw}"}, raise_request_exception=False)
 
 
-READS = ("depots", "vehicles", "blocks", "chargers", "sessions", "alerts", "meters", "bills", "savings")
+READS = (
+    "depots",
+    "vehicles",
+    "blocks",
+    "chargers",
+    "sessions",
+    "alerts",
+    "meters",
+    "bills",
+    "savings",
+    "overrides",
+)
 
 
 def send(browser, address, data, **headers):
