@@ -61,7 +61,7 @@ def test_the_charts_share_one_time_axis(plan: Page, photograph: Photograph) -> N
 def test_a_vehicle_opens_beside_the_plan_and_closing_gives_the_focus_back(
     plan: Page, yard: Yard, photograph: Photograph
 ) -> None:
-    link = plan.get_by_role("table").get_by_role("link", name="Bus 02")
+    link = plan.get_by_role("table").get_by_role("link", name="Bus 02", exact=True)
     link.focus()
     plan.keyboard.press("Enter")
     title = plan.get_by_role("heading", name="Bus 02")
@@ -121,7 +121,7 @@ def test_it_works_without_scripts(
     context = browser.new_context(java_script_enabled=False, storage_state=plan.context.storage_state())
     page = context.new_page()
     page.goto(f"{live_server.url}/{yard.depot.slug}/plan/")
-    page.get_by_role("table").get_by_role("link", name="Bus 02").click()
+    page.get_by_role("table").get_by_role("link", name="Bus 02", exact=True).click()
     expect(page.get_by_role("heading", name="What it does, and why")).to_be_visible()
     page.get_by_role("link", name="Close").click()
     page.get_by_role("button", name="Re-plan now").click()

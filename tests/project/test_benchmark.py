@@ -5,11 +5,15 @@ import json
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import transaction
 
+from charging.assemble import assemble
 from charging.planner.case import case_from_json, case_to_json
 from charging.planner.solve import solve
-from depot.project.benchmarks import billing, peers, planner
+from depot.models import Depot
+from depot.project.benchmarks import billing, depot_rows, depots, peers, planner
 from depot.project.benchmarks.trips import trips_depot
+from tests.factories import NOW
 from tests.shared import shared
 
 
@@ -103,10 +107,46 @@ def test_flexmeasures_finds_the_same_least_cost():
     assert solve(case, gap=1e-6).objective == pytest.approx(cost, rel=1e-5)
 
 
+@pytest.mark.processes
+def test_many_depots_are_planned_by_real_workers_beside_the_users_data(capfd, db, monkeypatch, settings):
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    settings.REDIS_URL = ""
+    arguments = ("depots", "--depots", "3", "--vehicles", "4", "--workers", "2")
+    document = json.loads(printed(capfd, *arguments, "--json"))
+    assert (document["benchmark"], document["database"], document["broker"]) == ("depots", "sqlite", "folder")
+    assert (document["plans"], document["planned_vehicles"], document["workers"]) == (3, 12, 2)
+    assert (document["status"], document["unsound"], document["sent"]) == ({"optimal": 3}, 0, 3)
+    assert 0.0 < document["solve_seconds"]["median"] <= document["job_seconds"]["most"] <= document["seconds"]
+    assert not Depot.objects.exists()
+
+
+def test_a_measurement_that_fails_is_said(monkeypatch, settings):
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    settings.REDIS_URL = ""
+    monkeypatch.setattr(depots.sys, "executable", "/bin/false")
+    with pytest.raises(CommandError, match="The run failed"):
+        call_command("benchmark", "depots")
+
+
+def random_vehicles(number, seed):
+    """Return the case's vehicles of a random depot, and leave nothing behind."""
+    with transaction.atomic():
+        case = assemble(depot_rows.make_depot(number, 4, NOW, seed), NOW).case
+        transaction.set_rollback(True)
+    assert (len(case["vehicles"]), len(case["site"]["nodes"])) == (4, 2)
+    return [(row["initial_soc"], row["away"], row["capacity_kwh"]) for row in case["vehicles"]]
+
+
+def test_a_depot_of_one_seed_is_always_the_same(db):
+    assert random_vehicles(0, 1) == random_vehicles(0, 1)
+    assert random_vehicles(0, 1) != random_vehicles(1, 1)
+    assert random_vehicles(0, 1) != random_vehicles(0, 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["ocpp"], "ocpp is not measured yet; use planner or billing"),
+        (["ocpp"], "ocpp is not measured yet; use planner, billing or depots"),
         (["telemetry"], "telemetry is not measured yet"),
         (["pages"], "pages is not measured yet"),
         (["moon"], "moon is not known"),
@@ -114,6 +154,12 @@ def test_flexmeasures_finds_the_same_least_cost():
         (["billing", "--vehicles", "3"], "--vehicles belongs to benchmark planner"),
         (["billing", "--peer", "flexmeasures"], "--peer belongs to benchmark planner"),
         (["planner", "--peer", "moon"], "invalid choice"),
+        (["planner", "--workers", "3"], "--workers belongs to benchmark depots"),
+        (["billing", "--depots", "3"], "--depots belongs to benchmark depots"),
+        (["depots", "--depots", "none"], "none is no number of depots"),
+        (["depots", "--workers", "0"], "0 is no number of workers"),
+        (["depots", "--vehicles", "2", "--vehicles", "3"], "takes one --vehicles"),
+        (["depots", "--peer", "flexmeasures"], "--peer belongs to benchmark planner"),
     ],
 )
 def test_what_cannot_be_measured_is_a_usage_error(arguments, sentence):

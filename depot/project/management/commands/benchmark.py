@@ -1,37 +1,64 @@
-"""Measure the product on this machine: manage.py benchmark planner|billing [--json] [--peer NAME]."""
+"""Measure the product on this machine: manage.py benchmark planner|billing|depots [--json] [--peer NAME]."""
 
 import argparse
 import json
+import os
 from dataclasses import asdict
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from depot.project.benchmarks import billing, peers, planner
+from depot.project.benchmarks import billing, depots, peers, planner
 
-SUBJECTS = ("planner", "billing")
+SUBJECTS = ("planner", "billing", "depots")
+OWNERS = {
+    "vehicles": ("planner", "depots"),
+    "peer": ("planner",),
+    "depots": ("depots",),
+    "workers": ("depots",),
+}
 NOT_YET = ("ocpp", "telemetry", "pages")
 
 
 def subject(name: str) -> str:
     """Read what to measure; argparse turns the error into a usage message."""
     if name in NOT_YET:
-        raise argparse.ArgumentTypeError(f"{name} is not measured yet; use {' or '.join(SUBJECTS)}")
+        raise argparse.ArgumentTypeError(f"{name} is not measured yet; use {_or(SUBJECTS)}")
     if name not in SUBJECTS:
-        raise argparse.ArgumentTypeError(f"{name} is not known; use {' or '.join(SUBJECTS)}")
+        raise argparse.ArgumentTypeError(f"{name} is not known; use {_or(SUBJECTS)}")
     return name
+
+
+def _or(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def fleet(text: str) -> int:
     """Read a number of vehicles; argparse turns the error into a usage message."""
+    return _count(text, "vehicles")
+
+
+def depot_count(text: str) -> int:
+    """Read a number of depots; argparse turns the error into a usage message."""
+    return _count(text, "depots")
+
+
+def worker_count(text: str) -> int:
+    """Read a number of workers; argparse turns the error into a usage message."""
+    return _count(text, "workers")
+
+
+def _count(text: str, what: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number of vehicles; give a whole number from 1")
+        raise argparse.ArgumentTypeError(f"{text} is no number of {what}; give a whole number from 1")
     return int(text)
 
 
 class Command(BaseCommand):
     help = (
-        "Measure the planner or billing on this machine and print the figures. Exit code 0: done, 2: usage."
+        "Measure the planner, billing, or many depots planned by real workers on this machine and print the "
+        "figures. Exit code 0: done, 1: the measurement failed, 2: usage."
     )
     requires_system_checks: list[str] = []
 
@@ -42,21 +69,36 @@ class Command(BaseCommand):
             type=fleet,
             action="append",
             metavar="N",
-            help="planner: size of the fleet; may be repeated (default: 10, 36, 50; with --peer 10, 50)",
+            help="planner: size of the fleet; may be repeated (default: 10, 36, 50; with --peer 10, 50); "
+            "depots: vehicles each (50)",
         )
         parser.add_argument(
             "--peer",
             choices=peers.PEERS,
             help="planner: solve depots of like buses with this planner too and print cost and time ratio",
         )
+        parser.add_argument(
+            "--depots", type=depot_count, metavar="N", help=f"depots: how many (default: {depots.DEPOTS})"
+        )
+        parser.add_argument(
+            "--workers",
+            type=worker_count,
+            metavar="N",
+            help=f"depots: Celery workers of one process each (default: {depots.WORKERS})",
+        )
         parser.add_argument("--seed", type=int, default=1, help="seed of the random inputs (default: 1)")
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["subject"] == "billing":
-            for name in ("vehicles", "peer"):
-                if options[name]:
-                    raise CommandError(f"--{name} belongs to benchmark planner; leave it out.", returncode=2)
+        subject = options["subject"]
+        for name, owners in OWNERS.items():
+            if options[name] and subject not in owners:
+                raise CommandError(
+                    f"--{name} belongs to benchmark {' or '.join(owners)}; leave it out.", returncode=2
+                )
+        if subject == "depots":
+            self._depots(options)
+        elif subject == "billing":
             self._billing(options["seed"], options["json"])
         elif options["peer"]:
             self._peer(options["vehicles"] or list(peers.VEHICLES), options["json"])
@@ -91,6 +133,28 @@ class Command(BaseCommand):
                 self.stdout.write(_peer_line(figure))
         if as_json:
             self.stdout.write(json.dumps({"benchmark": "planner", "peer": "flexmeasures", "cases": figures}))
+
+    def _depots(self, options: dict[str, Any]) -> None:
+        if len(options["vehicles"] or []) > 1:
+            raise CommandError("benchmark depots takes one --vehicles.", returncode=2)
+        size = depots.Size(
+            depots=options["depots"] or depots.DEPOTS,
+            vehicles=(options["vehicles"] or [depots.VEHICLES])[0],
+            workers=options["workers"] or depots.WORKERS,
+            seed=options["seed"],
+        )
+        try:
+            found = depots.measure(size, os.environ.get("DATABASE_URL", ""), settings.REDIS_URL)
+        except depots.BenchmarkError as error:
+            raise CommandError(str(error)) from error
+        if options["json"]:
+            self.stdout.write(json.dumps({"benchmark": "depots", **found}))
+            return
+        self.stdout.write(
+            f"{found['plans']} depots, {found['planned_vehicles']} vehicles, {found['workers']} workers, "
+            f"{found['database']}, broker {found['broker']}: {found['seconds']} s, "
+            f"{found['plans_per_minute']} plans a minute, {found['unsound']} unsound, {found['status']}"
+        )
 
     def _billing(self, seed: int, as_json: bool) -> None:
         figure = billing.measure(seed)
