@@ -252,7 +252,7 @@ class Found:
     """Powers read from an answer, with what is proven about them.
 
     `goals_kwh` are the levels above money: excess of the site, missing at "must" targets, missing to the minimum,
-    and missing to what a person ordered to charge now.
+    to the backup, and to what a person ordered to charge now.
     `total` is the cost plus the price of missed "should" targets; `bound` is a proven lower bound of `total` among
     plans that reach the same goals (-inf when none is known).
     """

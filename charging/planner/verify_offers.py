@@ -10,6 +10,7 @@ import numpy as np
 from charging.planner.case import DemandCharge, DepotCase, FloatArray, Vehicle
 from charging.planner.plan import DepotPlan
 from charging.planner.values import Event, Frequency
+from charging.planner.verify_orders import allowed_kw
 
 POWER_KW = 1e-3
 ENERGY_KWH = 2e-3
@@ -129,7 +130,7 @@ def _stores(
             min(charger.max_charge_kw, _or(item.max_charge_kw)),
             min(charger.max_discharge_kw, _or(item.max_discharge_kw)) if item.v2g else 0.0,
         )
-        yield plan.vehicles[item.id].soc, item.min_soc, item.capacity_kwh, limits
+        yield plan.vehicles[item.id].soc, item.min_soc, item.capacity_kwh, allowed_kw(item, step, limits)
     for battery in case.storage:
         limits = (battery.max_charge_kw, battery.max_discharge_kw)
         yield plan.storage[battery.id].soc, battery.min_soc, battery.capacity_kwh, limits

@@ -77,9 +77,19 @@ def _wanted_kwh(case: DepotCase, vehicle: Vehicle) -> FloatArray:
 
 def _most_kw(vehicle: Vehicle, charger_kw: float, away: BoolArray) -> FloatArray:
     own = charger_kw if vehicle.max_charge_kw is None else min(charger_kw, vehicle.max_charge_kw)
-    power = np.where(away, 0.0, own)
+    return np.array(
+        [0.0 if gone else allowed_kw(vehicle, step, (own, 0.0))[0] for step, gone in enumerate(away)]
+    )
+
+
+def allowed_kw(vehicle: Vehicle, step: int, limits_kw: tuple[float, float]) -> tuple[float, float]:
+    """Return what a person's orders leave of charge and discharge limits in a step."""
+    charge, discharge = limits_kw
     for item in vehicle.overrides:
-        most = 0.0 if item.kind == "hold" else item.max_kw
-        if most is not None:
-            power[item.from_step : item.to_step] = np.minimum(power[item.from_step : item.to_step], most)
-    return power
+        if item.from_step <= step < item.to_step:
+            most = 0.0 if item.kind == "hold" else item.max_kw
+            if most is not None:
+                charge, discharge = min(charge, most), min(discharge, most)
+            if item.kind == "no_discharge":
+                discharge = 0.0
+    return charge, discharge

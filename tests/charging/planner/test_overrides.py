@@ -181,6 +181,15 @@ def test_orders_and_what_if_survive_json():
     assert plan_from_json(plan_to_json(plan)).what_if == plan.what_if
 
 
+def test_a_vehicle_that_is_held_counts_for_no_backup():
+    backup = {"backup_kwh": [1.0, 0.0, 0.0, 0.0]}
+    assert sound(small(reserve=backup)).exceeded_limits == ()
+    held = ordered({"kind": "hold", "from_step": 0, "to_step": 1}, reserve=backup)
+    plan = sound(held)
+    assert [(item.kind, item.worst) for item in plan.exceeded_limits] == [("backup", pytest.approx(1.0))]
+    assert [item.kind for item in verify(held, replace(plan, exceeded_limits=()))] == ["backup"]
+
+
 # --- what if
 
 
