@@ -39,15 +39,6 @@ def pay_per_kw_step(case: DepotCase, event: Event) -> float:
     return case.hours * event.pay_per_kwh + event.pay_per_kw / (event.to_step - event.from_step)
 
 
-def paid_export_per_kwh(case: DepotCase) -> FloatArray:
-    """Return what one more exported kWh can earn in each step, events included."""
-    paid = case.prices.export_per_kwh.copy()
-    for event in case.events:
-        if event.kind == "export":
-            paid[event.from_step : event.to_step] += pay_per_kw_step(case, event) / case.hours
-    return paid
-
-
 def reserve_of(
     devices: Devices, frequency: Frequency, net_kw: FloatArray, path_kwh: FloatArray
 ) -> ReservePlan:

@@ -6,7 +6,7 @@ import numpy as np
 
 from charging.planner.case import BoolArray, FloatArray
 from charging.planner.devices import Problem, node_members
-from charging.planner.earnings import most_earned, paid_export_per_kwh
+from charging.planner.earnings import most_earned
 from charging.planner.formulation import Formulation
 from charging.planner.gates import Gates
 from charging.planner.settle import Decision, energy_path
@@ -94,7 +94,11 @@ def both_directions(problem: Problem, form: Formulation, values: FloatArray) -> 
     """Return the steps (T,) where an answer imports and exports at once and gains by it."""
     prices = problem.case.prices
     imports, exports = (values[item].sum(axis=0) for item in (form.import_columns, form.export_columns))
-    gains = paid_export_per_kwh(problem.case) > prices.import_per_kwh
+    gains = prices.export_per_kwh > prices.import_per_kwh
+    for event in problem.case.events:
+        if event.kind == "export":
+            # What flows both ways could reach an event's least power.
+            gains[event.from_step : event.to_step] = True
     both: BoolArray = gains & (imports > POWER_KW) & (exports > POWER_KW)
     return both
 

@@ -263,6 +263,10 @@ SPECTACULAR_SETTINGS = {
         "depot.access.authentication.ApiKeyAuthentication",
     ],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "ENUM_NAME_OVERRIDES": {
+        "VehicleKindEnum": "fleet.models.vehicles.VehicleType.Kind",
+        "OverrideKindEnum": "charging.models.overrides.Override.Kind",
+    },
 }
 
 LOGGING = logging_settings(env.str("DEPOT_LOG_LEVEL", "INFO"), env.str("DEPOT_LOG_FORMAT", "console"))
