@@ -3,12 +3,14 @@
 import pytest
 from hypothesis import given
 
-from charging.planner.case import case_from_json, case_to_json
+from charging.planner.case import CaseError, case_from_json, case_to_json
 from charging.planner.reference import solve_plain, solve_reference
+from charging.planner.solve import solve
 from tests.charging.planner.examples import examples
 from tests.charging.planner.featured import featured_depots, profile
 
 EXAMPLES = list(examples())
+REFUSED = ("wear bands", "taper", "phases")
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,16 @@ def test_the_examples_of_the_document(data, cost):
     assert solve_plain(case) <= cost + 1e-3
     written = case_to_json(case)
     assert case_to_json(case_from_json(written, whole=True)) == written
+
+
+@pytest.mark.parametrize(("name", "data", "cost"), EXAMPLES, ids=[item[0] for item in EXAMPLES])
+def test_the_planner_agrees_or_refuses_by_name(name, data, cost):
+    if name in REFUSED:
+        with pytest.raises(CaseError, match="is not planned yet"):
+            case_from_json(data)
+        return
+    plan = solve(case_from_json(data))
+    assert (plan.status, plan.objective) == ("optimal", pytest.approx(cost, abs=1e-3))
 
 
 def test_every_group_has_an_example():
