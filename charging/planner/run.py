@@ -19,6 +19,7 @@ from charging.planner.energy_rows import (
 from charging.planner.formulation import formulate
 from charging.planner.gates import Gates, lowest_kwh, stays_of
 from charging.planner.highs import Answer, Outcome, Solver
+from charging.planner.pricing import likely_columns
 from charging.planner.rules import both_directions, broken_rules, decision_from, kept_one_way, penalty_of
 from charging.planner.settle import Decision, energy_path, flows_of, total_cost
 
@@ -91,10 +92,12 @@ class Run:
         envelope = problem.envelope
         self._highest = np.minimum(envelope.fullest_kwh, envelope.upper_kwh)
         self.form = formulate(problem, gates, relaxed, self.least_kwh)
-        programme = self.form.programme
+        programme, active = self.form.programme, None
         if loose:
             programme = replace(programme, whole=np.zeros_like(programme.whole))
-        self.solver = Solver(programme, deadline, gap / 2)
+        if loose and not relaxed:
+            active = likely_columns(self.form, problem.case.hours, deadline, gap)
+        self.solver = Solver(programme, deadline, gap / 2, active)
         self._add_energy_rows(known)
 
     def _add_energy_rows(self, known: Known) -> None:
