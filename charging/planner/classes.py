@@ -13,6 +13,7 @@ from dataclasses import MISSING, dataclass, fields, replace
 import numpy as np
 
 from charging.planner.case import Charger, DepotCase, IntArray, Vehicle
+from charging.planner.devices import Start
 from charging.planner.settle import Decision
 
 # Below this share of vehicles that are left, a second search would cost more than the smaller first one saves.
@@ -45,12 +46,25 @@ class Classes:
 
     def split(self, decision: Decision) -> Decision:
         """Return the powers of the vehicles and batteries from those of the classes and batteries."""
-        batteries = len(self.case.storage)
-        rows = np.concatenate([self.class_of, len(self.sizes) + np.arange(batteries)])
-        share = np.concatenate([1.0 / self.sizes[self.class_of], np.ones(batteries)])[:, None]
+        rows = self._rows()
+        share = (1.0 / np.concatenate([self.sizes, np.ones(len(self.case.storage))]))[rows, None]
         return Decision(
             decision.charge_kw[rows] * share, decision.discharge_kw[rows] * share, decision.solar_used_kw
         )
+
+    def start(self, start: Start | None) -> Start | None:
+        """Return where classes and batteries begin: wherever one of their vehicles does."""
+        if start is None:
+            return None
+        rows, count = self._rows(), len(self.sizes) + len(self.case.storage)
+        charge, discharge = (np.zeros((count, self.case.steps), dtype=bool) for _ in range(2))
+        np.logical_or.at(charge, rows, start.charge)
+        np.logical_or.at(discharge, rows, start.discharge)
+        return Start(charge, discharge)
+
+    def _rows(self) -> IntArray:
+        """Return the row of each vehicle's class, and of each battery, among classes and batteries."""
+        return np.concatenate([self.class_of, len(self.sizes) + np.arange(len(self.case.storage))])
 
 
 def classes_of(case: DepotCase) -> Classes | None:

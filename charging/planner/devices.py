@@ -60,12 +60,21 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """Steps (D, T) in which a device probably charges and in which it probably discharges."""
+
+    charge: BoolArray
+    discharge: BoolArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """A case with what is derived from it once."""
+    """A case with what is derived from it once, and where to begin if that is known."""
 
     case: DepotCase
     devices: Devices
     envelope: Envelope
+    start: Start | None = None
 
 
 def problem_of(case: DepotCase) -> Problem:

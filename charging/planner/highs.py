@@ -271,14 +271,18 @@ class Solver:
         _check(status, "fixed switches")
         self._whole = np.zeros(len(values), dtype=bool)
 
-    def hold_optimum(self, values: FloatArray, duals: Duals) -> None:
+    def hold_optimum(self, values: FloatArray, duals: Duals, all_columns: bool) -> None:
         """Shrink the programme to its optimal face: any later goal leaves the present one as good as it is.
+
+        Without `all_columns`, what has not been brought in so far stays out.
 
         By complementary slackness a point is optimal if and only if it is feasible, every column with a reduced
         cost stays at its bound, and every row with a dual stays at its side.
         """
         held = np.abs(duals.columns) > DUAL_TOLERANCE
-        self._bring_in(np.flatnonzero((self._place < 0) & ~held))
+        if all_columns:
+            self._bring_in(np.flatnonzero((self._place < 0) & ~held))
+        held |= self._place < 0
         values = np.clip(values, self._lower, self._upper)
         self.set_bounds(np.where(held, values, self._lower), np.where(held, values, self._upper))
         rows = np.nonzero(np.abs(duals.rows) > DUAL_TOLERANCE)[0].astype(np.int32)

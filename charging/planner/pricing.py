@@ -10,6 +10,7 @@ import numpy as np
 
 from charging.planner.arrays import LinearProgramme
 from charging.planner.case import BoolArray, FloatArray, IntArray
+from charging.planner.devices import Problem
 from charging.planner.entries import Entries
 from charging.planner.formulation import Formulation
 from charging.planner.highs import DUAL_TOLERANCE, Solver
@@ -20,23 +21,35 @@ TIED_HOURS = 2.0
 USED_KW = 1e-9
 
 
-def likely_columns(form: Formulation, hours: float, deadline: float, gap: float) -> BoolArray | None:
-    """Return the columns to begin with, for steps of so many hours; None for all of them."""
-    programme = form.programme
-    owner = _ties(form, max(2, round(TIED_HOURS / hours)))
-    if np.count_nonzero(form.charge_at >= 0) + np.count_nonzero(form.discharge_at >= 0) < FEWEST_COLUMNS:
-        return None
-    answer = Solver(tied(programme, owner), deadline, gap).solve()
-    if answer.values is None or answer.duals is None:
-        return None
-    entries = Entries.of_rows(programme.row_starts[:-1], programme.column_of_entry, programme.value_of_entry)
-    begun = (programme.cost - entries.weighted(answer.duals.rows, len(owner)) < -DUAL_TOLERANCE) | (
-        answer.values[owner] > USED_KW
-    )
-    powers = np.zeros(len(begun), dtype=bool)
+def first_columns(form: Formulation, problem: Problem, deadline: float, gap: float) -> BoolArray | None:
+    """Return the columns to begin with, where the problem says so or the coarse answer does; None for all of them."""
+    powers = np.zeros(len(form.programme.cost), dtype=bool)
     for places in (form.charge_at, form.discharge_at):
         powers[places[places >= 0]] = True
-    return begun | ~powers
+    if np.count_nonzero(powers) < FEWEST_COLUMNS:
+        return None
+    if problem.start is not None:
+        likely = np.zeros_like(powers)
+        for places, used in (
+            (form.charge_at, problem.start.charge),
+            (form.discharge_at, problem.start.discharge),
+        ):
+            likely[places[used & (places >= 0)]] = True
+        return likely | ~powers
+    likely = _attractive(
+        form.programme, _ties(form, max(2, round(TIED_HOURS / problem.case.hours))), deadline, gap
+    )
+    return likely | ~powers
+
+
+def _attractive(programme: LinearProgramme, owner: IntArray, deadline: float, gap: float) -> BoolArray:
+    """Return the columns that the coarse answer uses or prices as worth it; all where there is none."""
+    answer = Solver(tied(programme, owner), deadline, gap).solve()
+    if answer.values is None or answer.duals is None:
+        return np.ones(len(owner), dtype=bool)
+    entries = Entries.of_rows(programme.row_starts[:-1], programme.column_of_entry, programme.value_of_entry)
+    reduced = programme.cost - entries.weighted(answer.duals.rows, len(owner))
+    return (reduced < -DUAL_TOLERANCE) | (answer.values[owner] > USED_KW)
 
 
 def _ties(form: Formulation, block: int) -> IntArray:
