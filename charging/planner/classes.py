@@ -8,7 +8,7 @@ the vehicles is a plan of the class, and the bound of its linear programme is a 
 
 from collections import Counter
 from collections.abc import Hashable
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -58,9 +58,11 @@ class Classes:
             return None
         rows, count = self._rows(), len(self.sizes) + len(self.case.storage)
         charge, discharge = (np.zeros((count, self.case.steps), dtype=bool) for _ in range(2))
+        energy = np.zeros((count, self.case.steps + 1))
         np.logical_or.at(charge, rows, start.charge)
         np.logical_or.at(discharge, rows, start.discharge)
-        return Start(charge, discharge)
+        np.add.at(energy, rows, start.energy_kwh)
+        return Start(charge, discharge, energy)
 
     def _rows(self) -> IntArray:
         """Return the row of each vehicle's class, and of each battery, among classes and batteries."""
@@ -93,14 +95,17 @@ def classes_of(case: DepotCase) -> Classes | None:
     return Classes(replace(case, vehicles=vehicles, chargers=stations), class_of, sizes)
 
 
+def _unknown_fields(kind: type) -> tuple[tuple[str, object], ...]:
+    """Return name and default of the fields of which it is not known how they grow."""
+    return tuple((field.name, field.default) for field in fields(kind) if field.name not in LARGER | SAME)
+
+
 def _scales(item: Vehicle | Charger) -> bool:
     """Tell whether all that an item says is known to grow with it or to stay the same."""
-    return all(
-        field.name in LARGER
-        or field.name in SAME
-        or (field.default is not MISSING and getattr(item, field.name) == field.default)
-        for field in fields(item)
-    )
+    return all(getattr(item, name) == default for name, default in UNKNOWN[type(item)])
+
+
+UNKNOWN = {kind: _unknown_fields(kind) for kind in (Vehicle, Charger)}
 
 
 def _together(vehicle: Vehicle, size: int) -> Vehicle:

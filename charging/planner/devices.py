@@ -61,10 +61,11 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Start:
-    """Steps (D, T) in which a device probably charges and in which it probably discharges."""
+    """What a device will probably do: steps (D, T) of charge and of discharge, energies (D, T + 1; NaN: not known)."""
 
     charge: BoolArray
     discharge: BoolArray
+    energy_kwh: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

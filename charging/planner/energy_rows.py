@@ -72,17 +72,19 @@ def falls_of(form: Formulation, problem: Problem, least_kwh: FloatArray) -> Fall
     """Return the pairs of checkpoints that say more than `least_kwh` (D, T + 1), in a fixed order."""
     devices, envelope = problem.devices, problem.envelope
     pairs = [np.empty((0, 3), dtype=np.int64)]
+    discharges = (form.discharge_at >= 0).sum(axis=1) > 0
+    floors = devices.discharge_floor_kwh
     for device, first, end in zip(*stays_of(devices.plugged), strict=True):
+        if least_kwh[device, first : end + 1].min() >= floors[device] or not discharges[device]:
+            continue
         points = first + np.flatnonzero(form.energy_at[device, first : end + 1] >= 0)
         before, after = np.triu_indices(len(points), 1)
         pairs.append(np.stack([np.full(len(before), device), points[before], points[after]], axis=1))
     device, before, after = np.concatenate(pairs).T
     highest = np.minimum(envelope.fullest_kwh, envelope.upper_kwh)[device, before]
-    floor = devices.discharge_floor_kwh[device]
-    least, slope = least_after_fall(floor, least_kwh[device, before], highest)
-    discharges: BoolArray = np.isin(device, np.nonzero(form.discharge_at >= 0)[0])
+    least, slope = least_after_fall(floors[device], least_kwh[device, before], highest)
     number = (device * form.energy_at.shape[1] + before) * form.energy_at.shape[1] + after
-    return Falls(number, device, before, after, least, slope).some((slope > 0.0) & discharges)
+    return Falls(number, device, before, after, least, slope).some(slope > 0.0)
 
 
 def fall_rows(form: Formulation, falls: Falls) -> Rows:

@@ -25,6 +25,8 @@ from charging.planner.settle import Decision, energy_path, flows_of, total_cost
 
 ENERGY_KWH = 1e-5
 GOAL_KWH = 1e-4
+# Where the last plan was as near as this to a row, the next one probably needs it.
+NEAR_KWH = 0.1
 SAME_SHARE = 1e-6
 SAME_AMOUNT = 1e-4
 
@@ -97,7 +99,10 @@ class Run:
         if loose and not relaxed:
             active = first_columns(self.form, problem, deadline, gap)
         self.solver = Solver(programme, deadline, gap / 2, active)
-        self._add_energy_rows(known)
+        if problem.start is not None:
+            tight = self._falls.lacking_kwh(problem.start.energy_kwh) > -NEAR_KWH
+            self.known = known.together(replace(Known.nothing(problem), falls=self._falls.number[tight]))
+        self._add_energy_rows(self.known)
 
     def _add_energy_rows(self, known: Known) -> None:
         for rows in (

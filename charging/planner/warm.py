@@ -22,16 +22,20 @@ class LastPlan:
 
 
 def start_of(problem: Problem, last: LastPlan) -> Start:
-    """Return the steps near those that the last plan used, and all that it did not know."""
+    """Return the energies of the last plan, and the steps near those that it used and all that it did not know."""
     near = max(1, round(NEAR_HOURS / problem.case.hours))
     known = last.plan.vehicles | last.plan.storage
     charge = np.ones(problem.devices.plugged.shape, dtype=bool)
     discharge = np.ones_like(charge)
+    energy = np.full(problem.envelope.idle_kwh.shape, np.nan)
     for row, name in enumerate(problem.devices.ids):
         if name in known:
-            charge[row] = _near(known[name].charge_kw[last.steps_ago :], near, problem.case.steps)
-            discharge[row] = _near(known[name].discharge_kw[last.steps_ago :], near, problem.case.steps)
-    return Start(charge, discharge)
+            own, capacity = known[name], problem.devices.capacity_kwh[row]
+            charge[row] = _near(own.charge_kw[last.steps_ago :], near, problem.case.steps)
+            discharge[row] = _near(own.discharge_kw[last.steps_ago :], near, problem.case.steps)
+            soc = own.soc[last.steps_ago :][: problem.case.steps + 1]
+            energy[row, : len(soc)] = capacity * soc
+    return Start(charge, discharge, energy)
 
 
 def _near(power_kw: FloatArray, near: int, steps: int) -> BoolArray:
