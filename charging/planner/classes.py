@@ -8,11 +8,12 @@ the vehicles is a plan of the class, and the bound of its linear programme is a 
 
 from collections import Counter
 from collections.abc import Hashable
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from charging.planner.case import Charger, DepotCase, IntArray, Vehicle
+from charging.planner.devices import Start
 from charging.planner.settle import Decision
 
 # Below this share of vehicles that are left, a second search would cost more than the smaller first one saves.
@@ -45,12 +46,32 @@ class Classes:
 
     def split(self, decision: Decision) -> Decision:
         """Return the powers of vehicles, batteries and loads from those of classes, batteries and loads."""
-        batteries = len(self.case.storage) + len(self.case.flexible_loads)
-        rows = np.concatenate([self.class_of, len(self.sizes) + np.arange(batteries)])
-        share = np.concatenate([1.0 / self.sizes[self.class_of], np.ones(batteries)])[:, None]
+        rows = self._rows()
+        share = (1.0 / np.concatenate([self.sizes, np.ones(self._others)]))[rows, None]
         return Decision(
             decision.charge_kw[rows] * share, decision.discharge_kw[rows] * share, decision.solar_used_kw
         )
+
+    def start(self, start: Start | None) -> Start | None:
+        """Return where classes and batteries begin: wherever one of their vehicles does."""
+        if start is None:
+            return None
+        rows, count = self._rows(), len(self.sizes) + self._others
+        charge, discharge = (np.zeros((count, self.case.steps), dtype=bool) for _ in range(2))
+        energy = np.zeros((count, self.case.steps + 1))
+        np.logical_or.at(charge, rows, start.charge)
+        np.logical_or.at(discharge, rows, start.discharge)
+        np.add.at(energy, rows, start.energy_kwh)
+        return Start(charge, discharge, energy)
+
+    @property
+    def _others(self) -> int:
+        """Return how many devices follow the classes: batteries and flexible loads."""
+        return len(self.case.storage) + len(self.case.flexible_loads)
+
+    def _rows(self) -> IntArray:
+        """Return the row of each vehicle's class, and of each other device, among classes and others."""
+        return np.concatenate([self.class_of, len(self.sizes) + np.arange(self._others)])
 
 
 def classes_of(case: DepotCase) -> Classes | None:
@@ -79,14 +100,17 @@ def classes_of(case: DepotCase) -> Classes | None:
     return Classes(replace(case, vehicles=vehicles, chargers=stations), class_of, sizes)
 
 
+def _unknown_fields(kind: type) -> tuple[tuple[str, object], ...]:
+    """Return name and default of the fields of which it is not known how they grow."""
+    return tuple((field.name, field.default) for field in fields(kind) if field.name not in LARGER | SAME)
+
+
 def _scales(item: Vehicle | Charger) -> bool:
     """Tell whether all that an item says is known to grow with it or to stay the same."""
-    return all(
-        field.name in LARGER
-        or field.name in SAME
-        or (field.default is not MISSING and getattr(item, field.name) == field.default)
-        for field in fields(item)
-    )
+    return all(getattr(item, name) == default for name, default in UNKNOWN[type(item)])
+
+
+UNKNOWN = {kind: _unknown_fields(kind) for kind in (Vehicle, Charger)}
 
 
 def _together(vehicle: Vehicle, size: int) -> Vehicle:

@@ -70,12 +70,22 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """What a device will probably do: steps (D, T) of charge and of discharge, energies (D, T + 1; NaN: not known)."""
+
+    charge: BoolArray
+    discharge: BoolArray
+    energy_kwh: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """A case with what is derived from it once."""
+    """A case with what is derived from it once, and where to begin if that is known."""
 
     case: DepotCase
     devices: Devices
     envelope: Envelope
+    start: Start | None = None
 
 
 def problem_of(case: DepotCase) -> Problem:

@@ -1,12 +1,13 @@
 """Rows of the energy between checkpoints, made only where an answer breaks them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from charging.planner.case import BoolArray, FloatArray, IntArray
 from charging.planner.devices import Problem, energy_per_kw
 from charging.planner.formulation import Formulation
+from charging.planner.gates import stays_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,21 +42,60 @@ def minimum_rows(form: Formulation, problem: Problem, points: BoolArray) -> Rows
     return _rows(form, problem, (device, boundary), limits, _Other(form.deficit_at[device, boundary], 1.0))
 
 
-def fall_rows(
-    form: Formulation, problem: Problem, points: IntArray, least_kwh: FloatArray, highest_kwh: FloatArray
-) -> Rows:
-    """Return rows that hold the energy at a checkpoint above what is left of that at an earlier one.
+@dataclass(frozen=True, slots=True, eq=False)
+class Falls:
+    """Pairs of checkpoints of one stretch (N,): the later energy is at least least + slope * the earlier one.
 
-    `points` (N, 3) holds device, earlier and later boundary of one stretch.
+    `number` tells the same pair in any formulation of a case.
     """
-    places = form.energy_at[points[:, [0, 0]], points[:, 1:]]
-    device, before, after = points[(places >= 0).all(axis=1)].T
-    floor = problem.devices.discharge_floor_kwh[device]
-    least, slope = least_after_fall(floor, least_kwh[device, before], highest_kwh[device, before])
-    columns = np.stack([form.energy_at[device, after], form.energy_at[device, before]], axis=1)
-    values = np.stack([np.ones(len(device)), -slope], axis=1)
-    starts = 2 * np.arange(len(device), dtype=np.int64)
-    return Rows(least, np.full(len(device), np.inf), starts, columns.ravel(), values.ravel())
+
+    number: IntArray
+    device: IntArray
+    before: IntArray
+    after: IntArray
+    least: FloatArray
+    slope: FloatArray
+
+    def some(self, chosen: BoolArray) -> "Falls":
+        """Return the chosen pairs."""
+        return Falls(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def lacking_kwh(self, path: FloatArray) -> FloatArray:
+        """Return how far the later energy of a path (D, T + 1) is below what it must be, (N,)."""
+        lacking: FloatArray = (
+            self.least + self.slope * path[self.device, self.before] - path[self.device, self.after]
+        )
+        return lacking
+
+
+def falls_of(form: Formulation, problem: Problem, least_kwh: FloatArray) -> Falls:
+    """Return the pairs of checkpoints that say more than `least_kwh` (D, T + 1), in a fixed order."""
+    devices, envelope = problem.devices, problem.envelope
+    pairs = [np.empty((0, 3), dtype=np.int64)]
+    discharges = (form.discharge_at >= 0).sum(axis=1) > 0
+    floors = devices.discharge_floor_kwh
+    for device, first, end in zip(*stays_of(devices.plugged), strict=True):
+        if least_kwh[device, first : end + 1].min() >= floors[device] or not discharges[device]:
+            continue
+        points = first + np.flatnonzero(form.energy_at[device, first : end + 1] >= 0)
+        before, after = np.triu_indices(len(points), 1)
+        pairs.append(np.stack([np.full(len(before), device), points[before], points[after]], axis=1))
+    device, before, after = np.concatenate(pairs).T
+    highest = np.minimum(envelope.fullest_kwh, envelope.upper_kwh)[device, before]
+    least, slope = least_after_fall(floors[device], least_kwh[device, before], highest)
+    number = (device * form.energy_at.shape[1] + before) * form.energy_at.shape[1] + after
+    return Falls(number, device, before, after, least, slope).some(slope > 0.0)
+
+
+def fall_rows(form: Formulation, falls: Falls) -> Rows:
+    """Return the rows that hold the later energy of each pair above what is left of the earlier one."""
+    count = len(falls.device)
+    columns = np.stack(
+        [form.energy_at[falls.device, falls.after], form.energy_at[falls.device, falls.before]], axis=1
+    )
+    values = np.stack([np.ones(count), -falls.slope], axis=1)
+    starts = 2 * np.arange(count, dtype=np.int64)
+    return Rows(falls.least, np.full(count, np.inf), starts, columns.ravel(), values.ravel())
 
 
 def least_after_fall(

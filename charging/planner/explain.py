@@ -53,7 +53,8 @@ def _explain(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, span: Span) -> 
 
 
 def _clock(case: DepotCase, boundary: int) -> str:
-    return case.moment(boundary).strftime("%H:%M")
+    minutes = case.start.hour * 60 + case.start.minute + boundary * case.step_minutes
+    return f"{minutes // 60 % 24:02d}:{minutes % 60:02d}"
 
 
 def _money(case: DepotCase, amount: float) -> str:
@@ -105,7 +106,7 @@ def _why_away(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, en
 
 def _mean_price(prices: FloatArray, power_kw: FloatArray, start: int, end: int) -> float:
     """Return the price over a span, weighted with the power that is moved."""
-    return float(np.average(prices[start:end], weights=power_kw[start:end]))
+    return float(prices[start:end] @ power_kw[start:end] / power_kw[start:end].sum())
 
 
 def _next_departure(case: DepotCase, vehicle: Vehicle, boundary: int) -> int | None:

@@ -11,19 +11,22 @@ from charging.planner.devices import Problem
 from charging.planner.energy_rows import (
     Rows,
     fall_rows,
+    falls_of,
     kept_rows,
-    least_after_fall,
     limit_rows,
     minimum_rows,
 )
 from charging.planner.formulation import formulate
-from charging.planner.gates import Gates, lowest_kwh, stays_of
+from charging.planner.gates import Gates, lowest_kwh
 from charging.planner.highs import Answer, Outcome, Solver
+from charging.planner.pricing import first_columns
 from charging.planner.rules import both_directions, broken_rules, decision_from, kept_one_way, penalty_of
 from charging.planner.settle import Decision, energy_path, flows_of, total_cost
 
 ENERGY_KWH = 1e-5
 GOAL_KWH = 1e-4
+# Where the last plan was as near as this to a row, the next one probably needs it.
+NEAR_KWH = 0.1
 SAME_SHARE = 1e-6
 SAME_AMOUNT = 1e-4
 
@@ -32,8 +35,8 @@ SAME_AMOUNT = 1e-4
 class Known:
     """What has a row of its own.
 
-    Boundaries (D, T + 1): SoC limits, what a stretch keeps, and the relaxed minimum. `falls` are pairs of checkpoints
-    of a stretch, as sorted numbers (device * (T + 1) + earlier) * (T + 1) + later.
+    Boundaries (D, T + 1): SoC limits, what a stretch keeps, and the relaxed minimum. `falls` are numbers of
+    pairs of checkpoints (energy_rows.Falls), sorted.
     """
 
     limits: BoolArray
@@ -87,28 +90,26 @@ class Run:
         """Formulate and load; `loose` takes switches as fractions, else the solver stops at half of `gap`."""
         self.problem, self.deadline, self.relaxed, self.loose = problem, deadline, relaxed, loose
         self.known = known
-        self.lowest_kwh = self.least_kwh = lowest_kwh(problem, relaxed)
-        envelope = problem.envelope
-        self._highest = np.minimum(envelope.fullest_kwh, envelope.upper_kwh)
+        self.least_kwh = lowest_kwh(problem, relaxed)
         self.form = formulate(problem, gates, relaxed, self.least_kwh)
-        programme = self.form.programme
+        self._falls = falls_of(self.form, problem, self.least_kwh)
+        programme, active = self.form.programme, None
         if loose:
             programme = replace(programme, whole=np.zeros_like(programme.whole))
-        self.solver = Solver(programme, deadline, gap / 2)
-        self._add_energy_rows(known)
+        if loose and not relaxed:
+            active = first_columns(self.form, problem, deadline, gap)
+        self.solver = Solver(programme, deadline, gap / 2, active)
+        if problem.start is not None:
+            tight = self._falls.lacking_kwh(problem.start.energy_kwh) > -NEAR_KWH
+            self.known = known.together(replace(Known.nothing(problem), falls=self._falls.number[tight]))
+        self._add_energy_rows(self.known)
 
     def _add_energy_rows(self, known: Known) -> None:
         for rows in (
             limit_rows(self.form, self.problem, known.limits, self.least_kwh),
             kept_rows(self.form, self.problem, known.kept),
             minimum_rows(self.form, self.problem, known.minimum),
-            fall_rows(
-                self.form,
-                self.problem,
-                np.stack(np.unravel_index(known.falls, (*known.limits.shape, known.limits.shape[1])), axis=1),
-                self.lowest_kwh,
-                self._highest,
-            ),
+            fall_rows(self.form, self._falls.some(np.isin(self._falls.number, known.falls))),
         ):
             self._add_rows(rows)
 
@@ -168,31 +169,8 @@ class Run:
             beyond & (form.energy_at < 0),
             path < kept - ENERGY_KWH,
             path + deficit < envelope.lower_kwh - ENERGY_KWH,
-            self._sunk(path),
+            self._falls.number[self._falls.lacking_kwh(path) > ENERGY_KWH],
         )
-
-    def _sunk(self, path: FloatArray) -> IntArray:
-        """Return the pairs of checkpoints of a stretch between which an answer falls lower than any allowed plan."""
-        devices = self.problem.devices
-        floor = devices.discharge_floor_kwh
-        sunk = np.any(path < floor[:, None] - ENERGY_KWH, axis=1) & np.any(
-            self.form.discharge_at >= 0, axis=1
-        )
-        pairs = [np.empty((0, 3), dtype=np.int64)]
-        for device, first, end in zip(*stays_of(devices.plugged), strict=True):
-            points = np.flatnonzero(self.form.energy_at[device, first : end + 1] >= 0) + first
-            if sunk[device] and len(points) > 1:
-                before, after = np.triu_indices(len(points), 1)
-                before, after = points[before], points[after]
-                least, slope = least_after_fall(
-                    floor[device], self.lowest_kwh[device, before], self._highest[device, before]
-                )
-                lacks = least + slope * path[device, before] - path[device, after] > ENERGY_KWH
-                pairs.append(np.stack(np.broadcast_arrays(device, before[lacks], after[lacks]), axis=1))
-        device, before, after = np.concatenate(pairs).T
-        count = path.shape[1]
-        numbers: IntArray = (device * count + before) * count + after
-        return numbers
 
     def suggest(self, decision: Decision) -> None:
         """Offer powers as a start for the search with switches."""

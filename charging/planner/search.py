@@ -121,7 +121,8 @@ def tidied(found: Found, deadline: float) -> Found:
     if answer.values is None or answer.duals is None:
         return found
     run.solver.set_deadline(deadline)
-    run.solver.hold_optimum(answer.values, answer.duals)
+    # The last plan was tidy already: near it is enough.
+    run.solver.hold_optimum(answer.values, answer.duals, all_columns=run.problem.start is None)
     run.solver.set_cost(_late_energy(run))
     tidy = run.solve_within_limits()
     if tidy.values is None:

@@ -16,6 +16,7 @@ from charging.planner.run import Found, better
 from charging.planner.search import marginal_price, search, tidied
 from charging.planner.settle import Decision, Proof, flows_of, plan_of
 from charging.planner.verify import verify
+from charging.planner.warm import LastPlan, start_of
 from charging.planner.whatif import what_if
 
 TIME_LIMIT_SECONDS = 20.0
@@ -32,17 +33,21 @@ def solve(
     time_limit_seconds: float = TIME_LIMIT_SECONDS,
     tidy: bool = True,
     gap: float = GAP,
+    last: LastPlan | None = None,
 ) -> DepotPlan:
     """Return the best plan for a case; there always is one, and every plan returned has been verified.
 
     `tidy` spends up to two more seconds of the limit on a plan of the same cost that charges early. The search stops
     when the cost is proven to be within `gap` (a share of it) of the optimum, and the status is then "optimal". It
     is "feasible" when the time limit came first, and "fallback" when nothing better than the rule-based plan could
-    be verified by then.
+    be verified by then. `last` is the plan before this one: the search begins near it, which changes how long it takes
+    and which of several equally good plans it finds.
     """
     started = time.perf_counter()
     deadline = started + time_limit_seconds
     problem = problem_of(case)
+    if last is not None:
+        problem = replace(problem, start=start_of(problem, last))
     built = time.perf_counter()
     found, classes = _search(problem, started + SEARCH_SHARE * time_limit_seconds, gap)
     plan = None
@@ -68,7 +73,8 @@ def _search(problem: Problem, deadline: float, gap: float) -> tuple[Found | None
     classes = classes_of(problem.case)
     found = None
     if classes is not None:
-        found = search(problem_of(classes.case), deadline, gap, linear=True)
+        together = replace(problem_of(classes.case), start=classes.start(problem.start))
+        found = search(together, deadline, gap, linear=True)
         if found is not None and (found.within(gap) or len(problem.devices.ids) > MOST_DEVICES):
             return found, classes
     single = search(problem, deadline, gap)

@@ -187,11 +187,8 @@ def _power_faults(store: _Store) -> Iterator[Violation]:
 
 def _energy_faults(case: DepotCase, plan: DepotPlan, store: _Store) -> Iterator[Violation]:
     charge, discharge = store.powers.charge_kw, store.powers.discharge_kw
-    energy = np.empty(case.steps + 1)
-    energy[0] = store.initial_soc * store.capacity_kwh
-    for step in range(case.steps):
-        gained = case.hours * (store.efficiencies[0] * charge[step] - discharge[step] / store.efficiencies[1])
-        energy[step + 1] = energy[step] + gained - store.use_kwh[step]
+    gained = case.hours * (store.efficiencies[0] * charge - discharge / store.efficiencies[1]) - store.use_kwh
+    energy = store.initial_soc * store.capacity_kwh + np.concatenate([[0.0], np.cumsum(gained)])
     wrong = np.abs(energy - store.powers.soc * store.capacity_kwh) > ENERGY_KWH
     if wrong.any():
         yield Violation(

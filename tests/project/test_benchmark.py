@@ -8,11 +8,12 @@ from django.core.management.base import CommandError
 from django.db import transaction
 
 from charging.assemble import assemble
-from charging.planner.case import case_from_json, case_to_json
+from charging.planner.case import Away, case_from_json, case_to_json
 from charging.planner.solve import solve
 from depot.models import Depot
 from depot.project.benchmarks import billing, depot_rows, depots, peers, planner
 from depot.project.benchmarks.trips import trips_depot
+from depot.project.benchmarks.variants import one_step_later
 from tests.factories import NOW
 from tests.shared import shared
 
@@ -55,6 +56,40 @@ def test_a_table_for_people(capfd, monkeypatch):
     monkeypatch.setattr(planner, "MOST_VEHICLES_BESIDE", 2)
     monkeypatch.setattr(planner, "REFERENCE_SECONDS", 1e-6)
     assert "not run" in printed(capfd, "planner", "--vehicles", "2")
+
+
+def test_classes_of_like_vehicles_and_a_plan_one_step_later(capfd):
+    arguments = ["planner", "--classes", "2", "--vehicles", "5", "--replan"]
+    document = json.loads(printed(capfd, *arguments, "--json"))
+    (item,) = document["cases"]
+    assert (item["vehicles"], item["classes"], item["sound"], item["status"]) == (5, 2, True, "optimal")
+    assert item["replan_times_faster"] == pytest.approx(item["later_seconds"] / item["replan_seconds"])
+    header, line = printed(capfd, *arguments).splitlines()
+    assert "re-planned s" in header
+    assert len(line.split()) == 13
+
+
+def test_a_depot_one_step_later_goes_on_where_the_plan_is():
+    case = case_from_json(planner.random_depot(3, 1))
+    plan = solve(case)
+    later = one_step_later(case, plan, planner.DAY)
+    assert later.moment(0) == case.moment(1)
+    assert later.prices.import_per_kwh[-1] == case.prices.import_per_kwh[-planner.DAY]
+    first, moved = case.vehicles[0], later.vehicles[0]
+    assert moved.initial_soc == plan.vehicles["v0"].soc[1]
+    assert [trip.from_step for trip in moved.away] == [trip.from_step - 1 for trip in first.away]
+    assert [item.boundary for item in moved.targets[:-1]] == [
+        item.boundary - 1 for item in first.targets[:-1]
+    ]
+    assert moved.targets[-1].boundary == case.steps
+
+
+def test_a_trip_under_way_has_the_rest_of_its_energy_left():
+    data = planner.random_depot(1, 1)
+    data["vehicles"][0]["away"] = [{"from_step": 0, "to_step": 4, "energy_kwh": 8.0}]
+    case = case_from_json(data)
+    (vehicle,) = one_step_later(case, solve(case), planner.DAY).vehicles
+    assert vehicle.away == (Away(0, 3, 6.0),)
 
 
 def test_the_same_seed_gives_the_same_depot():
@@ -160,6 +195,9 @@ def test_a_depot_of_one_seed_is_always_the_same(db):
         (["depots", "--workers", "0"], "0 is no number of workers"),
         (["depots", "--vehicles", "2", "--vehicles", "3"], "takes one --vehicles"),
         (["depots", "--peer", "flexmeasures"], "--peer belongs to benchmark planner"),
+        (["billing", "--classes", "3"], "--classes belongs to benchmark planner"),
+        (["billing", "--replan"], "--replan belongs to benchmark planner"),
+        (["planner", "--classes", "3", "--vehicles", "2"], "3 classes need 3 vehicles"),
     ],
 )
 def test_what_cannot_be_measured_is_a_usage_error(arguments, sentence):

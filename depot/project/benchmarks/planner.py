@@ -2,26 +2,31 @@
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
 from charging.planner.case import DepotCase, case_from_json
-from charging.planner.plan import DepotPlan
+from charging.planner.plan import DepotPlan, Seconds
 from charging.planner.reference import ReferenceError, solve_plain
-from charging.planner.solve import solve
+from charging.planner.solve import GAP, solve
 from charging.planner.verify import verify
+from charging.planner.warm import LastPlan
 from depot.project.benchmarks.quiet import without_banner
+from depot.project.benchmarks.variants import in_classes, one_step_later
 
 VEHICLES = (10, 36, 50)
+CLASS_VEHICLES = (5000,)
 RUNS = 3
 STEP_MINUTES = 15
 DAY = 96
 STEPS = 2 * DAY
-# Beyond this size, the plain model takes more than a minute.
-MOST_VEHICLES_BESIDE = 200
-REFERENCE_SECONDS = 120.0
+# Beyond this size, the plain model takes minutes.
+MOST_VEHICLES_BESIDE = 500
+REFERENCE_SECONDS = 300.0
+CLASSES_GAP = 1e-3
 # Usable battery energy and use of a trip (kWh), charge power (kW), and whether the charger can discharge too.
 KINDS = (
     (60.0, (15.0, 30.0), 11.0, False),
@@ -38,9 +43,11 @@ class PlannerFigure:
 
     `bound_share` is how much of the plan's cost the plain model's optimum is: it leaves out the rules that need a
     switch (one way at a time, no discharge below the floor), so it is the easier problem and may be cheaper.
+    The replan fields compare the case one step later, planned cold and planned from the plan before.
     """
 
     vehicles: int
+    classes: int | None
     steps: int
     status: str
     gap: float
@@ -51,29 +58,61 @@ class PlannerFigure:
     plain_seconds: float | None
     times_faster: float | None
     bound_share: float | None
+    later_seconds: float | None
+    replan_seconds: float | None
+    replan_times_faster: float | None
 
 
-def measure(vehicles: Sequence[int], seed: int) -> Iterator[PlannerFigure]:
-    """Yield the figures of one random depot for each number of vehicles."""
+def measure(
+    vehicles: Sequence[int], seed: int, classes: int | None = None, replan: bool = False
+) -> Iterator[PlannerFigure]:
+    """Yield the figures of one random depot for each number of vehicles.
+
+    With `classes` it has that many kinds of like vehicles. `replan` plans it again one step later, cold and from the
+    plan before.
+    """
     for count in vehicles:
-        case = case_from_json(random_depot(count, seed))
-        plans = [solve(case) for _ in range(RUNS)]
-        plan = plans[-1]
-        total = median(item.seconds.total for item in plans)
+        document = (
+            random_depot(count, seed) if classes is None else in_classes(random_depot(classes, seed), count)
+        )
+        case = case_from_json(document)
+        gap = GAP if classes is None else CLASSES_GAP
+        plan, seconds = _median_of_runs(partial(solve, case, gap=gap))
         plain_seconds, plain_cost = _plain(case)
+        later, again = _replanned(case, plan, gap) if replan else (None, None)
         yield PlannerFigure(
             vehicles=count,
+            classes=classes,
             steps=case.steps,
             status=plan.status,
             gap=plan.gap,
             sound=not verify(case, plan),
-            build_seconds=median(item.seconds.build for item in plans),
-            solve_seconds=median(item.seconds.solve for item in plans),
-            total_seconds=total,
+            build_seconds=seconds.build,
+            solve_seconds=seconds.solve,
+            total_seconds=seconds.total,
             plain_seconds=plain_seconds,
-            times_faster=None if plain_seconds is None else plain_seconds / total,
+            times_faster=None if plain_seconds is None else plain_seconds / seconds.total,
             bound_share=None if plain_cost is None else plain_cost / _with_penalty(case, plan),
+            later_seconds=later,
+            replan_seconds=again,
+            replan_times_faster=None if later is None or again is None else later / again,
         )
+
+
+def _median_of_runs(run: Callable[[], DepotPlan]) -> tuple[DepotPlan, Seconds]:
+    """Return the last plan of RUNS runs and the medians of their seconds."""
+    plans = [run() for _ in range(RUNS)]
+    return plans[-1], Seconds(
+        *(median(getattr(plan.seconds, key) for plan in plans) for key in ("build", "solve", "total"))
+    )
+
+
+def _replanned(case: DepotCase, plan: DepotPlan, gap: float) -> tuple[float, float]:
+    """Return the seconds of the case one step later, planned cold and planned from the plan before."""
+    later = one_step_later(case, plan, DAY)
+    _, cold = _median_of_runs(partial(solve, later, gap=gap))
+    _, warm = _median_of_runs(partial(solve, later, gap=gap, last=LastPlan(plan, 1)))
+    return cold.total, warm.total
 
 
 def _plain(case: DepotCase) -> tuple[float | None, float | None]:

@@ -9,7 +9,7 @@ from charging.planner import branching, search
 from charging.planner.branching import branched
 from charging.planner.case import case_from_json
 from charging.planner.devices import problem_of
-from charging.planner.energy_rows import least_after_fall
+from charging.planner.energy_rows import Falls, least_after_fall
 from charging.planner.gates import Gates, lowest_kwh
 from charging.planner.mending import _risen, mended
 from charging.planner.reference import ReferenceError, solve_plain, solve_reference
@@ -184,7 +184,7 @@ def test_rows_between_checkpoints_raise_the_bound(monkeypatch):
     case = returning(v2g_min_soc=0.45)
     found = loose_answer(case)
     assert found.run.known.falls.size > 0
-    monkeypatch.setattr(Run, "_sunk", lambda run, path: np.empty(0, np.int64))
+    monkeypatch.setattr(Falls, "lacking_kwh", lambda falls, path: np.zeros(len(falls.number)))
     assert loose_answer(case).bound < found.bound - 0.1
     assert found.bound <= solve_reference(case).cost + 1e-4
 

@@ -15,6 +15,8 @@ SUBJECTS = ("planner", "billing", "depots")
 OWNERS = {
     "vehicles": ("planner", "depots"),
     "peer": ("planner",),
+    "classes": ("planner",),
+    "replan": ("planner",),
     "depots": ("depots",),
     "workers": ("depots",),
 }
@@ -86,6 +88,17 @@ class Command(BaseCommand):
             metavar="N",
             help=f"depots: Celery workers of one process each (default: {depots.WORKERS})",
         )
+        parser.add_argument(
+            "--classes",
+            type=fleet,
+            metavar="K",
+            help="planner: as many kinds of like vehicles (--vehicles is then 5000 unless given)",
+        )
+        parser.add_argument(
+            "--replan",
+            action="store_true",
+            help="planner: plan again one step later too, cold and from the plan before",
+        )
         parser.add_argument("--seed", type=int, default=1, help="seed of the random inputs (default: 1)")
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
@@ -103,15 +116,22 @@ class Command(BaseCommand):
         elif options["peer"]:
             self._peer(options["vehicles"] or list(peers.VEHICLES), options["json"])
         else:
-            self._planner(options["vehicles"] or list(planner.VEHICLES), options["seed"], options["json"])
+            self._planner(options)
 
-    def _planner(self, vehicles: list[int], seed: int, as_json: bool) -> None:
+    def _planner(self, options: dict[str, Any]) -> None:
+        seed, classes, as_json = options["seed"], options["classes"], options["json"]
+        vehicles = options["vehicles"] or list(
+            planner.VEHICLES if classes is None else planner.CLASS_VEHICLES
+        )
+        if classes is not None and min(vehicles) < classes:
+            raise CommandError(f"{classes} classes need {classes} vehicles; raise --vehicles.", returncode=2)
         if not as_json:
             self.stdout.write(
                 "vehicles steps  build s  solve s  total s  status       gap  sound  plain PuLP + HiGHS s  times faster"
+                + ("  later cold s  re-planned s  times faster" if options["replan"] else "")
             )
         figures = []
-        for figure in planner.measure(vehicles, seed):
+        for figure in planner.measure(vehicles, seed, classes, options["replan"]):
             figures.append(asdict(figure))
             if not as_json:
                 self.stdout.write(_line(figure))
@@ -177,6 +197,8 @@ def _line(figure: planner.PlannerFigure) -> str:
         if figure.plain_seconds is None or figure.times_faster is None
         else f"{figure.plain_seconds:20.2f}  {figure.times_faster:12.1f}"
     )
+    if figure.replan_times_faster is not None:
+        beside += f"  {figure.later_seconds:12.3f}  {figure.replan_seconds:12.3f}  {figure.replan_times_faster:12.1f}"
     sound = "yes" if figure.sound else "NO"
     return (
         f"{figure.vehicles:8d} {figure.steps:5d} {figure.build_seconds:8.3f} {figure.solve_seconds:8.3f} "
