@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from billing.models import Bill, BillLine, SavingsStatement
+from depot.access.filters import Moment
 from depot.access.rows import DepotRows
 
 
@@ -21,6 +22,9 @@ class BillLineSerializer(serializers.ModelSerializer):
 class BillSerializer(serializers.ModelSerializer):
     depot = serializers.SlugRelatedField("slug", read_only=True)
     tariff = serializers.SlugRelatedField("name", read_only=True)
+    corrected_by = serializers.PrimaryKeyRelatedField(
+        source="correction", read_only=True, allow_null=True, default=None
+    )
     lines = BillLineSerializer(many=True, read_only=True)
 
     class Meta:
@@ -29,13 +33,20 @@ class BillSerializer(serializers.ModelSerializer):
             "id",
             "depot",
             "tariff",
+            "versions",
             "scenario",
             "start_at",
             "end_at",
             "covered_to",
             "state",
+            "revision",
+            "corrects",
+            "corrected_by",
+            "reason",
+            "closed_at",
             "currency",
             "total",
+            "projected_total",
             "peaks_kw",
             "warnings",
             "computed_at",
@@ -44,7 +55,13 @@ class BillSerializer(serializers.ModelSerializer):
 
 
 class BillFilter(filters.FilterSet):
-    since = filters.IsoDateTimeFilter(field_name="start_at", lookup_expr="gte")
+    since = Moment(field_name="start_at", lookup_expr="gte")
+    corrected = filters.BooleanFilter(
+        field_name="correction",
+        lookup_expr="isnull",
+        exclude=True,
+        label="Bills that a correction has taken the place of (left out of the list otherwise).",
+    )
 
     class Meta:
         model = Bill
@@ -52,14 +69,24 @@ class BillFilter(filters.FilterSet):
 
 
 class Bills(DepotRows, ReadOnlyModelViewSet):
-    """Bills with their lines, the newest period first; `unmanaged` is what would have been paid."""
+    """Bills in force with their lines, the newest period first; `unmanaged` is what would have been paid.
 
-    queryset = Bill.objects.select_related("depot", "tariff").prefetch_related(
+    A final bill never changes. What is learned later makes a correction: a bill of the same period with a higher
+    `revision`. `?corrected=true` gives the bills that were final before it.
+    """
+
+    queryset = Bill.objects.select_related("depot", "tariff", "correction").prefetch_related(
         Prefetch("lines", BillLine.objects.order_by("position"))
     )
     serializer_class = BillSerializer
     filterset_class = BillFilter
     ordering = ("-start_at", "-pk")
+
+    def filter_queryset(self, queryset: QuerySet[Bill]) -> QuerySet[Bill]:
+        found = super().filter_queryset(queryset)
+        if self.action == "list" and "corrected" not in self.request.query_params:
+            return found.filter(correction__isnull=True)
+        return found
 
 
 class SavingsSerializer(serializers.ModelSerializer):
@@ -89,7 +116,9 @@ class SavingsSerializer(serializers.ModelSerializer):
 class Savings(DepotRows, ReadOnlyModelViewSet):
     """What was saved in each billing period, net of the battery wear that V2G added."""
 
-    queryset = SavingsStatement.objects.select_related("depot", "actual", "unmanaged")
+    queryset = SavingsStatement.objects.filter(actual__correction__isnull=True).select_related(
+        "depot", "actual", "unmanaged"
+    )
     serializer_class = SavingsSerializer
     ordering = ("-start_at", "-pk")
 

@@ -1,11 +1,11 @@
-"""Recurring work on money: the bill so far, the month that ended."""
+"""Recurring work on money: the bill so far, the month that ended, corrections of closed months."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
-from billing.services.bills import BillingError, bill_month
+from billing.services.close import bill_months, correct_all, last_two, open_months
 from depot import clock
 from depot.jobs import Progress, job
 from depot.jobs.services import JobError
@@ -14,15 +14,23 @@ from depot.models import Job
 
 @job("bill", title="Bill so far and savings", every=timedelta(hours=1))
 def estimate_bill(job: Job, progress: Progress) -> dict[str, Any]:
-    """Bill last month until it is final, and this month so far."""
+    """Bill last month until it is final, and this month so far; one that cannot be billed never stops the other."""
     now = clock.now()
-    today = job.own_depot.local(now).date()
-    last_month = today.replace(day=1) - timedelta(days=1)
-    try:
-        progress(0.1, "Billing last month")
-        bill_month(job.own_depot, last_month, now)
-        progress(0.5, "Billing this month so far")
-        statement = bill_month(job.own_depot, today, now)
-    except BillingError as error:
-        raise JobError(str(error)) from error
-    return {"net_saving": str(statement.net_saving)} if statement else {}
+    made, problems = bill_months(job.own_depot, last_two(job.own_depot, now), now, progress)
+    if problems:
+        raise JobError(" ".join(problems))
+    return {"net_saving": str(made[-1].net_saving)} if made else {}
+
+
+@job("close-bills", title="Close and correct bills", local_at=time(4, 30))
+def close_bills(job: Job, progress: Progress) -> dict[str, Any]:
+    """Correct final months whose data changed, then bill older months that are not final yet."""
+    depot, now = job.own_depot, clock.now()
+    corrected, problems = correct_all(depot, now, lambda part, step: progress(part / 2, f"Checking {step}"))
+    older = [month for month in open_months(depot, now) if month < min(last_two(depot, now))]
+    billed, more = bill_months(
+        depot, older, now, lambda part, step: progress((1 + part) / 2, f"Billing {step}")
+    )
+    if problems or more:
+        raise JobError(" ".join([*problems, *more]))
+    return {"corrected": len(corrected), "billed": len(billed)}

@@ -9,8 +9,12 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from charging.models import Charger, ChargerCommand, ChargingSession, Connector, Override, Plan
+import charging.admin_stations  # noqa: F401 - registers its pages
+from charging.models import Charger, ChargerCommand, ChargingSession, Connector, NotReady, Override, Plan
+from charging.selectors.links import is_linked, linked
 from charging.services.credentials import new_password
+from charging.services.operations import OPERATIONS, operate
+from depot import clock
 from depot.admin.base import OWN_DEPOTS, DepotAdmin, DepotInline, Records
 from depot.admin.keys import show_once
 
@@ -34,10 +38,16 @@ class ConnectorFormSet(forms.BaseInlineFormSet):
 
     def clean(self) -> None:
         super().clean()
+        parked = set()
         for form in self.forms:
             vehicle = form.instance.vehicle
-            if vehicle is not None and vehicle.depot_id != self.instance.depot_id:
+            if vehicle is None or form in self.deleted_forms:
+                continue
+            if vehicle.depot_id != self.instance.depot_id:
                 form.add_error("vehicle", "This vehicle belongs to another depot. Choose one of this depot.")
+            elif vehicle.pk in parked:
+                form.add_error("vehicle", f"{vehicle} parks at two of these connectors. Choose one of them.")
+            parked.add(vehicle.pk)
 
 
 class Connectors(DepotInline):
@@ -45,6 +55,20 @@ class Connectors(DepotInline):
     formset = ConnectorFormSet
     fields = ["evse_id", "connector_id", "bay", "vehicle", "status", "status_at"]
     readonly_fields = ["status", "status_at"]
+
+
+class ConnectedFilter(admin.SimpleListFilter):
+    """Which chargers are heard now."""
+
+    title = "connected"
+    parameter_name = "connected"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "Yes"), ("0", "No")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Charger]) -> QuerySet[Charger]:
+        here = linked(clock.now())
+        return {"1": queryset.filter(here), "0": queryset.exclude(here)}.get(self.value() or "", queryset)
 
 
 @admin.register(Charger)
@@ -63,20 +87,27 @@ class Chargers(DepotAdmin):
         "max_discharge_kw",
         "vehicles",
         "has_password",
-        "connected",
+        "admission",
+        "is_connected",
         "last_seen_at",
     ]
-    list_filter = [OWN_DEPOTS, ("node", admin.RelatedOnlyFieldListFilter), "current", "connected"]
+    list_filter = [
+        OWN_DEPOTS,
+        ("node", admin.RelatedOnlyFieldListFilter),
+        "current",
+        ConnectedFilter,
+        "admission",
+    ]
     search_fields = ["name", "identity", "connectors__bay", "connectors__vehicle__name"]
-    readonly_fields = ["has_password", "connected", "last_seen_at", "booted_at", "protocol"]
-    readonly_fields += ["vendor", "model", "firmware"]
+    readonly_fields = ["has_password", "is_connected", "last_seen_at", "booted_at", "protocol"]
+    readonly_fields += ["vendor", "model", "firmware", "serial", "clock_offset_s", "strays_since"]
     actions = ["make_passwords"]
     fieldsets = [
         (None, {"fields": ["depot", "name", "node"]}),
         (
             "Its log-in",
             {
-                "fields": ["identity", "has_password", "make_password"],
+                "fields": ["identity", "admission", "has_password", "make_password"],
                 "description": "The charger connects to ws(s)://HOST:PORT/ocpp/<identity> with the identity as "
                 "user name and this password.",
             },
@@ -88,7 +119,7 @@ class Chargers(DepotAdmin):
                     "current",
                     ("max_charge_kw", "min_charge_kw", "charge_efficiency"),
                     ("max_discharge_kw", "min_discharge_kw", "discharge_efficiency"),
-                    "iso15118_20",
+                    ("iso15118_20", "negative_limits"),
                     "fallback_kw",
                 ]
             },
@@ -97,9 +128,10 @@ class Chargers(DepotAdmin):
             "What it says of itself",
             {
                 "fields": [
-                    ("connected", "last_seen_at", "booted_at"),
+                    ("is_connected", "last_seen_at", "booted_at"),
                     "protocol",
-                    ("vendor", "model", "firmware"),
+                    ("vendor", "model", "firmware", "serial"),
+                    ("clock_offset_s", "strays_since"),
                 ]
             },
         ),
@@ -108,6 +140,10 @@ class Chargers(DepotAdmin):
     @admin.display(description="password set", boolean=True)
     def has_password(self, charger: Charger) -> bool:
         return bool(charger.password_hash)
+
+    @admin.display(description="connected", boolean=True)
+    def is_connected(self, charger: Charger) -> bool:
+        return is_linked(charger, clock.now())
 
     @admin.display(description="vehicles that park here")
     def vehicles(self, charger: Charger) -> str:
@@ -135,11 +171,31 @@ class Chargers(DepotAdmin):
             return None
         return show_once(request, "The charger's new password", [(charger.identity, password)], BACK)
 
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Offer every operation on the stations that are ticked."""
+        offered = super().get_actions(request)
+        if self.has_change_permission(request):
+            for name, operation in OPERATIONS.items():
+                offered[name] = (_operation(name), name, f"{operation.words} (OCPP)")
+        return offered
+
     @admin.action(description="Make new passwords (shown once)", permissions=["change"])
     def make_passwords(self, request: HttpRequest, queryset: QuerySet[Charger]) -> HttpResponse:
         mine = [row for row in queryset.order_by("name") if self.has_change_permission(request, row)]
         made = [(charger.identity, new_password(charger, request.user)) for charger in mine]
         return show_once(request, "The chargers' new passwords", made, BACK)
+
+
+def _operation(name: str) -> Any:
+    """Return the admin action that orders an operation for each ticked station the user may change."""
+
+    def act(page: Chargers, request: HttpRequest, queryset: QuerySet[Charger]) -> None:
+        mine = [row for row in queryset.order_by("name") if page.has_change_permission(request, row)]
+        for charger in mine:
+            operate(charger, name, request.user)
+        page.message_user(request, f"Ordered for {len(mine)} stations. Their answers are among the commands.")
+
+    return act
 
 
 @admin.register(ChargingSession)
@@ -206,3 +262,14 @@ class Overrides(Records):
     list_select_related = ["depot", "vehicle"]
     search_fields = ["vehicle__name", "made_by_name", "reason"]
     date_hierarchy = "made_at"
+
+
+@admin.register(NotReady)
+class NotReadyLedger(Records):
+    """Pull-outs that were not ready, and because of what: nobody can change an entry."""
+
+    view_ability = "view"
+    list_display = ["pull_out_at", "depot", "vehicle_name", "block_id", "cause", "because"]
+    list_filter = [OWN_DEPOTS, "cause"]
+    search_fields = ["vehicle_name", "vin", "block_id"]
+    date_hierarchy = "pull_out_at"

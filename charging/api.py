@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
 from django.urls import path
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
@@ -15,8 +16,10 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from charging.api_overrides import Overrides
 from charging.models import Charger, ChargingSession, Connector, Plan
+from charging.selectors.links import is_linked, linked
 from charging.selectors.readiness import readiness
 from depot import clock
+from depot.access.filters import Moment, RowId
 from depot.access.rows import DEPOT_PARAMETER, DepotRows, KnownParameters, depot_of
 
 
@@ -30,6 +33,7 @@ class ChargerSerializer(serializers.ModelSerializer):
     depot = serializers.SlugRelatedField("slug", read_only=True)
     node = serializers.SlugRelatedField("name", read_only=True)
     connectors = ConnectorSerializer(many=True, read_only=True)
+    connected = serializers.SerializerMethodField()
 
     class Meta:
         model = Charger
@@ -52,11 +56,20 @@ class ChargerSerializer(serializers.ModelSerializer):
             "connectors",
         )
 
+    def get_connected(self, charger: Charger) -> bool:
+        return is_linked(charger, clock.now())
+
 
 class ChargerFilter(filters.FilterSet):
+    connected = filters.BooleanFilter(method="are_connected")
+
     class Meta:
         model = Charger
-        fields = ("name", "connected")
+        fields = ("name",)
+
+    def are_connected(self, rows: QuerySet[Charger], name: str, value: bool) -> QuerySet[Charger]:
+        here = linked(clock.now())
+        return rows.filter(here) if value else rows.exclude(here)
 
 
 class Chargers(DepotRows, ReadOnlyModelViewSet):
@@ -89,9 +102,9 @@ class SessionSerializer(serializers.ModelSerializer):
 
 class SessionFilter(filters.FilterSet):
     open = filters.BooleanFilter(field_name="unplugged_at", lookup_expr="isnull", label="Still plugged in")
-    since = filters.IsoDateTimeFilter(field_name="plugged_in_at", lookup_expr="gte")
-    vehicle = filters.NumberFilter(field_name="vehicle_id")
-    charger = filters.NumberFilter(field_name="connector__charger_id")
+    since = Moment(field_name="plugged_in_at", lookup_expr="gte")
+    vehicle = RowId(field_name="vehicle_id")
+    charger = RowId(field_name="connector__charger_id")
 
 
 class Sessions(DepotRows, ReadOnlyModelViewSet):
@@ -156,6 +169,7 @@ class ReadinessSerializer(serializers.Serializer):
     soc_now = serializers.FloatField(allow_null=True)
     soc_at_departure = serializers.FloatField(allow_null=True, help_text="Expected.")
     required_soc = serializers.FloatField()
+    because = serializers.CharField(help_text="Why it needs that much.")
     state = serializers.ChoiceField(choices=("ready", "on_track", "at_risk", "will_miss"))
     reason = serializers.CharField()
     act_by = serializers.DateTimeField(allow_null=True, help_text="The latest moment at which acting helps.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db.models import QuerySet
@@ -18,7 +20,8 @@ from charging.models import Override
 from charging.models.overrides import MOST_KW
 from charging.services import overrides as service
 from depot import clock
-from depot.access.idempotency import once
+from depot.access.filters import RowId
+from depot.access.idempotency import answered, once
 from depot.access.rows import DepotRows
 from depot.models import Scope
 from fleet.models import Vehicle
@@ -91,7 +94,7 @@ class OverrideAnswer(serializers.Serializer):
 
 
 class OverrideFilter(filters.FilterSet):
-    vehicle = filters.NumberFilter(field_name="vehicle_id")
+    vehicle = RowId(field_name="vehicle_id")
     in_force = filters.BooleanFilter(method="keep_in_force", label="Neither over nor withdrawn")
 
     class Meta:
@@ -102,6 +105,16 @@ class OverrideFilter(filters.FilterSet):
         now = clock.now()
         chosen = {"withdrawn_at__isnull": True, "to_at__gt": now}
         return rows.filter(**chosen) if value else rows.exclude(**chosen)
+
+
+@contextmanager
+def _named_problems() -> Iterator[None]:
+    """Answer an order that cannot be given with its problems by field."""
+    try:
+        yield
+    except service.OrderError as error:
+        problems = {name or "non_field_errors": [text] for name, text in error.problems.items()}
+        raise ValidationError(problems) from error
 
 
 class Overrides(
@@ -133,19 +146,22 @@ class Overrides(
         rows = Vehicle.objects.of_depot(request.auth.depot).select_related("type")
         vehicle = get_object_or_404(rows, pk=vehicle_id)
         wanted = service.Wanted(vehicle, **values)
+        if not dry_run and (stored := answered(request)) is not None:
+            return Response(stored, status.HTTP_201_CREATED)
+        with _named_problems():
+            wanted = service.checked(request.auth.depot, wanted, clock.now())
+            found = service.preview(request.auth.depot, wanted, clock.now())
         if dry_run:
-            return Response(self._order(request, wanted, dry_run=True))
-        return Response(once(request, lambda: self._order(request, wanted)), status.HTTP_201_CREATED)
+            return Response(OverrideAnswer({"override": None, "preview": found}).data)
+        made = once(request, lambda: self._make(request, wanted, found))
+        return Response(made, status.HTTP_201_CREATED)
 
-    def _order(self, request: Request, wanted: service.Wanted, dry_run: bool = False) -> dict[str, Any]:
+    def _make(self, request: Request, wanted: service.Wanted, found: service.Preview) -> dict[str, Any]:
+        """Store the order; what came in while its cost was computed may contradict it."""
         depot, now = request.auth.depot, clock.now()
-        try:
+        with _named_problems():
             wanted = service.checked(depot, wanted, now)
-            found = service.preview(depot, wanted, now)
-        except service.OrderError as error:
-            problems = {name or "non_field_errors": [text] for name, text in error.problems.items()}
-            raise ValidationError(problems) from error
-        row = None if dry_run else service.create(depot, wanted, request.user, now, found.cost)
+        row = service.create(depot, wanted, request.user, now, found.cost)
         return dict(OverrideAnswer({"override": row, "preview": found}).data)
 
     def perform_destroy(self, instance: Override) -> None:

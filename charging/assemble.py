@@ -6,32 +6,45 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+from django.db.models import Q
+from numpy.typing import NDArray
 
 from billing.selectors.prices import prices_for
-from charging.models import ChargingSession, Connector, Override
+from billing.selectors.programmes import events_for
+from charging.bands import DEFAULT_BUILDING_SHARE, DEFAULT_SOLAR_SHARE
+from charging.models import Charger, ChargingSession, Connector, Override
 from charging.orders import apply_orders
 from charging.permission import charge_limit_kw, discharge_limit_kw, discharge_permission
+from charging.planner.plan import plan_from_json
+from charging.planner.warm import LastPlan
+from charging.selectors.bands import TripBands, trip_bands
+from charging.selectors.held import away_chargers, held_kw
+from charging.selectors.known_soc import KnownSoc, known_socs
 from charging.selectors.overrides import overrides_in_force
+from charging.selectors.plans import running_plan
 from depot.models import Depot, ElectricalNode, Forecast, InterconnectionAgreement
-from depot.selectors.forecasts import Expected, expected
+from depot.selectors.forecasts import expected
 from depot.services.forecasts import horizon
 from depot.timegrid import TimeGrid
-from fleet.models import Vehicle, VehicleState
-from fleet.selectors.duties import Duty, duties
+from fleet.battery.charge_taper import read_charge_taper
+from fleet.models import Outage, Vehicle, VehicleState
+from fleet.selectors.duties import MOMENT, Duty, duties, outages_of
 from fleet.selectors.needs import Need, needs_of
 from fleet.selectors.wear import wear_costs
 
-STALE_SOC = timedelta(hours=2)
-STALE_MARGIN = 0.05
-UNKNOWN_SOC = 0.2
-LATE = timedelta(hours=3)
+LOOK_BACK = timedelta(hours=24)
+"""Trips of so long ago may have used what a charge that was told before them does not show."""
 PLANNED_SHARE = 0.95
 """Of the site's limits a plan uses this much: building and sun differ from their forecasts within a step."""
 BEYOND = timedelta(hours=24)
+LEAST_PRICE = 0.01
+"""Later energy and changes are priced at least by this, per kWh: free energy is not to be left out or moved idly."""
+CHANGE_PRICE_SHARE = 0.02
+"""To change the next step has to save this share of what its energy costs at the horizon's median price."""
 
 
 @dataclass(slots=True)
@@ -40,6 +53,8 @@ class Notes:
 
     vehicles: dict[str, list[str]] = field(default_factory=dict)
     depot: list[str] = field(default_factory=list)
+    away: list[int] = field(default_factory=list)
+    """Chargers that are not heard: the case reserves what they hold, and nothing is sent to them."""
 
     def of(self, vehicle_id: int, sentence: str) -> None:
         self.vehicles.setdefault(str(vehicle_id), []).append(sentence)
@@ -54,6 +69,7 @@ class Assembled:
     grid: TimeGrid
     places: dict[int, Connector]
     needs: dict[int, list[Need]]
+    last: LastPlan | None = None
 
 
 def assemble(depot: Depot, now: datetime, orders: Collection[Override] | None = None) -> Assembled:
@@ -64,24 +80,37 @@ def assemble(depot: Depot, now: datetime, orders: Collection[Override] | None = 
     grid = horizon(depot, now, depot.horizon_hours)
     notes = Notes()
     vehicles = list(Vehicle.objects.filter(depot=depot, active=True).select_related("type", "state"))
-    places = _places(depot, vehicles, notes)
-    planned = [vehicle for vehicle in vehicles if vehicle.pk in places]
-    needs = needs_of(duties(depot, grid.start_at - LATE, grid.end_at + BEYOND))
+    notes.away = sorted(away_chargers(depot, now))
+    places = _steered(_places(depot, vehicles, notes), notes)
+    out = _out_of_service(depot, now)
+    planned = [
+        vehicle for vehicle in vehicles if vehicle.pk in places and not _gone(vehicle, out, grid, notes)
+    ]
+    found = duties(depot, grid.start_at - LOOK_BACK, grid.end_at + BEYOND)
+    needs = needs_of([duty for duty in found if duty.outage is None])
     prices = prices_for(depot, grid, now)
     notes.depot.extend(prices.warnings)
     agreement = InterconnectionAgreement.objects.filter(depot=depot).first()
     plugs = Counter(places[vehicle.pk].charger_id for vehicle in planned)
     cabinets = {charger_id for charger_id, count in plugs.items() if count > 1}
-    guests = _guests(depot, places, notes)
+    guests = _guests(depot, places, grid, notes)
     end_price = float(np.median(prices.import_per_kwh))
     wear = wear_costs(depot)
+    known = known_socs(planned, needs, now)
+    bands = trip_bands(depot, now, grid.step_minutes)
     rows = []
     for vehicle in planned:
-        row = _vehicle(vehicle, places[vehicle.pk], needs.get(vehicle.pk, []), grid, now, notes)
+        if known[vehicle.pk].note:
+            notes.of(vehicle.pk, known[vehicle.pk].note)
+        soc = known[vehicle.pk].soc
+        row = _vehicle(vehicle, places[vehicle.pk], needs.get(vehicle.pk, []), grid, now, soc, bands)
+        broken = out.get(vehicle.pk)
+        if broken is not None and not vehicle.state.plugged_in:
+            row["away"] = _until_back(row["away"], grid.boundary_of(broken.to_at or grid.end_at, "pull_in"))
         row["wear_cost_per_kwh"] = wear[vehicle.pk]
         row["targets"].append(_final_target(row, needs.get(vehicle.pk, []), grid, end_price))
         permission = discharge_permission(vehicle, places[vehicle.pk].charger, agreement)
-        obstacle = permission.reason or _doubt(vehicle, now)
+        obstacle = permission.reason or _broken(vehicle, out) or _doubt(vehicle, known[vehicle.pk])
         row["v2g"] = not obstacle
         if obstacle:
             notes.of(vehicle.pk, f"Not discharged: {obstacle}")
@@ -90,6 +119,10 @@ def assemble(depot: Depot, now: datetime, orders: Collection[Override] | None = 
     apply_orders(rows, orders, grid)
     for order in orders:
         notes.of(order.vehicle_id, f"{order.made_by_name} ordered: {order.in_words()}{_why(order)}.")
+    events, told = events_for(depot, grid, prices.export_per_kwh)
+    notes.depot.extend(told)
+    site = _site(depot, agreement, grid, now, notes, sum(guests.values(), np.zeros(grid.steps)))
+    last = _last_plan(depot, grid, now)
     case = {
         "version": 1,
         "name": f"{depot.slug} {depot.local(grid.start_at):%Y-%m-%d %H:%M}",
@@ -97,19 +130,87 @@ def assemble(depot: Depot, now: datetime, orders: Collection[Override] | None = 
         "step_minutes": grid.step_minutes,
         "steps": grid.steps,
         "currency": depot.currency,
-        "site": _site(depot, agreement, grid, now, notes, sum(guests.values()))
-        | {"nodes": _nodes(depot, guests) + _cabinets(cabinets, places.values())},
+        "site": site | {"nodes": _nodes(depot, guests) + _cabinets(cabinets, places.values())},
         "prices": {"import_per_kwh": prices.import_per_kwh, "export_per_kwh": prices.export_per_kwh},
         "demand_charges": prices.demand_charges,
         "chargers": [_charger(places[vehicle.pk], cabinets, notes) for vehicle in planned],
         "vehicles": rows,
         "storage": [],
+        "events": events,
+        "bad_day": _bad_day(site),
     }
+    if last is not None:
+        change_price = CHANGE_PRICE_SHARE * max(end_price, LEAST_PRICE) * grid.step_minutes / 60
+        case["previous"] = _previous(last, rows, change_price)
     notes.depot.extend(
         f"Battery {battery.name} is not planned: nothing here can command it, so no plan may count on it."
         for battery in depot.batteries.all()
     )
-    return Assembled(case, notes, grid, places, needs)
+    return Assembled(case, notes, grid, places, needs, last)
+
+
+def _bad_day(site: dict[str, Any]) -> dict[str, Any]:
+    """Return a bad day's building load and sun: the documented shares around the forecasts."""
+    return {
+        "building_load_kw": [round(kw * (1 + DEFAULT_BUILDING_SHARE), 3) for kw in site["building_load_kw"]],
+        "solar_kw": [round(kw * (1 + DEFAULT_SOLAR_SHARE), 3) for kw in site["solar_kw"]],
+    }
+
+
+def _last_plan(depot: Depot, grid: TimeGrid, now: datetime) -> LastPlan | None:
+    """Return the plan that ran until now, if its steps fall on the grid's.
+
+    One made at this very moment is not the last but this one: assembled again, its case must come out the same.
+    """
+    plan = running_plan(depot, now - timedelta(microseconds=1))
+    if plan is None or plan.step_minutes != grid.step_minutes or plan.violations:
+        return None
+    ago, rest = divmod(grid.start_at - plan.start_at, timedelta(minutes=grid.step_minutes))
+    return None if rest or not 0 <= ago < plan.steps else LastPlan(plan_from_json(plan.answer), ago)
+
+
+def _previous(last: LastPlan, rows: Iterable[dict[str, Any]], price_per_kw: float) -> dict[str, Any]:
+    """Return what the last plan was about to do in the first step with the vehicles that it knew."""
+    known = {row["id"]: last.plan.vehicles[row["id"]] for row in rows if row["id"] in last.plan.vehicles}
+    return {
+        "price_per_kw": round(price_per_kw, 6),
+        "net_kw": {
+            name: [round(float(own.charge_kw[last.steps_ago] - own.discharge_kw[last.steps_ago]), 3)]
+            for name, own in known.items()
+        },
+    }
+
+
+def _out_of_service(depot: Depot, now: datetime) -> dict[int, Outage]:
+    """Return by vehicle id the outage that lasts longest of those it is in now."""
+    last = datetime.max.replace(tzinfo=UTC)
+    return {
+        vehicle_id: max(now_out, key=lambda outage: outage.to_at or last)
+        for vehicle_id, outages in outages_of(depot, now, now + MOMENT).items()
+        if (now_out := [outage for outage in outages if outage.covers(now, now + MOMENT)])
+    }
+
+
+def _gone(vehicle: Vehicle, out: dict[int, Outage], grid: TimeGrid, notes: Notes) -> bool:
+    """Tell whether a vehicle is out of service, not plugged in, and will not be back within the plan; and say so."""
+    outage, state = out.get(vehicle.pk), getattr(vehicle, "state", None)
+    if outage is None or (state is not None and state.plugged_in):
+        return False
+    gone = state is None or outage.to_at is None or outage.to_at >= grid.end_at
+    if gone:
+        notes.of(vehicle.pk, "Not planned: it is out of service and not plugged in.")
+    return gone
+
+
+def _broken(vehicle: Vehicle, out: dict[int, Outage]) -> str:
+    """Return why a vehicle that is out of service is not discharged: somebody may be working at it."""
+    return f"{vehicle.name} is out of service." if vehicle.pk in out else ""
+
+
+def _until_back(away: list[dict[str, Any]], back: int) -> list[dict[str, Any]]:
+    """Return the spans away of a vehicle that is somewhere else and out of service until a boundary."""
+    first = {"from_step": 0, "to_step": max(back, 1), "energy_kwh": 0.0}
+    return [first, *(span for span in away if span["from_step"] >= first["to_step"])]
 
 
 def _why(order: Override) -> str:
@@ -139,22 +240,74 @@ def _places(depot: Depot, vehicles: list[Vehicle], notes: Notes) -> dict[int, Co
     return places
 
 
-def _guests(depot: Depot, places: dict[int, Connector], notes: Notes) -> dict[int, float]:
-    """Return what vehicles that are not planned may draw, in kW by node: they get their charger's safe level."""
+def _steered(places: dict[int, Connector], notes: Notes) -> dict[int, Connector]:
+    """Return the places whose chargers are heard and follow their schedules; the others are loads nobody steers."""
+    steered = {}
+    for vehicle_id, connector in places.items():
+        charger = connector.charger
+        if charger.pk in notes.away:
+            notes.of(
+                vehicle_id,
+                f"Not planned: charger {charger.name} does not answer. It does what it was told last.",
+            )
+        elif charger.strays_since is not None:
+            notes.of(vehicle_id, f"Not planned: charger {charger.name} does not follow its schedule.")
+        else:
+            steered[vehicle_id] = connector
+    return steered
+
+
+def _guests(
+    depot: Depot, places: dict[int, Connector], grid: TimeGrid, notes: Notes
+) -> dict[int, NDArray[np.float64]]:
+    """Return what vehicles that are not planned may draw, in kW per step by node.
+
+    They get their charger's safe level; chargers that are not heard go on with what they hold.
+    """
     sessions = ChargingSession.objects.filter(
         connector__charger__depot=depot, unplugged_at__isnull=True
     ).exclude(connector__in=[connector.pk for connector in places.values()])
-    drawn: dict[int, float] = {}
-    for session in sessions.select_related("connector__charger").prefetch_related(
-        "connector__charger__connectors"
+    drawn: dict[int, NDArray[np.float64]] = {}
+
+    def draw(charger: Charger, power_kw: float | NDArray[np.float64]) -> None:
+        drawn[charger.node_id] = drawn.get(charger.node_id, np.zeros(grid.steps)) + power_kw
+
+    for connector, power_kw in _held(notes.away, grid):
+        draw(connector.charger, power_kw)
+    for session in (
+        sessions.exclude(connector__charger__in=notes.away)
+        .select_related("connector__charger")
+        .prefetch_related("connector__charger__connectors")
     ):
         charger = session.connector.charger
-        drawn[charger.node_id] = drawn.get(charger.node_id, 0.0) + charger.fallback_share_kw
+        if charger.strays_since is not None:
+            last = session.samples.order_by("-sampled_at").first()
+            draw(charger, max(last.power_kw if last else charger.max_charge_kw, charger.fallback_share_kw))
+            continue
+        draw(charger, charger.fallback_share_kw)
         notes.depot.append(
             f"The vehicle at {session.connector} is not planned: nobody knows it. It charges with up to "
             f"{charger.fallback_share_kw:g} kW. Enter its token in the set-up."
         )
     return drawn
+
+
+def _held(away: list[int], grid: TimeGrid) -> list[tuple[Connector, NDArray[np.float64]]]:
+    """Return what is drawn at each connector of chargers that are not heard where a vehicle stands or parks."""
+    if not away:
+        return []
+    here = ChargingSession.objects.filter(connector__charger__in=away, unplugged_at__isnull=True)
+    used = Q(vehicle__isnull=False) | Q(pk__in=here.values("connector"))
+    connectors = Connector.objects.filter(used, charger__in=away).select_related("charger")
+    places = list(connectors.prefetch_related("charger__connectors"))
+    held = held_kw(places, grid)
+    return [(connector, held[connector.pk]) for connector in places]
+
+
+def _limit(limit_kw: float, taken_kw: NDArray[np.float64]) -> float | list[float]:
+    """Return what is left of a limit: one number, or one for each step where they differ."""
+    left = np.round(np.maximum(limit_kw - taken_kw, 0.0), 3)
+    return float(left[0]) if np.all(left == left[0]) else [float(value) for value in left]
 
 
 def _site(
@@ -163,7 +316,7 @@ def _site(
     grid: TimeGrid,
     now: datetime,
     notes: Notes,
-    guests_kw: float,
+    guests_kw: NDArray[np.float64],
 ) -> dict[str, Any]:
     connection = depot.nodes.filter(kind=ElectricalNode.Kind.GRID).first()
     allowed = agreement.allowed_export_kw if agreement else 0.0
@@ -174,35 +327,35 @@ def _site(
     solar = expected(depot, Forecast.Kind.SOLAR, grid, now)
     building = expected(depot, Forecast.Kind.BUILDING, grid, now)
     notes.depot.extend(forecast.source for forecast in (solar, building) if forecast.made_at is None)
+    import_kw = connection.import_limit_kw * PLANNED_SHARE if connection else 0.0
+    beyond_kw = np.maximum(guests_kw - import_kw, 0.0)  # no limit is below 0: the others must make up for it
     return {
-        "import_limit_kw": max(connection.import_limit_kw * PLANNED_SHARE - guests_kw, 0.0)
-        if connection
-        else 0.0,
+        "import_limit_kw": _limit(import_kw, guests_kw),
         "export_limit_kw": min(connection.export_limit_kw, allowed) * PLANNED_SHARE if connection else 0.0,
-        "building_load_kw": _series(building),
-        "solar_kw": _series(solar),
+        "building_load_kw": _series(building.power_kw + beyond_kw),
+        "solar_kw": _series(solar.power_kw),
         "solar_curtailable": all(array.curtailable for array in depot.solar_arrays.all()),
     }
 
 
-def _series(forecast: Expected) -> list[float]:
-    return [round(float(value), 3) for value in forecast.power_kw]
+def _series(power_kw: NDArray[np.float64]) -> list[float]:
+    return [round(float(value), 3) for value in power_kw]
 
 
-def _nodes(depot: Depot, guests: dict[int, float]) -> list[dict[str, Any]]:
+def _nodes(depot: Depot, guests: dict[int, NDArray[np.float64]]) -> list[dict[str, Any]]:
     nodes = list(depot.nodes.select_related("parent").exclude(kind=ElectricalNode.Kind.GRID))
     parents = {node.pk: node.parent_id for node in nodes}
-    taken = dict.fromkeys(parents, 0.0)
+    taken = dict.fromkeys(parents, np.zeros(1))
     for node_id, power_kw in guests.items():
         above: int | None = node_id
         while above is not None and above in taken:
-            taken[above] += power_kw
+            taken[above] = taken[above] + power_kw
             above = parents[above]
     return [
         {
             "id": str(node.pk),
             "parent": _node_id(node.parent) if node.parent else None,
-            "import_limit_kw": max(node.import_limit_kw - taken[node.pk], 0.0),
+            "import_limit_kw": _limit(node.import_limit_kw, taken[node.pk]),
             "export_limit_kw": node.export_limit_kw,
         }
         for node in nodes
@@ -242,20 +395,29 @@ def _charger(connector: Connector, cabinets: Collection[int], notes: Notes) -> d
 
 
 def _vehicle(
-    vehicle: Vehicle, place: Connector, needs: list[Need], grid: TimeGrid, now: datetime, notes: Notes
+    vehicle: Vehicle,
+    place: Connector,
+    needs: list[Need],
+    grid: TimeGrid,
+    now: datetime,
+    soc: float,
+    bands: TripBands,
 ) -> dict[str, Any]:
     kind, charger = vehicle.type, place.charger
     return {
         "id": str(vehicle.pk),
         "capacity_kwh": round(vehicle.capacity_kwh, 3),
-        "initial_soc": _known_soc(vehicle, now, notes),
+        "initial_soc": soc,
         "min_soc": kind.min_soc,
         "max_soc": kind.max_soc,
         "charger": str(place.pk),
         "max_charge_kw": charge_limit_kw(vehicle, charger),
         "max_discharge_kw": discharge_limit_kw(vehicle, charger),
+        "taper": [
+            {"soc": soc, "max_charge_kw": power_kw} for soc, power_kw in read_charge_taper(kind.charge_taper)
+        ],
         "v2g_min_soc": max(vehicle.v2g_min_soc, kind.min_soc),
-        "away": _away(vehicle, needs, grid, now),
+        "away": _away(vehicle, needs, grid, now, bands),
         "targets": [
             {
                 "boundary": grid.boundary_of(need.duty.pull_out_at, "pull_out"),
@@ -268,40 +430,14 @@ def _vehicle(
     }
 
 
-def _known_soc(vehicle: Vehicle, now: datetime, notes: Notes) -> float:
-    """Return the SoC to plan with: a stale one is lowered, an unknown one is taken as low."""
-    state = getattr(vehicle, "state", None)
-    if state is None:
-        notes.of(vehicle.pk, f"Its charge is not known; planned as if at {UNKNOWN_SOC:.0%}.")
-        return UNKNOWN_SOC
-    if _is_stale(state, now):
-        notes.of(
-            vehicle.pk,
-            f"Its charge was last heard of {_ago(now - state.soc_observed_at)} ago; "
-            f"planned {STALE_MARGIN:.0%} lower to be safe.",
-        )
-        return round(max(0.0, state.soc - STALE_MARGIN), 4)
-    return round(state.soc, 4)
-
-
-def _is_stale(state: VehicleState, now: datetime) -> bool:
-    return state.plugged_in and now - state.soc_observed_at > STALE_SOC
-
-
-def _doubt(vehicle: Vehicle, now: datetime) -> str:
+def _doubt(vehicle: Vehicle, known: KnownSoc) -> str:
     """Return why the charge is too uncertain to discharge; a floor that nobody sees cannot be kept."""
-    state = getattr(vehicle, "state", None)
-    if state is None or _is_stale(state, now):
-        return f"The present charge of {vehicle.name} is not known."
-    return ""
+    return "" if known.sure else f"The present charge of {vehicle.name} is not known."
 
 
-def _ago(span: timedelta) -> str:
-    hours = span.total_seconds() / 3600
-    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
-
-
-def _away(vehicle: Vehicle, needs: list[Need], grid: TimeGrid, now: datetime) -> list[dict[str, Any]]:
+def _away(
+    vehicle: Vehicle, needs: list[Need], grid: TimeGrid, now: datetime, bands: TripBands
+) -> list[dict[str, Any]]:
     """Return when the vehicle is away: its duties, and the next step if it should stand here but does not."""
     state = getattr(vehicle, "state", None)
     spans: list[dict[str, Any]] = []
@@ -316,7 +452,16 @@ def _away(vehicle: Vehicle, needs: list[Need], grid: TimeGrid, now: datetime) ->
         if need.duty.pull_in_at <= now or begin >= end:
             continue
         energy_kwh = round(need.energy_kwh * _share_to_come(need.duty, state, grid.end_at), 3)
-        spans.append({"from_step": begin, "to_step": end, "energy_kwh": energy_kwh})
+        block_id = need.duty.block.pk
+        spans.append(
+            {
+                "from_step": begin,
+                "to_step": end,
+                "energy_kwh": energy_kwh,
+                "late_steps": bands.late_steps(block_id),
+                "extra_kwh": round(energy_kwh * bands.extra_share(block_id), 3),
+            }
+        )
         reached = end
     return spans
 
@@ -336,5 +481,5 @@ def _final_target(row: dict[str, Any], needs: list[Need], grid: TimeGrid, price:
         "boundary": grid.steps,
         "soc": round(min(max(wanted, row["min_soc"]), row["max_soc"]), 4),
         "tier": "should",
-        "price_per_kwh": round(max(price, 0.01), 6),
+        "price_per_kwh": round(max(price, LEAST_PRICE), 6),
     }

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
-from charging.services.alerts import watch
+from billing.models import SavingsStatement
+from charging.services.alerts import watch, watch_links
+from charging.services.band import update_band
 from charging.services.housekeeping import prune_commands
+from charging.services.live_alerts import watch_live
+from charging.services.not_ready import record_pull_outs, recorded_until
+from charging.services.notices import prune_notices
 from charging.services.planning import plan_and_dispatch, prune_plans
+from charging.services.relinking import plan_for_links
+from charging.services.retention import JOB as RETENTION
+from charging.services.retention import thin
 from charging.services.rollup import roll_up
+from charging.services.vehicle_days import record_vehicle_days
 from depot import clock
+from depot.alerts.mail import MailError, mail_alerts
 from depot.jobs import Progress, job
+from depot.jobs.services import JobError, prune_jobs
 from depot.models import Job
+from depot.services.meter_sources import watch_meters
 
 EVERY_STEP = timedelta(minutes=15)
 
@@ -24,10 +36,67 @@ def make_plan(job: Job, progress: Progress) -> dict[str, Any]:
     watch(job.own_depot, clock.now())
     prune_plans(job.own_depot, clock.now())
     prune_commands(job.own_depot, clock.wall_now())
+    prune_notices(job.own_depot, clock.now())
     return {"plan": plan.pk, "status": plan.status, "objective": plan.objective, "seconds": plan.seconds}
+
+
+@job("watch", title="Watch the chargers' links", every=timedelta(minutes=1))
+def watch_chargers(job: Job, progress: Progress) -> dict[str, Any]:
+    """Say within a minute or two that chargers, or the gateway, are not heard any more, and plan anew for it."""
+    watch_links(job.own_depot, clock.now())
+    why = plan_for_links(job.own_depot, clock.now())
+    prune_jobs(job.own_depot, job.kind, clock.wall_now())
+    return {"planned_because": why}
 
 
 @job("rollup", title="Close intervals", every=timedelta(minutes=5))
 def close_intervals(job: Job, progress: Progress) -> dict[str, Any]:
-    """Close the intervals that are over."""
+    """Close the intervals that are over, and say which meter is silent."""
+    watch_meters(job.own_depot, clock.now())
     return {"closed": roll_up(job.own_depot, clock.now())}
+
+
+@job("pull-outs", title="Not-ready ledger", every=timedelta(minutes=5))
+def record_not_ready(job: Job, progress: Progress) -> dict[str, Any]:
+    """Write down the pull-outs since the last run that were not ready."""
+    now = clock.now()
+    written = record_pull_outs(job.own_depot, recorded_until(job.own_depot, now), now)
+    return {"written": written, "until": now.isoformat()}
+
+
+@job("alerts", title="Alerts", every=timedelta(minutes=5))
+def look_after(job: Job, progress: Progress) -> dict[str, Any]:
+    """Open and clear alerts, and write to those who want it."""
+    depot, now = job.own_depot, clock.now()
+    watch(depot, now)
+    watch_live(depot, now)
+    progress(0.8, "Writing to people")
+    try:
+        return {"mails": mail_alerts(depot, now)}
+    except MailError as error:
+        raise JobError(str(error)) from error
+
+
+@job("savings-band", title="How sure the savings are", local_at=time(5, 0))
+def vary_baselines(job: Job, progress: Progress) -> dict[str, Any]:
+    """Bill the unmanaged depot of the last two months again with other powers and arrivals."""
+    found = SavingsStatement.objects.filter(depot=job.own_depot).select_related(
+        "depot", "actual", "unmanaged"
+    )
+    statements = list(found.order_by("-start_at")[:2])
+    for number, statement in enumerate(statements):
+        progress(number / len(statements), f"Varying {job.own_depot.local(statement.start_at):%B}")
+        update_band(statement, clock.now())
+    return {"months": len(statements)}
+
+
+@job(RETENTION, title="Thinning of old readings", local_at=time(3, 30))
+def thin_old_readings(job: Job, progress: Progress) -> dict[str, Any]:
+    """Keep only a few readings of each quarter of an hour that is older than `DEPOT_RAW_DAYS`."""
+    return thin(job.own_depot, clock.now(), progress).as_json()
+
+
+@job("vehicle-days", title="Energy of each vehicle", every=timedelta(hours=1))
+def add_up_vehicles(job: Job, progress: Progress) -> dict[str, Any]:
+    """Write down what each vehicle took and gave today, and on the days before that may have changed."""
+    return {"days": record_vehicle_days(job.own_depot, clock.now(), progress)}

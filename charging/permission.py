@@ -8,6 +8,9 @@ from charging.models import Charger
 from depot.models import InterconnectionAgreement
 from fleet.models import Vehicle, VehicleType
 
+WORDS_FOR_DISCHARGE = "ocpp2.1"
+"""The protocol that can ask for discharge; older ones only by a limit below zero, where the charger takes it so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Permission:
@@ -23,7 +26,7 @@ def discharge_permission(
     """Tell whether `vehicle` may discharge at `charger`, and if not, what stands in the way.
 
     Without an approved agreement a vehicle may still feed the building behind the meter: the export limit of 0
-    in the case keeps it from the grid.
+    in the case keeps it from the grid. A plan may only count on discharge that the charger can be told of.
     """
     kind = vehicle.type
     obstacle = ""
@@ -38,6 +41,15 @@ def discharge_permission(
     elif not (kind.iso15118_20 and charger.iso15118_20):
         missing = charger.name if kind.iso15118_20 else kind.name
         obstacle = f"{missing} does not speak ISO 15118-20, which discharging needs."
+    elif not charger.protocol:
+        obstacle = (
+            f"Charger {charger.name} has never logged in, so it is not known whether it can be asked to."
+        )
+    elif charger.protocol != WORDS_FOR_DISCHARGE and not charger.negative_limits:
+        obstacle = (
+            f"Charger {charger.name} speaks OCPP {charger.protocol.removeprefix('ocpp')}, which has no words for "
+            f"discharging. Connect it with OCPP 2.1, or enter that it discharges on negative limits."
+        )
     elif agreement is None:
         obstacle = "The depot has no interconnection agreement on record."
     return Permission(not obstacle, obstacle)

@@ -1,14 +1,58 @@
 from django.urls import path
 
-from charging.views import home, overrides, plan
+from charging.views import (
+    board,
+    board_layout,
+    board_station,
+    commissioning,
+    dispatching,
+    home,
+    not_ready,
+    overrides,
+    plan,
+    portfolio,
+    reports,
+    settlement,
+    vehicles,
+)
 
 app_name = "charging"
 urlpatterns = [
     path("cards/answer", home.answer, name="card-answer"),
     path("cards/readiness", home.pull_outs_card, name="card-readiness"),
+    path("cards/portfolio", portfolio.card, name="card-portfolio"),
     path("cards/site", home.site_card, name="card-site"),
     path("cards/connection", home.connection, name="connection"),
+    path("savings/<str:month>/vehicles.csv", settlement.by_vehicle, name="export-by-vehicle"),
     path("pull-outs/", home.pull_outs, name="pull-outs"),
+    path("schedules/day/", dispatching.day, name="day"),
+    path("schedules/day/proposal/", dispatching.proposal, name="proposal"),
+    path("schedules/day/outages/<int:outage_id>/end/", dispatching.back, name="outage-end"),
+    path("schedules/day/<int:block_id>/<str:service_date>/", dispatching.duty, name="duty"),
+    path("schedules/day/<int:block_id>/<str:service_date>/late/", dispatching.late, name="duty-late"),
+    path("schedules/day/<int:block_id>/<str:service_date>/out/", dispatching.out, name="duty-out"),
+    path("reports/not-ready/", not_ready.ledger, name="not-ready"),
+    path("reports/not-ready.csv", not_ready.ledger_csv, name="not-ready-csv"),
+    path("reports/", reports.newest, name="reports"),
+    path("reports/<str:period>/", reports.report, name="report"),
+    path("reports/<str:period>/<str:part>.csv", reports.part, name="report-part"),
+    path("board/", board.page, name="board"),
+    path("board/changes", board.changes, name="board-changes"),
+    path("board/layout/", board_layout.layout, name="board-layout"),
+    path("board/stations/<int:charger_id>/", board_station.station, name="board-station"),
+    path("board/stations/<int:charger_id>/order/", board_station.order, name="board-station-order"),
+    path("board/stations/<int:charger_id>/commissioning/", commissioning.checklist, name="commissioning"),
+    path(
+        "board/stations/<int:charger_id>/commissioning/test/", commissioning.test, name="commissioning-test"
+    ),
+    path(
+        "board/stations/<int:charger_id>/commissioning/sign-off/",
+        commissioning.sign,
+        name="commissioning-sign",
+    ),
+    path("board/<int:connector_id>/", board.connector, name="board-connector"),
+    path("vehicles/", vehicles.vehicles, name="vehicles"),
+    path("vehicles/<int:vehicle_id>/", vehicles.vehicle, name="vehicle"),
     path("plan/", plan.plan, name="plan"),
     path("plan/new/", plan.replan, name="replan"),
     path("plan/compare/", plan.comparison, name="plan-compare"),

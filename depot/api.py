@@ -16,6 +16,7 @@ from rest_framework.response import Response
 
 from depot import clock
 from depot.access.batches import BatchAnswer, answer, read_items
+from depot.access.filters import Moment
 from depot.access.idempotency import once
 from depot.access.rows import DepotRows
 from depot.models import Alert, Depot, Job, Meter, MeterReading, Quality, Scope
@@ -40,12 +41,24 @@ class AlertSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Alert
-        fields = ("id", "depot", "key", "level", "title", "detail", "raised_at", "seen_at", "cleared_at")
+        fields = (
+            "id",
+            "depot",
+            "key",
+            "level",
+            "title",
+            "detail",
+            "raised_at",
+            "seen_at",
+            "cleared_at",
+            "acknowledged_at",
+            "snoozed_until",
+        )
 
 
 class AlertFilter(filters.FilterSet):
     open = filters.BooleanFilter(field_name="cleared_at", lookup_expr="isnull", label="Not cleared yet")
-    since = filters.IsoDateTimeFilter(field_name="seen_at", lookup_expr="gte")
+    since = Moment(field_name="seen_at", lookup_expr="gte")
 
     class Meta:
         model = Alert
@@ -125,8 +138,8 @@ class ReadingBatch(serializers.Serializer):
 
 
 class ReadingFilter(filters.FilterSet):
-    since = filters.IsoDateTimeFilter(field_name="observed_at", lookup_expr="gte")
-    until = filters.IsoDateTimeFilter(field_name="observed_at", lookup_expr="lt")
+    since = Moment(field_name="observed_at", lookup_expr="gte")
+    until = Moment(field_name="observed_at", lookup_expr="lt")
 
     class Meta:
         model = MeterReading

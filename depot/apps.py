@@ -10,4 +10,5 @@ class DepotConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("depot.jobs.forecasts")
+        import_module("depot.jobs.webhooks")
         autodiscover_modules("jobs")

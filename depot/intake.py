@@ -44,8 +44,11 @@ def record(raw: object, known: Iterable[str]) -> Mapping[str, Any]:
     return raw
 
 
-def moment(record: Mapping[str, Any], name: str, now: datetime) -> datetime:
-    """Return the time in field `name`, in UTC; refuse a missing offset, the future and the distant past."""
+def moment(record: Mapping[str, Any], name: str, now: datetime, *, ahead: bool = False) -> datetime:
+    """Return the time in field `name`, in UTC; refuse a missing offset, the distant past and the future.
+
+    With `ahead` a time in the future is returned, for a caller that knows what to do with it.
+    """
     raw = record.get(name)
     example = "Write it like 2026-03-10T15:00:00Z."
     if not isinstance(raw, str):
@@ -59,7 +62,7 @@ def moment(record: Mapping[str, Any], name: str, now: datetime) -> datetime:
         if isinstance(error, IntakeError):
             raise
         raise IntakeError("time_unreadable", f"{name} is not an ISO 8601 time. {example}") from error
-    if at > now + FUTURE_LIMIT:
+    if at > now + FUTURE_LIMIT and not ahead:
         raise IntakeError(
             "in_future", f"{name} is more than 5 minutes in the future. Check the sender's clock."
         )

@@ -17,8 +17,20 @@ from depot.imports import CellError, parse_clock
 from fleet.formats.blocks import BlockRow
 from fleet.formats.clock import clock as clock_text
 from fleet.formats.service_days import describe_service_days, parse_service_days
-from fleet.models import Block, CalendarException, QuarantinedReading, ServiceCalendar, Vehicle, VehicleType
+from fleet.models import (
+    Block,
+    CalendarException,
+    ChargingRequest,
+    Outage,
+    QuarantinedReading,
+    ScheduleSettings,
+    ServiceCalendar,
+    TelematicsFeed,
+    Vehicle,
+    VehicleType,
+)
 from fleet.services.quarantine import adopt
+from fleet.services.telematics import forget
 
 
 @admin.register(VehicleType)
@@ -42,7 +54,7 @@ class VehicleTypes(DepotAdmin):
                 ]
             },
         ),
-        ("Charging", {"fields": [("max_charge_ac_kw", "max_charge_dc_kw"), "iso15118_2"]}),
+        ("Charging", {"fields": [("max_charge_ac_kw", "max_charge_dc_kw"), "charge_taper", "iso15118_2"]}),
         (
             "Discharging (V2G)",
             {
@@ -51,7 +63,7 @@ class VehicleTypes(DepotAdmin):
                 "and an approved interconnection agreement.",
             },
         ),
-        ("On the road", {"fields": ["consumption_kwh_per_km", "auxiliary_kw"]}),
+        ("On the road", {"fields": ["consumption_kwh_per_km", "auxiliary_kw", "preconditioning_kwh"]}),
     ]
 
     @admin.display(description="vehicles")
@@ -94,7 +106,7 @@ class Vehicles(DepotAdmin):
 
 class CalendarExceptions(DepotInline):
     model = CalendarException
-    fields = ["date", "runs", "note"]
+    fields = ["date", "runs", "like_weekday", "early_minutes", "note"]
 
 
 @admin.register(ServiceCalendar)
@@ -112,6 +124,15 @@ class Calendars(DepotAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ServiceCalendar]:
         return super().get_queryset(request).select_related("depot").prefetch_related("exceptions")
+
+
+@admin.register(ScheduleSettings)
+class ScheduleSettingsAdmin(DepotAdmin):
+    """What schedule files leave out: the way from the depot to the first stop, and when a bus comes home."""
+
+    ability = "write_schedules"
+    list_display = ["depot", "deadhead_minutes", "deadhead_km", "split_gap_minutes", "calendar"]
+    list_filter = [OWN_DEPOTS]
 
 
 class AsWritten(forms.CharField):
@@ -202,7 +223,7 @@ class Blocks(DepotAdmin):
     list_select_related = ["depot", "vehicle"]
     search_fields = ["block_id", "vehicle__name"]
     fieldsets = [
-        (None, {"fields": ["depot", "block_id", "vehicle", "vehicle_type"]}),
+        (None, {"fields": ["depot", "block_id", ("vehicle", "vehicle_fixed"), "vehicle_type"]}),
         (
             "When it runs",
             {
@@ -234,6 +255,15 @@ class Blocks(DepotAdmin):
         return clock_text(block.return_minute)
 
 
+@admin.register(Outage)
+class Outages(Records):
+    """When vehicles could not run; dispatchers enter and end this on the Day page."""
+
+    list_display = ["vehicle", "from_at", "to_at", "reason", "made_by"]
+    list_select_related = ["vehicle", "made_by"]
+    search_fields = ["vehicle__name", "reason"]
+
+
 @admin.register(QuarantinedReading)
 class QuarantinedReadings(Records):
     """Readings of vehicles that the depot does not know. Enter the vehicle, then take them over."""
@@ -255,3 +285,66 @@ class QuarantinedReadings(Records):
             f"{taken} readings taken over, {left} left: no vehicle of the depot has their name.",
             level,
         )
+
+
+@admin.register(ChargingRequest)
+class ChargingRequests(Records):
+    """What presystems ask for over VDV 463, as their last lists say, and what was rejected."""
+
+    list_display = [
+        "request_id",
+        "depot",
+        "presystem",
+        "vehicle_ref",
+        "departs_at",
+        "min_soc",
+        "rejected_because",
+    ]
+    list_filter = [OWN_DEPOTS, "presystem", ("rejected_because", admin.EmptyFieldListFilter)]
+    search_fields = ["request_id", "vehicle_ref"]
+
+
+class TelematicsFeedForm(forms.ModelForm):
+    """A feed; its key can be set and is never shown."""
+
+    new_secret = forms.CharField(
+        label="Token or password",
+        required=False,
+        max_length=400,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="Empty: the one that is set stays.",
+    )
+
+    class Meta:
+        model = TelematicsFeed
+        fields = ["depot", "kind", "enabled", "server", "database", "user_name"]
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for the key where there is none, and again before it goes to another account."""
+        data = super().clean() or {}
+        elsewhere = {"kind", "server", "database", "user_name"} & set(self.changed_data)
+        if not data.get("new_secret") and (elsewhere or not self.instance.sealed_secret):
+            self.add_error("new_secret", "Enter the token or password of this account.")
+        return data
+
+
+@admin.register(TelematicsFeed)
+class TelematicsFeeds(DepotAdmin):
+    """Makers' feeds that are asked every minute for what vehicles say."""
+
+    form = TelematicsFeedForm
+    list_display = ["kind", "depot", "enabled", "server", "heard_at", "trouble"]
+    list_filter = [OWN_DEPOTS, "kind", "enabled"]
+    list_select_related = ["depot"]
+    readonly_fields = ["heard_at", "trouble"]
+    fieldsets = [
+        (None, {"fields": ["depot", "kind", "enabled", "heard_at", "trouble"]}),
+        ("Account", {"fields": ["server", ("database", "user_name"), "new_secret"]}),
+    ]
+
+    def save_model(self, request: HttpRequest, obj: TelematicsFeed, form: Any, change: bool) -> None:
+        secret = form.cleaned_data["new_secret"]
+        if secret:
+            obj.secret = secret
+            forget(obj)
+        super().save_model(request, obj, form, change)

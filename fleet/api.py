@@ -14,9 +14,11 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from depot import clock
 from depot.access.batches import BatchAnswer, answer, read_items
+from depot.access.filters import RowId
 from depot.access.idempotency import once
 from depot.access.rows import DepotRows, KnownParameters
 from depot.models import Scope
+from fleet.api_departures import VehicleDepartures
 from fleet.ingest.items import LONGEST_ID, NUMBERS
 from fleet.models import Block, Vehicle, VehicleState
 from fleet.services.telemetry_batches import take_in
@@ -173,7 +175,7 @@ class BlockSerializer(serializers.ModelSerializer):
 
 
 class BlockFilter(filters.FilterSet):
-    vehicle = filters.NumberFilter(field_name="vehicle_id")
+    vehicle = RowId(field_name="vehicle_id")
 
     class Meta:
         model = Block
@@ -192,4 +194,8 @@ router = SimpleRouter(trailing_slash=False)
 router.register("vehicles", Vehicles, "api-vehicle")
 router.register("blocks", Blocks, "api-block")
 
-urlpatterns = [path("telemetry", Telemetry.as_view(), name="api-telemetry"), *router.urls]
+urlpatterns = [
+    path("telemetry", Telemetry.as_view(), name="api-telemetry"),
+    path("vehicles/<int:vehicle>/departures", VehicleDepartures.as_view(), name="api-departures"),
+    *router.urls,
+]

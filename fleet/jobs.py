@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import time, timedelta
 from typing import Any
 
 from depot import clock
 from depot.jobs import Progress, job
-from depot.models import Job
+from depot.jobs.services import prune_jobs
+from depot.models import ImportBatch, Job
+from fleet.services import schedules, telematics
+from fleet.services.consumption import JOB, learn_consumption
 from fleet.services.health import assess_fleet
 
 
@@ -17,3 +21,26 @@ def assess_batteries(job: Job, progress: Progress) -> dict[str, Any]:
     now = clock.now()
     yesterday = job.own_depot.local(now).date() - timedelta(days=1)
     return {"vehicles": assess_fleet(job.own_depot, yesterday, now, progress)}
+
+
+@job(JOB, title="What vehicles use per kilometre", local_at=time(2, 15))
+def learn_what_vehicles_use(job: Job, progress: Progress) -> dict[str, Any]:
+    """Measure the trips up to the end of yesterday and learn from them."""
+    now = clock.now()
+    yesterday = job.own_depot.local(now).date() - timedelta(days=1)
+    return asdict(learn_consumption(job.own_depot, yesterday, now, progress))
+
+
+@job(schedules.CHECK, title="Check of the schedule file")
+def check_schedule(job: Job, progress: Progress) -> dict[str, Any]:
+    """Check an uploaded file and keep what was found; nothing of the schedule is written."""
+    batch = ImportBatch.objects.of_depot(job.own_depot).select_related("depot").get(pk=job.payload["batch"])
+    return {"batch": batch.pk, "state": schedules.look(batch, progress).state}
+
+
+@job("telematics", title="Feeds of telematics makers", every=timedelta(minutes=1))
+def poll_telematics(job: Job, progress: Progress) -> dict[str, Any]:
+    """Ask the makers' feeds for what vehicles said since the last time."""
+    found = telematics.poll(job.own_depot, clock.now())
+    prune_jobs(job.own_depot, job.kind, clock.wall_now())
+    return found

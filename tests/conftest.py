@@ -10,6 +10,21 @@ from django.test import Client
 from depot.models import Depot, User
 from tests import factories
 
+STORES = {"db", "transactional_db", "live_server", "django_db_setup"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what a database or a broker can change; the other tests give the same on all of them.
+
+    Tests of processes on files bring their own database, whatever the run's is.
+    """
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        if "any_database" in marks or item.name.endswith("[files]"):
+            continue
+        if marks & {"django_db", "services", "processes"} or STORES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("stored")
+
 
 @pytest.fixture
 def depot(db: None) -> Depot:

@@ -105,7 +105,7 @@ def make_vehicle(depot: Depot, name: str = "Bus 01", soc: float | None = 0.6, **
 
 
 def make_charger(depot: Depot, vehicle: Vehicle | None = None, **values: Any) -> Charger:
-    """Make a bidirectional 60 kW DC charger with one connector, at which `vehicle` parks."""
+    """Make a bidirectional 60 kW DC charger of OCPP 2.1 with one connector, at which `vehicle` parks."""
     number = next(_numbers)
     values = {
         "name": f"C-{number:02}",
@@ -114,8 +114,11 @@ def make_charger(depot: Depot, vehicle: Vehicle | None = None, **values: Any) ->
         "max_charge_kw": 60,
         "max_discharge_kw": 60,
         "iso15118_20": True,
+        "protocol": "ocpp2.1",
         "fallback_kw": 6,
     } | values
+    if values.get("connected"):
+        values.setdefault("last_seen_at", values.get("booted_at", NOW))
     charger = Charger.objects.create(depot=depot, node=values.pop("node", None) or grid_of(depot), **values)
     Connector.objects.create(charger=charger, bay=f"B-{number:02}", vehicle=vehicle)
     return charger

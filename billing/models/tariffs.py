@@ -8,6 +8,11 @@ from simple_history.models import HistoricalRecords
 
 from depot.models import Depot, Scoped
 
+FROZEN = (
+    "A final bill was made by this version, so it stays as it is. Enter a new version from the first day on which "
+    "something else holds."
+)
+
 
 class Tariff(Scoped):
     """One version of a depot's tariff, in the product's own format or as OpenEI URDB JSON."""
@@ -38,6 +43,8 @@ class Tariff(Scoped):
     def clean(self) -> None:
         from billing.tariff import TariffError, read_tariff
 
+        if self.is_frozen():
+            raise ValidationError(FROZEN)
         if self.valid_to and self.valid_from and self.valid_to < self.valid_from:
             raise ValidationError({"valid_to": "The last day is before the first. Enter a later day."})
         try:
@@ -48,3 +55,14 @@ class Tariff(Scoped):
             raise ValidationError(
                 {"definition": f"The tariff is in {tariff.currency}, the depot in {self.depot.currency}."}
             )
+
+    def is_frozen(self) -> bool:
+        """Tell whether a final bill was made by this version, alone or beside others that hold in its month."""
+        known_from = Tariff.objects.filter(pk=self.pk).values_list("valid_from", flat=True).first()
+        if known_from is None:
+            return False
+        final = self.depot.bills.filter(state="final").values_list("tariff_id", "versions")
+        return any(
+            tariff_id == self.pk or any(version["from"] == known_from.isoformat() for version in versions)
+            for tariff_id, versions in final
+        )

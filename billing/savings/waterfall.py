@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -9,6 +10,16 @@ from billing.tariff.result import BillResult
 from depot.money import format_money
 
 _GROUPS = ("energy", "demand", "export")
+_WHAT = {
+    "energy": "Moving charging to other hours",
+    "demand": "Other demand peaks",
+    "solar": "Using more of the sun on the site",
+    "other": "Fixed charges, minimum bill and taxes",
+    "export": "Energy sold to the grid",
+    "programmes": "Grid programmes",
+    "wear": "Different use of the batteries",
+}
+_Change = tuple[str, str, Decimal, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +48,44 @@ def waterfall(
     wear_actual: Decimal,
     wear_baseline: Decimal,
     programme_revenue: Decimal = Decimal(0),
+    solar_saving: Decimal = Decimal(0),
 ) -> Waterfall:
     """Explain actual cost = unmanaged bill + changes - programme revenue + added battery wear.
 
     Both bills come from the same tariff version and the same billing periods; otherwise ValueError. The net
-    saving is the unmanaged bill less the actual cost, so that wear counts on both sides once.
+    saving is the unmanaged bill less the actual cost, so that wear counts on both sides once. `solar_saving` is
+    the part of the energy lines' difference that is solar energy used on the site instead of bought.
     """
     start = _total(unmanaged_bill)
     _total(actual_bill)
     _check_same(unmanaged_bill, actual_bill)
     before, after = _grouped(unmanaged_bill), _grouped(actual_bill)
-    changes = [
-        ("energy", "Energy shifted", after["energy"] - before["energy"], "Moving charging to other hours"),
-        ("demand", "Demand charges", after["demand"] - before["demand"], "Other demand peaks"),
-        (
-            "other",
-            "Fixed and other",
-            after["other"] - before["other"],
-            "Fixed charges, minimum bill and taxes",
-        ),
-        ("export", "Export credit", after["export"] - before["export"], "Energy sold to the grid"),
-        ("programmes", "Programmes", -programme_revenue, "Grid programmes"),
-        ("wear", "Battery wear added", wear_actual - wear_baseline, "Different use of the batteries"),
+    changes: list[_Change] = [
+        ("energy", "Energy shifted", after["energy"] - before["energy"] + solar_saving, _WHAT["energy"]),
+        ("demand", "Demand charges", after["demand"] - before["demand"], _WHAT["demand"]),
+        ("solar", "Solar self-use", -solar_saving, _WHAT["solar"]),
+        ("other", "Fixed and other", after["other"] - before["other"], _WHAT["other"]),
+        ("export", "Export credit", after["export"] - before["export"], _WHAT["export"]),
+        ("programmes", "Programmes", -programme_revenue, _WHAT["programmes"]),
+        ("wear", "Battery wear added", wear_actual - wear_baseline, _WHAT["wear"]),
     ]
-    currency = actual_bill.currency
+    return _added_up(actual_bill.currency, start, changes)
+
+
+def with_solar(steps: Sequence[Step], currency: str, solar_saving: Decimal) -> Waterfall:
+    """Return the steps of a stored waterfall with this much of shifted energy as solar self-use; the ends stay."""
+    amounts = {step.id: step.amount for step in steps}
+    amounts["energy"] += amounts.get("solar", Decimal(0)) + solar_saving
+    changes: list[_Change] = []
+    for step in steps[1:-1]:
+        if step.id != "solar":
+            changes.append((step.id, step.label, amounts[step.id], _WHAT.get(step.id, step.label)))
+        if step.id == "demand":
+            changes.append(("solar", "Solar self-use", -solar_saving, _WHAT["solar"]))
+    return _added_up(currency, steps[0].amount, changes)
+
+
+def _added_up(currency: str, start: Decimal, changes: Sequence[_Change]) -> Waterfall:
     running = start
     first = f"Charging at full power on plug-in: {format_money(start, currency)}."
     steps = [Step("unmanaged", "Unmanaged", start, start, first)]

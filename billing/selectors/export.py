@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import datetime
 
 from billing.models import Interval, SavingsStatement, Scenario
 from billing.selectors.ledger import load_of
+from billing.tariff import write_load
 from depot.imports.delimited import write_delimited
 from depot.models import Depot
-from depot.timegrid import TimeGrid
 
-LOAD_COLUMNS = ("start", "import_kw", "export_kw", "estimated")
 LEDGER_COLUMNS = (
     "import_kwh",
     "export_kwh",
@@ -39,18 +36,7 @@ def load_csv(
     Powers are written with all their digits, so that the bill of the file is the bill of the ledger.
     """
     load = load_of(depot, start_at, end_at, scenario)
-    if load is None:
-        return None
-    grid = TimeGrid(load.start_at, load.step_minutes, load.steps)
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(LOAD_COLUMNS)
-    columns = zip(
-        grid.times(), load.import_kw.tolist(), load.export_kw.tolist(), load.estimated.tolist(), strict=True
-    )
-    for at, import_kw, export_kw, estimated in columns:
-        writer.writerow([depot.local(at).isoformat(), repr(import_kw), repr(export_kw), int(estimated)])
-    return out.getvalue()
+    return None if load is None else write_load(load, depot.tz)
 
 
 def ledger_csv(depot: Depot, start_at: datetime, end_at: datetime) -> str:

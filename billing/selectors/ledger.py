@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy.typing as npt
 from django.db.models import Max, Min
 
 from billing.models import Interval, Scenario
-from billing.tariff import LoadSeries, make_load
+from billing.selectors.market import Market, market_on
+from billing.tariff import LoadSeries, Notice, make_load
 from depot.models import Depot, Quality
 from depot.timegrid import TimeGrid
 
@@ -53,36 +55,52 @@ class Ledger:
         return bought - self.columns[f"{prefix}export_kwh"] * self.columns["export_price_per_kwh"]
 
 
-def read_ledger(depot: Depot, start_at: datetime, end_at: datetime) -> Ledger:
-    """Return the ledger of `[start_at, end_at)`, from one query."""
+def read_ledger(depot: Depot, start_at: datetime, end_at: datetime, names: Sequence[str] = COLUMNS) -> Ledger:
+    """Return these columns of the ledger of `[start_at, end_at)`, from one query."""
     minutes = depot.step_minutes
     steps = max(0, int((end_at - start_at).total_seconds() // 60 // minutes))
     grid = TimeGrid(start_at, minutes, steps)
-    columns = {name: np.full(steps, np.nan) for name in COLUMNS}
+    columns = {name: np.full(steps, np.nan) for name in names}
     estimated = np.zeros(steps, dtype=bool)
     rows = Interval.objects.filter(depot=depot, start_at__gte=start_at, start_at__lt=end_at)
-    for at, quality, *values in rows.values_list("start_at", "quality", *COLUMNS):
+    for at, quality, *values in rows.values_list("start_at", "quality", *names):
         index = int((at - grid.start_at).total_seconds() // 60 // minutes)
         estimated[index] = quality == Quality.ESTIMATED
-        for name, value in zip(COLUMNS, values, strict=True):
+        for name, value in zip(names, values, strict=True):
             columns[name][index] = np.nan if value is None else float(value)
     return Ledger(grid, columns, estimated)
 
 
-def load_of(depot: Depot, start_at: datetime, end_at: datetime, scenario: str) -> LoadSeries | None:
-    """Return a span of the ledger as a load to be billed, cut to what has been recorded; None when nothing was."""
+def load_of(
+    depot: Depot, start_at: datetime, end_at: datetime, scenario: str, *, priced: bool = True
+) -> LoadSeries | None:
+    """Return a span of the ledger as a load to be billed, cut to what has been recorded; None when nothing was.
+
+    `priced` adds the market's prices, where the depot follows any; those that are missing are estimated, and a
+    notice says how many.
+    """
     span = Interval.objects.filter(depot=depot, start_at__gte=start_at, start_at__lt=end_at).aggregate(
         first=Min("start_at"), last=Max("start_at")
     )
     if span["first"] is None:
         return None
-    ledger = read_ledger(depot, span["first"], TimeGrid(span["last"], depot.step_minutes, 1).end_at)
+    end_at = TimeGrid(span["last"], depot.step_minutes, 1).end_at
     prefix = "" if scenario == Scenario.ACTUAL else "unmanaged_"
-    return make_load(
+    ledger = read_ledger(depot, span["first"], end_at, [f"{prefix}import_kwh", f"{prefix}export_kwh"])
+    market = market_on(depot, ledger.grid) if priced else Market()
+    load = make_load(
         ledger.grid.start_at,
         depot.step_minutes,
         ledger.kw(f"{prefix}import_kwh"),
         ledger.kw(f"{prefix}export_kwh"),
+        import_price_per_kwh=market.import_per_kwh,
+        export_price_per_kwh=market.export_per_kwh,
         estimated=ledger.estimated,
         written_in=depot.tz,
     )
+    if market.stale_steps:
+        words = (
+            f"{market.stale_steps} market prices are missing: those of the same weekday and hour were used."
+        )
+        load = replace(load, notices=(*load.notices, Notice("stale_price", words)))
+    return load

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -9,8 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from billing.models import Bill, BillLine, Interval, SavingsStatement, Scenario
-from billing.selectors.ledger import read_ledger
+from billing.models import BillLine, Interval, SavingsBand, SavingsStatement, Scenario
+from billing.savings import Step
+from billing.selectors.ledger import Ledger, read_ledger
+from billing.tariff import BillLine as ReckonedLine
 from depot.models import Depot, Quality
 from depot.timegrid import local_day_bounds, local_midnights
 
@@ -22,6 +25,7 @@ class ComparedLine:
     label: str
     unmanaged: BillLine | None
     actual: BillLine | None
+    charge_only: ReckonedLine | None = None
 
     @property
     def difference(self) -> Decimal:
@@ -31,7 +35,7 @@ class ComparedLine:
     @property
     def explanations(self) -> list[tuple[str, str]]:
         """Return how each bill came to its amount."""
-        both = (("Unmanaged", self.unmanaged), ("Actual", self.actual))
+        both = (("Unmanaged", self.unmanaged), ("Charge-only", self.charge_only), ("Actual", self.actual))
         return [(name, line.explanation) for name, line in both if line is not None]
 
 
@@ -70,30 +74,55 @@ class DataQuality:
 
 
 def statement_of(depot: Depot, month_start_at: datetime) -> SavingsStatement | None:
-    """Return the statement of the month that starts at a moment, with both bills and their lines."""
+    """Return the newest statement of the month that starts at a moment, with both bills and their lines."""
     return (
         SavingsStatement.objects.filter(depot=depot, start_at=month_start_at)
         .select_related("actual__tariff", "unmanaged")
         .prefetch_related("actual__lines", "unmanaged__lines")
+        .order_by("-revision")
         .first()
     )
 
 
+def band_of(statement: SavingsStatement) -> SavingsBand | None:
+    """Return how far the assumptions of the baseline move a month's net saving; None until that is worked out."""
+    return SavingsBand.objects.filter(depot_id=statement.depot_id, start_at=statement.start_at).first()
+
+
 def months_with_statements(depot: Depot) -> list[date]:
     """Return the first day of each month that has a statement, the newest first."""
-    starts = SavingsStatement.objects.filter(depot=depot).order_by("-start_at")
-    return [depot.local(at).date() for at in starts.values_list("start_at", flat=True)]
+    starts = SavingsStatement.objects.filter(depot=depot, revision=0).order_by("-start_at")
+    return [depot.cycles.month_of(at) for at in starts.values_list("start_at", flat=True)]
 
 
-def compared_lines(statement: SavingsStatement) -> list[ComparedLine]:
-    """Return the lines of both bills side by side, in the order of the bills."""
+def compared_lines(
+    statement: SavingsStatement, charge_only: Iterable[ReckonedLine] = ()
+) -> list[ComparedLine]:
+    """Return the lines of the bills side by side, in the order of the bills."""
     unmanaged = {line.line_id: line for line in statement.unmanaged.lines.all()}
     actual = {line.line_id: line for line in statement.actual.lines.all()}
+    between = {line.id: line for line in charge_only}
     longer, other = (actual, unmanaged) if len(actual) >= len(unmanaged) else (unmanaged, actual)
     order = list(dict.fromkeys([*longer, *other]))
     return [
-        ComparedLine((actual.get(id) or unmanaged[id]).label, unmanaged.get(id), actual.get(id))
+        ComparedLine(
+            (actual.get(id) or unmanaged[id]).label, unmanaged.get(id), actual.get(id), between.get(id)
+        )
         for id in order
+    ]
+
+
+def stored_steps(statement: SavingsStatement) -> list[Step]:
+    """Return the waterfall of a statement as it was stored."""
+    return [
+        Step(
+            step["id"],
+            step["label"],
+            Decimal(step["amount"]),
+            Decimal(step["running_total"]),
+            step["sentence"],
+        )
+        for step in statement.steps
     ]
 
 
@@ -110,7 +139,11 @@ def compared_peaks(depot: Depot, statement: SavingsStatement) -> list[ComparedPe
 
 def day_costs(depot: Depot, start_at: datetime, end_at: datetime) -> list[DayCost]:
     """Return the energy cost of each local day of a span that has been recorded."""
-    ledger = read_ledger(depot, start_at, end_at)
+    return costs_by_day(depot, read_ledger(depot, start_at, end_at), start_at, end_at)
+
+
+def costs_by_day(depot: Depot, ledger: Ledger, start_at: datetime, end_at: datetime) -> list[DayCost]:
+    """Return the energy cost of each recorded local day of a ledger that has been read."""
     if not ledger.grid.steps:
         return []
     first, last = depot.local(start_at).date(), depot.local(end_at - timedelta(microseconds=1)).date()
@@ -146,26 +179,6 @@ def data_quality(depot: Depot, start_at: datetime, end_at: datetime) -> DataQual
         estimated=sum(quality == Quality.ESTIMATED for quality, _ in rows),
         not_final=sum(frozen_at is None for _, frozen_at in rows),
     )
-
-
-def projected_total(depot: Depot, bill: Bill) -> Decimal:
-    """Return what a running month will cost if its other days are like those so far.
-
-    Energy, export and charges by the day grow with the days; demand and monthly charges stay as they are; taxes
-    grow with the rest.
-    """
-    covered = (bill.covered_to - bill.start_at) / timedelta(days=1)
-    whole = (bill.end_at - bill.start_at) / timedelta(days=1)
-    growth = Decimal(whole / covered)
-    so_far = grown = taxes = Decimal(0)
-    for line in bill.lines.all():
-        if line.line_id.startswith("tax"):
-            taxes += line.amount
-            continue
-        by_the_day = line.line_id.startswith(("energy", "export")) or line.unit == "day"
-        so_far += line.amount
-        grown += line.amount * growth if by_the_day else line.amount
-    return grown + (taxes * grown / so_far if so_far else taxes)
 
 
 def _amount(line: BillLine | None) -> Decimal:

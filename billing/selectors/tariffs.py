@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import date
+from functools import lru_cache
 
 from django.db.models import Q
 
@@ -31,4 +34,21 @@ def tariffs_by_day(depot: Depot, first: date, last: date) -> dict[date, TariffRo
 
 def parsed(row: TariffRow) -> Tariff:
     """Return a stored version as the tariff room's own object."""
-    return read_tariff(row.definition)
+    return _read(json.dumps(row.definition))
+
+
+@lru_cache(maxsize=128)
+def _read(definition: str) -> Tariff:
+    """Read a definition once: the same text is the same tariff, which nobody can change."""
+    return read_tariff(json.loads(definition))
+
+
+def version_of(row: TariffRow, zone: str) -> Tariff:
+    """Return a stored version with the days on which the depot has it, and the depot's zone if it names none."""
+    tariff = parsed(row)
+    return replace(
+        tariff,
+        valid_from=row.valid_from,
+        valid_to=row.valid_to,
+        time_zone=tariff.time_zone or zone,
+    )

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 
 from billing.models import Interval
 from billing.models import Tariff as TariffRow
+from billing.selectors.market import Market, market_on
+from billing.selectors.prices import follows_market
 from billing.selectors.tariffs import parsed, tariffs_by_day
 from billing.tariff import PriceCurve, TariffError, price_curve
 from depot.models import Depot, Quality
@@ -20,6 +23,8 @@ from depot.timegrid import TimeGrid
 log = logging.getLogger(__name__)
 SIX = Decimal("0.000001")
 SAME_KWH = 1e-9
+LEAST_KWH = 1e-5
+"""Energy is kept to a millionth of a kWh; what was measured again and differs by less has not changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,88 @@ def _interval(depot: Depot, row: Measured, price: Price, closed_at: datetime) ->
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """How many closed intervals late data has changed, from when to when, and the energy that was added."""
+
+    intervals: int = 0
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    import_kwh: float = 0.0
+    export_kwh: float = 0.0
+    charge_kwh: float = 0.0
+    discharge_kwh: float = 0.0
+
+    def __add__(self, other: Revision) -> Revision:
+        """Return both as one; `other` is the later one."""
+        kwh = {name: getattr(self, name) + getattr(other, name) for name in REVISED}
+        return Revision(
+            self.intervals + other.intervals,
+            self.first_at or other.first_at,
+            other.last_at or self.last_at,
+            **kwh,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        kwh = {name: round(getattr(self, name), 3) for name in REVISED}
+        return {
+            "intervals": self.intervals,
+            "first_at": self.first_at.isoformat() if self.first_at else None,
+            "last_at": self.last_at.isoformat() if self.last_at else None,
+            **kwh,
+        }
+
+
+REVISED = ("import_kwh", "export_kwh", "charge_kwh", "discharge_kwh")
+ENERGY = (*REVISED, "building_kwh", "solar_kwh")
+
+
+def revise(depot: Depot, rows: Sequence[Measured], at: datetime) -> Revision:
+    """Measure closed intervals anew: what changed is written, at the frozen prices; return what that was.
+
+    The counterfactual of a changed interval is no longer final. Bills that are final keep what they were made of.
+    """
+    wanted = {row.start_at: row for row in rows}
+    if not wanted:
+        return Revision()
+    with transaction.atomic():
+        closed = Interval.objects.select_for_update().filter(
+            depot=depot, start_at__range=(min(wanted), max(wanted))
+        )
+        changed = [
+            (interval, wanted[interval.start_at])
+            for interval in closed.order_by("start_at")
+            if interval.start_at in wanted and _differs(interval, wanted[interval.start_at])
+        ]
+        added = {
+            name: sum(getattr(new, name) - getattr(old, name) for old, new in changed) for name in REVISED
+        }
+        for interval, row in changed:
+            for name in ENERGY:
+                setattr(interval, name, getattr(row, name))
+            interval.v2g_wear_cost = Decimal(row.wear_cost).quantize(SIX)
+            interval.quality, interval.closed_at, interval.baseline_frozen_at = row.quality, at, None
+        Interval.objects.bulk_update(
+            [interval for interval, _ in changed],
+            [*ENERGY, "v2g_wear_cost", "quality", "closed_at", "baseline_frozen_at"],
+            batch_size=500,
+        )
+    if not changed:
+        return Revision()
+    return Revision(len(changed), changed[0][0].start_at, changed[-1][0].start_at, **added)
+
+
+def _differs(interval: Interval, row: Measured) -> bool:
+    moved = max(abs(getattr(interval, name) - getattr(row, name)) for name in ENERGY)
+    return moved > LEAST_KWH or interval.quality != row.quality
+
+
+def reopen_unmanaged(depot: Depot, from_at: datetime) -> None:
+    """Let the counterfactual be worked out again from a moment on: a session was not known, or not as it was."""
+    Interval.objects.filter(depot=depot, start_at__gte=from_at).update(baseline_frozen_at=None)
+
+
 def _prices(depot: Depot, rows: Sequence[Measured]) -> list[Price]:
     """Return the price of each row; each tariff version is asked once, for the whole span."""
     moments = [row.start_at for row in rows]
@@ -122,7 +209,17 @@ def _price(tariff: TariffRow | None, curve: PriceCurve | None, index: int) -> Pr
 def _curve(tariff: TariffRow, grid: TimeGrid, depot: Depot) -> PriceCurve | None:
     """Return the prices of a tariff; None for one that has no price known beforehand, or that is refused."""
     try:
-        return price_curve(parsed(tariff), grid.start_at, grid.steps, grid.step_minutes, time_zone=depot.tz)
+        document = parsed(tariff)
+        market = market_on(depot, grid) if follows_market(document) else Market()
+        return price_curve(
+            document,
+            grid.start_at,
+            grid.steps,
+            grid.step_minutes,
+            time_zone=depot.tz,
+            import_series_per_kwh=market.import_per_kwh,
+            export_series_per_kwh=market.export_per_kwh,
+        )
     except TariffError as error:
         log.warning("Intervals of %s are closed without a price: %s", depot.slug, error)
         return None

@@ -6,146 +6,117 @@ The rules, with numbers, are in docs/algorithms/tariff.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
-from itertools import chain
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from billing.tariff import lines as line
-from billing.tariff.calendar import (
-    Floats,
-    Ints,
-    LocalSteps,
-    active_row,
-    boundaries_of,
-    local_steps,
-    moment,
-    refine,
-)
+from billing.tariff.calendar import Floats
+from billing.tariff.capacity import coincident_lines, missing_capacity, reactive_lines, subscription_lines
+from billing.tariff.carried import NOTHING, Carried
+from billing.tariff.demand import bill_demand
+from billing.tariff.energy import Bank, Flows, energy_lines, export_lines, export_sums, flows_of
+from billing.tariff.history import History, PeakBook
 from billing.tariff.load import LoadSeries
-from billing.tariff.metering import (
-    Maximum,
-    demand_line_id,
-    maxima,
-    meter_blocks,
-    metering_intervals,
-    season_share,
-)
-from billing.tariff.model import EnergyComponent, SeriesPrice, Tariff
-from billing.tariff.periods import Span, period_of, spans_of
-from billing.tariff.problems import LoadError, Problem
+from billing.tariff.metering import Maximum, Meter, maxima
+from billing.tariff.model import Tariff
+from billing.tariff.periods import Span
+from billing.tariff.problems import LoadError, Problem, TariffError
 from billing.tariff.result import BillLine, BillPeriod, BillResult, Peak
+from billing.tariff.sheet import Sheet, make_sheets, zone_of
 from billing.tariff.warnings import bill_warnings
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sheet:
-    """The load on steps so fine that no price, metering block or billing period changes inside one."""
+@dataclass(slots=True)
+class _Version:
+    """One tariff version at work: its sheet, what was metered, and what rolls from period to period."""
 
-    tariff: Tariff
-    load: LoadSeries
-    zone: tzinfo
-    steps: LocalSteps
-    factor: int
-    spans: list[Span]
-    period: Ints
+    sheet: Sheet
+    meter: Meter
+    peaks: list[Maximum]
+    flows: Flows
+    exported: Floats | None
 
-    @property
-    def hours(self) -> float:
-        return self.steps.minutes / 60
 
-    def fine(self, values: Floats) -> Floats:
-        return np.repeat(values, self.factor) if self.factor > 1 else values
+@dataclass(slots=True)
+class _Carry:
+    """What rolls from one billing period to the next: peaks, kWh and money credits, the year's charges."""
 
-    def sums(self, group: Ints, groups: int, weight: Floats) -> Floats:
-        """Sum a weight by billing period and group; steps of group -1 are left out."""
-        held = group >= 0
-        key = self.period[held] * groups + group[held]
-        summed = np.bincount(key, weights=weight[held], minlength=len(self.spans) * groups)
-        return np.asarray(summed, dtype=np.float64).reshape(len(self.spans), groups)
+    book: PeakBook
+    bank: Bank = field(default_factory=Bank)
+    credit: Decimal = Decimal(0)
+    charges: dict[date, Decimal] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, history: History | None, carried: Carried) -> _Carry:
+        """Begin with what was known and what was left before the load."""
+        kwh = {(component, row): kwh for component, row, kwh in carried.kwh}
+        return cls(PeakBook.of(history), Bank(kwh), carried.credit, dict(carried.charges))
+
+    def after(self, year: int) -> Carried:
+        """Return what rolls on, with the charges of a calendar year."""
+        kwh = tuple((*key, left) for key, left in sorted(self.bank.kwh.items()) if left)
+        charges = ((day, amount) for day, amount in sorted(self.charges.items()) if day.year == year)
+        return Carried(self.credit, kwh, tuple(charges))
 
 
 def bill(
-    tariff: Tariff,
+    tariff: Tariff | Sequence[Tariff],
     load: LoadSeries,
     *,
     time_zone: tzinfo | None = None,
     cycle_starts: Sequence[date] | None = None,
+    history: History | None = None,
+    carried: Carried = NOTHING,
 ) -> BillResult:
-    """Bill a load with one tariff version and return every line of every billing period.
+    """Bill a load with a tariff, or with its versions by validity, and return every line of every period.
 
     The zone is the tariff's, else `time_zone`, else the one UTC offset in which the load was written. Billing
     periods are calendar months of that zone, or cycles beginning on `cycle_starts` (which must enclose the
-    load). A tariff with an unsupported element, or with a net-metering rule under a load that exports, gives
-    no periods and no total. Raises LoadError when no zone is known or a needed price series is missing.
+    load). Of several versions each day has the newest valid one; the lines of a period that has two are
+    marked `@` and the version's first day. `history` holds demand peaks from before the load, `carried` what
+    the billing period before it handed on (of a bill: `BillResult.carried`). A tariff with an
+    unsupported element, or one that this load cannot bear, gives no periods and no total. Raises LoadError
+    when no zone is known or a needed price series is missing.
     """
-    zone = zone_of(tariff, load, time_zone)
-    unsupported = tariff.unsupported + _unsupported_with(tariff, load)
+    versions = in_order(tariff)
+    zone = zone_of(versions[0], load, time_zone)
+    unsupported = tuple(dict.fromkeys(text for version in versions for text in version.unsupported))
     if unsupported:
-        notes = (*tariff.notes, *map(str, load.notices))
-        return BillResult(tariff.currency, str(zone), (), None, notes, unsupported)
-    _check_series(tariff, load)
-    sheet = _sheet(tariff, load, zone, cycle_starts)
-    energy, peaks = _energy_lines(sheet), _demand_maxima(sheet)
-    exported = _export_lines(sheet)
-    covered = _covered_days(sheet)
-    periods = []
-    for index, span in enumerate(sheet.spans):
-        demand, peaks_kw = _demand_lines(sheet, span, [peak for peak in peaks if peak.period == index])
-        fixed = [line.fixed_line(tariff, charge, covered[index], span) for charge in tariff.fixed]
-        charges = [*energy[index], *demand, *fixed, *line.reactive_lines(tariff), *exported[index]]
-        charges += line.minimum_lines(tariff, charges, covered[index])
-        charges += line.tax_lines(tariff, charges)
-        periods.append(
-            BillPeriod(_midnight(span.first, zone), _midnight(span.end, zone), tuple(charges), peaks_kw)
-        )
+        return _refused(versions[0], load, zone, unsupported)
+    for version in versions:
+        _check_series(version, load)
+    work = [_version(sheet, bool(carried.kwh)) for sheet in make_sheets(versions, load, zone, cycle_starts)]
+    missing = tuple(
+        text for each in work for text in missing_capacity(each.sheet.tariff, each.sheet, each.meter)
+    )
+    if missing:
+        return _refused(versions[0], load, zone, tuple(dict.fromkeys(missing)))
+    carry = _Carry.of(history, carried)
+    spans = work[0].sheet.spans
+    periods = [_bill_period(work, index, carry) for index in range(len(spans))]
     total = sum((period.total for period in periods), Decimal(0))
-    warnings = bill_warnings(tariff, load, periods, zone)
-    return BillResult(tariff.currency, str(zone), tuple(periods), total, warnings)
+    warnings = bill_warnings([each.sheet for each in work], periods, history or {}, carried)
+    left = carry.after(spans[-1].end.year)
+    return BillResult(versions[0].currency, str(zone), tuple(periods), total, warnings, carried=left)
 
 
-def peaks_so_far(
-    tariff: Tariff,
-    load: LoadSeries,
-    *,
-    time_zone: tzinfo | None = None,
-    cycle_starts: Sequence[date] | None = None,
-) -> dict[tuple[str, date], Peak]:
-    """Return the demand peaks that a load has already set, by (demand line id, first day of billing period).
-
-    The ids are those of the bill and of the price curve. Estimated steps and the missing part of a block
-    count as 0 kW, so a block that is still running gives the least it can become.
-    """
-    zone = zone_of(tariff, load, time_zone)
-    sheet = _sheet(tariff, load, zone, cycle_starts)
-    return {
-        (demand_line_id(peak.charge, peak.price), sheet.spans[peak.period].first): Peak(
-            line.quantity(peak.kw), moment(peak.utc_minute, zone)
-        )
-        for peak in _demand_maxima(sheet)
-    }
+def in_order(tariff: Tariff | Sequence[Tariff]) -> list[Tariff]:
+    """Return the versions of a tariff, oldest first; raise TariffError for none or for two currencies."""
+    if isinstance(tariff, Tariff):
+        return [tariff]
+    if not tariff:
+        raise TariffError([Problem("tariff versions", "there is none", "Give at least one")])
+    if len({version.currency for version in tariff}) > 1:
+        raise TariffError([Problem("tariff versions", "their currencies differ", "Give all one currency")])
+    return sorted(tariff, key=lambda version: version.valid_from or date.min)
 
 
-def zone_of(tariff: Tariff, load: LoadSeries, time_zone: tzinfo | None) -> tzinfo:
-    """Return the zone whose clock the tariff follows; raise LoadError when nothing names one."""
-    if tariff.time_zone:
-        return ZoneInfo(tariff.time_zone)
-    zone = time_zone or load.written_in
-    if zone is None:
-        cure = "Name the depot's zone with --timezone, for example America/Los_Angeles"
-        raise LoadError([Problem("time zone", "neither the tariff nor the load names one", cure)])
-    return zone
-
-
-def _unsupported_with(tariff: Tariff, load: LoadSeries) -> tuple[str, ...]:
-    exports = bool((load.export_kw > 0).any())
-    if exports and tariff.export and tariff.export.method in ("net_metering", "net_billing_hourly"):
-        rule = tariff.export.method.replace("_", " ")
-        return (f"{rule}: export credited by {rule} is not billed, and this load exports energy.",)
-    return ()
+def _refused(tariff: Tariff, load: LoadSeries, zone: tzinfo, unsupported: tuple[str, ...]) -> BillResult:
+    notes = (*tariff.notes, *map(str, load.notices))
+    return BillResult(tariff.currency, str(zone), (), None, notes, unsupported)
 
 
 def _check_series(tariff: Tariff, load: LoadSeries) -> None:
@@ -166,113 +137,86 @@ def _check_series(tariff: Tariff, load: LoadSeries) -> None:
         raise LoadError(problems)
 
 
-def _sheet(tariff: Tariff, load: LoadSeries, zone: tzinfo, cycle_starts: Sequence[date] | None) -> _Sheet:
-    coarse = local_steps(load.start_at, load.steps, load.step_minutes, zone)
-    steps, factor = refine(coarse, boundaries_of(tariff), zone)
-    days = steps.day
-    spans = spans_of(days, cycle_starts)
-    return _Sheet(tariff, load, zone, steps, factor, spans, period_of(days, spans))
+def _version(sheet: Sheet, banked: bool) -> _Version:
+    _check_months(sheet)
+    meter, flows = Meter(sheet), flows_of(sheet, banked)
+    return _Version(sheet, meter, maxima(sheet, meter), flows, export_sums(sheet, flows))
 
 
-def _energy_lines(sheet: _Sheet) -> list[list[BillLine]]:
-    import_kwh = sheet.fine(sheet.load.import_kw) * sheet.hours
-    price = sheet.load.import_price_per_kwh
-    by_component = [
-        _series_lines(sheet, component, component.series, import_kwh, price)
-        if component.series is not None and price is not None
-        else _priced_lines(sheet, component, import_kwh)
+def _check_months(sheet: Sheet) -> None:
+    """Raise LoadError when a monthly rider has no price for a month of the load."""
+    days = sheet.steps.day[sheet.period >= 0]
+    months = np.unique(days.astype("datetime64[D]").astype("datetime64[M]"))
+    problems = [
+        Problem(f"energy/{component.id}/monthly", f"no price for {month}", "Add the month's price")
         for component in sheet.tariff.energy
+        if component.monthly
+        for month in map(str, months)
+        if int(month.replace("-", "")) not in dict(component.monthly)
     ]
-    return [list(chain.from_iterable(period)) for period in zip(*by_component, strict=True)] or _none(sheet)
+    if problems:
+        raise LoadError(problems)
 
 
-def _none(sheet: _Sheet) -> list[list[BillLine]]:
-    return [[] for _ in sheet.spans]
+def _bill_period(work: Sequence[_Version], index: int, carry: _Carry) -> BillPeriod:
+    held = [each for each in work if each.sheet.days(index) and each.sheet.covered_days[index]]
+    lines: list[BillLine] = []
+    peaks: dict[str, Peak] = {}
+    for number, each in enumerate(held):
+        mine, mine_peaks = _charges(each, index, carry)
+        if number == len(held) - 1:
+            mine += _closing(each.sheet, index, [*lines, *mine], carry)
+        mine += line.tax_lines(each.sheet.tariff, mine, each.flows.imported[index])
+        mark = f"@{each.sheet.tariff.valid_from or 'start'}" if len(held) > 1 else ""
+        lines += line.of_version(mine, each.sheet.tariff) if mark else mine
+        peaks |= {id + mark: peak for id, peak in mine_peaks.items()}
+    span = work[0].sheet.spans[index]
+    zone = work[0].sheet.zone
+    return BillPeriod(_midnight(span.first, zone), _midnight(span.end, zone), tuple(lines), peaks)
 
 
-def _priced_lines(sheet: _Sheet, component: EnergyComponent, import_kwh: Floats) -> list[list[BillLine]]:
-    row = active_row(sheet.tariff, component.prices, sheet.steps)
-    rows = len(component.prices)
-    kwh, steps = sheet.sums(row, rows, import_kwh), sheet.sums(row, rows, np.ones_like(import_kwh))
-    return [
-        [
-            line.energy_line(sheet.tariff, component, price, kwh[index, number])
-            for number, price in enumerate(component.prices)
-            if steps[index, number]
-        ]
-        for index in range(len(sheet.spans))
-    ]
+def _charges(each: _Version, index: int, carry: _Carry) -> tuple[list[BillLine], dict[str, Peak]]:
+    """Return the lines of one version in one billing period, up to export, and its peaks."""
+    sheet, meter, flows = each.sheet, each.meter, each.flows
+    tariff = sheet.tariff
+    mine = [peak for peak in each.peaks if peak.period == index]
+    demand = bill_demand(sheet, index, mine, carry.book)
+    lines = energy_lines(sheet, index, flows, demand.billed_kw, meter, carry.bank)
+    lines += demand.lines
+    peaks = demand.peaks_kw
+    for billed in (
+        *(subscription_lines(sheet, index, charge, meter) for charge in tariff.subscriptions),
+        *(coincident_lines(sheet, index, charge, meter) for charge in tariff.coincident),
+    ):
+        lines += billed[0]
+        peaks |= billed[1]
+    lines += [line.fixed_line(sheet, index, charge) for charge in tariff.fixed]
+    lines += reactive_lines(sheet, index, meter, flows.imported[index])
+    lines += export_lines(sheet, index, flows, each.exported, carry.bank)
+    return lines, peaks
 
 
-def _series_lines(
-    sheet: _Sheet, component: EnergyComponent, series: SeriesPrice, import_kwh: Floats, price: Floats
-) -> list[list[BillLine]]:
-    paid = import_kwh * sheet.fine(series_price(series, price))
-    everything = np.zeros(import_kwh.size, dtype=np.int64)
-    kwh, cost = sheet.sums(everything, 1, import_kwh)[:, 0], sheet.sums(everything, 1, paid)[:, 0]
-    return [
-        [line.dynamic_line(sheet.tariff, component, kwh[index], cost[index])]
-        for index in range(len(sheet.spans))
-    ]
+def _closing(sheet: Sheet, index: int, lines: list[BillLine], carry: _Carry) -> list[BillLine]:
+    """Carry credit, and raise to the minimum bill; the last version of a period closes it."""
+    found, carry.credit = line.carried_lines(sheet.tariff, lines, carry.credit)
+    carry.charges[sheet.spans[index].first] = sum((one.amount for one in (*lines, *found)), Decimal(0))
+    return found + line.minimum_lines(sheet, index, [*lines, *found], _rest_of_year(sheet, index, carry))
 
 
-def series_price(series: SeriesPrice, market_per_kwh: Floats) -> Floats:
-    """Return market price x factor + adder, held within floor and cap, per kWh."""
-    price = market_per_kwh * float(series.factor) + float(series.adder_per_kwh)
-    low = -np.inf if series.floor_per_kwh is None else float(series.floor_per_kwh)
-    high = np.inf if series.cap_per_kwh is None else float(series.cap_per_kwh)
-    return np.asarray(np.clip(price, low, high))
+def _rest_of_year(sheet: Sheet, index: int, carry: _Carry) -> Decimal | None:
+    """Return the charges of the year's earlier billing periods when this one ends a year known whole."""
+    span = sheet.spans[index]
+    first = _first_of_year(min(sheet.spans[0].first, *carry.charges), span)
+    if first is None:
+        return None
+    return sum((amount for day, amount in carry.charges.items() if first <= day < span.first), Decimal(0))
 
 
-def _export_lines(sheet: _Sheet) -> list[list[BillLine]]:
-    export, load = sheet.tariff.export, sheet.load
-    if export is None or not load.export_kw.any():
-        return _none(sheet)
-    export_kwh = sheet.fine(load.export_kw) * sheet.hours
-    if export.series is not None and load.export_price_per_kwh is not None:
-        paid = export_kwh * sheet.fine(series_price(export.series, load.export_price_per_kwh))
-        everything = np.zeros(export_kwh.size, dtype=np.int64)
-        kwh, credit = sheet.sums(everything, 1, export_kwh)[:, 0], sheet.sums(everything, 1, paid)[:, 0]
-        return [[line.export_series_line(sheet.tariff, kwh[i], credit[i])] for i in range(len(sheet.spans))]
-    kwh = sheet.sums(active_row(sheet.tariff, export.prices, sheet.steps), len(export.prices), export_kwh)
-    return [
-        [
-            line.export_line(sheet.tariff, price, kwh[index, number])
-            for number, price in enumerate(export.prices)
-            if kwh[index, number]
-        ]
-        for index in range(len(sheet.spans))
-    ]
-
-
-def _demand_maxima(sheet: _Sheet) -> list[Maximum]:
-    measured_kw = sheet.fine(np.where(sheet.load.estimated, 0.0, sheet.load.import_kw))
-    found = []
-    for minutes in metering_intervals(sheet.tariff.demand):
-        blocks = meter_blocks(sheet.steps, measured_kw, minutes)
-        period = period_of(blocks.steps.day, sheet.spans)
-        for charge in sheet.tariff.demand:
-            if charge.metering_minutes == minutes:
-                found += maxima(sheet.tariff, charge, blocks, period, len(sheet.spans))
-    order = [charge.id for charge in sheet.tariff.demand]
-    return sorted(found, key=lambda peak: order.index(peak.charge.id))
-
-
-def _demand_lines(sheet: _Sheet, span: Span, peaks: list[Maximum]) -> tuple[list[BillLine], dict[str, Peak]]:
-    lines, peaks_kw = [], {}
-    for peak in peaks:
-        at = moment(peak.utc_minute, sheet.zone)
-        share = season_share(sheet.tariff, peak.price, span)
-        billed = line.demand_line(sheet.tariff, peak, share, at)
-        lines.append(billed)
-        peaks_kw[billed.id] = Peak(billed.quantity, at)
-    return lines, peaks_kw
-
-
-def _covered_days(sheet: _Sheet) -> list[int]:
-    _, index = np.unique(sheet.steps.day, return_index=True)
-    counts = np.bincount(sheet.period[index], minlength=len(sheet.spans))
-    return [int(count) for count in counts]
+def _first_of_year(known_from: date, last: Span) -> date | None:
+    if (last.end.month, last.end.day) != (1, 1):
+        return None
+    first = date(last.end.year - 1, 1, 1)
+    return first if known_from <= first else None
 
 
 def _midnight(day: date, zone: tzinfo) -> datetime:

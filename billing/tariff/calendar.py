@@ -11,7 +11,7 @@ from math import gcd
 import numpy as np
 import numpy.typing as npt
 
-from billing.tariff.model import HOLIDAY, MINUTES_PER_DAY, Price, Tariff, When
+from billing.tariff.model import DEFAULT_METERING_MINUTES, HOLIDAY, MINUTES_PER_DAY, Price, Tariff, When
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -57,7 +57,14 @@ def boundaries_of(tariff: Tariff) -> set[int]:
     rows += [price for charge in tariff.demand for price in charge.prices]
     rows += list(tariff.export.prices) if tariff.export else []
     edges = {edge for row in rows for when in row.when for span in when.hours for edge in span}
-    return edges | {charge.metering_minutes for charge in tariff.demand} | {MINUTES_PER_DAY}
+    edges |= {charge.metering_minutes for charge in tariff.demand} | {MINUTES_PER_DAY}
+    edges |= {charge.metering_minutes for charge in tariff.subscriptions}
+    edges |= {charge.metering_minutes for charge in tariff.coincident}
+    if tariff.export and tariff.export.method == "net_billing_hourly":
+        edges.add(60)
+    if any(component.tier_basis.startswith("kwh_per_kw") for component in tariff.energy) or tariff.reactive:
+        edges.add(DEFAULT_METERING_MINUTES)
+    return edges
 
 
 def active_row(tariff: Tariff, rows: Sequence[Price], steps: LocalSteps) -> Ints:
@@ -119,8 +126,11 @@ def moment(utc_minute: int, zone: tzinfo) -> datetime:
 
 
 def _days_of(tariff: Tariff, when: When, days: Ints) -> Bools:
-    kinds = np.isin(_day_kinds(tariff, days), list(when.days))
-    return np.asarray(kinds & season_of(tariff, when, days))
+    held = np.isin(_day_kinds(tariff, days), list(when.days)) & season_of(tariff, when, days)
+    if when.events:
+        called = [day_number(day) for event in tariff.events if event.id in when.events for day in event.days]
+        held &= np.isin(days, called)
+    return np.asarray(held)
 
 
 def _month_days(days: Ints) -> Ints:

@@ -11,41 +11,16 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from billing.tariff.bill import series_price
-from billing.tariff.calendar import (
-    Bools,
-    Floats,
-    Ints,
-    LocalSteps,
-    active_row,
-    boundaries_of,
-    local_steps,
-    refine,
-)
-from billing.tariff.metering import demand_line_id, season_share
-from billing.tariff.model import DemandCharge, Price, SeriesPrice, Tariff
-from billing.tariff.periods import Span, period_of, spans_of
+from billing.tariff.bill import in_order
+from billing.tariff.calendar import Floats, active_row, boundaries_of, day_number, local_steps, refine
+from billing.tariff.curve_demand import DemandWindow, Horizon, demand_windows, tax_factor
+from billing.tariff.energy import series_price
+from billing.tariff.history import History, PeakBook
+from billing.tariff.model import Coincident, EnergyComponent, Price, SeriesPrice, Tariff
+from billing.tariff.periods import period_of, spans_of
 from billing.tariff.problems import Problem, TariffError, UnsupportedTariffError
 from billing.tariff.result import Peak
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DemandWindow:
-    """One demand charge over a horizon, as INTERFACES section 2 wants it.
-
-    `id` is the bill's line id (with `@` and a date where a proration gives it another price in a later
-    period), `window` 0/1 per step, `period` the billing period of each step (0 is the first), and
-    `period_starts` the first local day of each of those periods.
-    """
-
-    id: str
-    line_id: str
-    label: str
-    price_per_kw: float
-    window: npt.NDArray[np.int8]
-    period: Ints
-    period_starts: tuple[date, ...]
-    metering_minutes: int
+from billing.tariff.sheet import days_of, version_days
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +32,16 @@ class PriceCurve:
     demand_charges: tuple[DemandWindow, ...]
 
 
-def price_curve(
-    tariff: Tariff,
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Tell where the running billing period stands, so that tiers have the price of the next kWh."""
+
+    import_kwh: float = 0.0
+    billing_kw: float = 0.0
+
+
+def price_curve(  # noqa: PLR0913 – a horizon and what may be known of it
+    tariff: Tariff | Sequence[Tariff],
     start_at: datetime,
     steps: int,
     step_minutes: int,
@@ -67,81 +50,194 @@ def price_curve(
     import_series_per_kwh: npt.ArrayLike | None = None,
     export_series_per_kwh: npt.ArrayLike | None = None,
     cycle_starts: Sequence[date] | None = None,
+    history: History | None = None,
+    used: Used | None = None,
 ) -> PriceCurve:
-    """Return the prices of `steps` steps from an aware moment.
+    """Return the prices of `steps` steps from an aware moment, by a tariff or by its versions.
 
-    Components stack; a percentage tax on energy or demand lines is added to the price, so that the curve is
-    what the bill will charge. A step that a price boundary cuts has the mean price of its parts; it is in a
-    demand window when any part is. Dynamic tariffs take their market prices from the `..._series_per_kwh`
-    arguments (one value per step). Export under a net-metering rule, which the bill refuses, is worth 0.
-    Raises UnsupportedTariffError for a tariff with unsupported elements, TariffError when a series or a time
-    zone is missing.
+    Components stack; percentage taxes and duties per kWh are added, so that the curve is what the bill will
+    charge. A step that a price boundary cuts has the mean price of its parts; it is in a demand window when
+    any part is. A tiered kWh has the price of the tier that `used` has reached (without it the first).
+    Dynamic tariffs take market prices from the `..._series_per_kwh` arguments (one value per step). Export
+    under net metering is worth the energy it replaces. `history` (peaks before this billing period) sets
+    what ratchets bill anyway. Raises UnsupportedTariffError for unsupported elements, TariffError when a
+    series, a time zone or a valid version is missing.
     """
-    if tariff.unsupported:
+    versions = in_order(tariff)
+    refused = [text.rstrip(".") for version in versions for text in version.unsupported]
+    if refused:
         cure = "Use a tariff without it"
-        raise UnsupportedTariffError(Problem("tariff", text.rstrip("."), cure) for text in tariff.unsupported)
-    zone = ZoneInfo(tariff.time_zone) if tariff.time_zone else time_zone
+        raise UnsupportedTariffError(Problem("tariff", text, cure) for text in refused)
+    zone = ZoneInfo(versions[0].time_zone) if versions[0].time_zone else time_zone
     if zone is None:
         raise TariffError([Problem("time zone", "the tariff names none", "Give the depot's time zone")])
-    grid, factor = refine(local_steps(start_at, steps, step_minutes, zone), boundaries_of(tariff), zone)
-    spans = spans_of(grid.day, cycle_starts)
-    return PriceCurve(
-        _import_prices(tariff, grid, factor, import_series_per_kwh),
-        _export_prices(tariff, grid, factor, export_series_per_kwh),
-        tuple(_demand_windows(tariff, grid, factor, spans)),
-    )
+    coarse = local_steps(start_at, steps, step_minutes, zone)
+    spans, book = spans_of(coarse.day, cycle_starts), PeakBook.of(history)
+    first = day_number(spans[0].first)
+    imported, exported, windows = np.zeros(steps), np.zeros(steps), list[DemandWindow]()
+    for version, held in zip(versions, version_days(versions, coarse.day, spans), strict=True):
+        mine = held[coarse.day - first]
+        if not mine.any():
+            continue
+        grid, factor = refine(coarse, boundaries_of(version), zone)
+        parts = [days[held[days - first]] for days in map(days_of, spans)]
+        period = period_of(coarse.day, spans)
+        horizon = Horizon(version, grid, factor, spans, period, mine, parts, book)
+        prices = _Prices(horizon, used or Used())
+        imported += np.where(mine, prices.imported(import_series_per_kwh), 0.0)
+        exported += np.where(mine, prices.exported(export_series_per_kwh), 0.0)
+        windows += _of_version(demand_windows(horizon), version, windows)
+    return PriceCurve(imported, exported, tuple(windows))
+
+
+def _of_version(
+    new: list[DemandWindow], version: Tariff, before: Sequence[DemandWindow]
+) -> list[DemandWindow]:
+    """Give the charges of a later version ids of their own; peaks before it do not count for it."""
+    known = {window.id for window in before}
+    if not known:
+        return new
+    mark = f"@{version.valid_from}"
+    return [
+        DemandWindow(
+            **{
+                **{name: getattr(window, name) for name in DemandWindow.__slots__},
+                "id": window.id + mark if window.id in known else window.id,
+                "line_id": window.line_id + mark,
+            }
+        )
+        for window in new
+    ]
 
 
 def demand_case(
     curve: PriceCurve, peaks: Mapping[tuple[str, date], Peak] | None = None
 ) -> list[dict[str, Any]]:
-    """Return the `demand_charges` of a planner case; `peaks` (of `peaks_so_far`) are already billed."""
+    """Return the `demand_charges` of a planner case; `peaks` (of `peaks_so_far`) are already billed.
+
+    Rising tiers go in as `tiers`. Of falling ones, which a linear programme cannot hold, the price of the tier
+    that has been reached counts. A step fee goes in as the convex function below it.
+    """
     known = peaks or {}
     case = []
     for charge in curve.demand_charges:
-        billed = [
-            float(known[charge.line_id, first].kw) if (charge.line_id, first) in known else 0.0
-            for first in charge.period_starts
-        ]
-        case.append(
-            {
-                "id": charge.id,
-                "label": charge.label,
-                "price_per_kw": charge.price_per_kw,
-                "window": charge.window.tolist(),
-                "period": charge.period.tolist(),
-                "billed_kw_so_far": billed,
-                "metering_minutes": charge.metering_minutes,
-            }
-        )
+        billed = [_billed_so_far(charge, number, known) for number in range(len(charge.period_starts))]
+        row: dict[str, Any] = {
+            "id": charge.id,
+            "label": charge.label,
+            "price_per_kw": _reached(charge, billed),
+            "window": charge.window.tolist(),
+            "period": charge.period.tolist(),
+            "billed_kw_so_far": billed,
+            "metering_minutes": charge.metering_minutes,
+        }
+        if charge.tiers:
+            row["tiers"] = [{"from_kw": kw, "price_per_kw": price} for kw, price in charge.tiers]
+        case.append(row)
     return case
 
 
-def _import_prices(tariff: Tariff, grid: LocalSteps, factor: int, market: npt.ArrayLike | None) -> Floats:
-    total = np.zeros(grid.utc_minute.size // factor)
-    for component in tariff.energy:
+def _billed_so_far(charge: DemandWindow, number: int, known: Mapping[tuple[str, date], Peak]) -> float:
+    keys = [(charge.line_id, charge.period_starts[number]), *charge.least_keys[number : number + 1]]
+    billed = max((float(known[key].kw) for key in keys if key in known), default=0.0)
+    if charge.block_kw:
+        billed = float(np.ceil(billed / charge.block_kw) * charge.block_kw)
+    return max(billed, charge.least_kw[number] if charge.least_kw else 0.0)
+
+
+def _reached(charge: DemandWindow, billed: Sequence[float]) -> float:
+    held = [price for kw, price in charge.falling if kw < max(billed)]
+    return held[-1] if held else charge.price_per_kw
+
+
+class _Prices:
+    """Price each step of a horizon by one tariff version."""
+
+    def __init__(self, horizon: Horizon, used: Used) -> None:
+        self._h, self._tariff, self._used = horizon, horizon.tariff, used
+        self._steps = horizon.held.size
+        self._months: npt.NDArray[np.int64] | None = None
+
+    def imported(self, market: npt.ArrayLike | None) -> Floats:
+        total = np.zeros(self._steps)
+        for component in self._tariff.energy:
+            total += self._component(component, market) * tax_factor(self._tariff, f"energy.{component.id}")
+        for tax in self._tariff.taxes:
+            if tax.per_kwh is not None:
+                total += float(tax.per_kwh) * tax_factor(self._tariff, f"tax.{tax.id}")
+        for charge in self._tariff.coincident:
+            total += self._announced(charge)
+        return total
+
+    def exported(self, market: npt.ArrayLike | None) -> Floats:
+        export = self._tariff.export
+        if export is None:
+            return np.zeros(self._steps)
+        if export.method == "net_metering":
+            prices = [self._component(c, None) for c in self._tariff.energy if c.prices]
+            factor = [tax_factor(self._tariff, f"energy.{c.id}") for c in self._tariff.energy if c.prices]
+            return np.asarray(sum(p * f for p, f in zip(prices, factor, strict=True)) + np.zeros(self._steps))
+        taxed = tax_factor(self._tariff, "export.")
+        if export.series is not None:
+            return _from_series(export.series, market, self._steps, "export_series_per_kwh") * taxed
+        return self._from_rows(export.prices, [float(row.amount) for row in export.prices]) * taxed
+
+    def _component(self, component: EnergyComponent, market: npt.ArrayLike | None) -> Floats:
         if component.series is not None:
-            price = _from_series(component.series, market, total.size, "import_series_per_kwh")
-        else:
-            price = _from_rows(tariff, component.prices, grid, factor)
-        total += price * _tax_factor(tariff, f"energy.{component.id}")
-    return total
+            return _from_series(component.series, market, self._steps, "import_series_per_kwh")
+        if component.monthly:
+            return self._monthly(component)
+        rows = component.prices
+        price = self._from_rows(rows, [float(row.amount) for row in rows])
+        if any(row.tiers for row in rows):
+            running = self._h.period == 0  # later billing periods begin in their first tier
+            reached = self._from_rows(rows, [self._marginal(component, row) for row in rows])
+            price = np.where(running, reached, price)
+        return price
 
+    def _marginal(self, component: EnergyComponent, row: Price) -> float:
+        """Return the price of the tier that the running billing period has reached."""
+        if not row.tiers:
+            return float(row.amount)
+        scale = self._used.billing_kw if component.tier_basis.startswith("kwh_per_kw") else 1.0
+        if component.tier_basis.endswith("per_day"):
+            scale *= int(self._h.day[0]) - day_number(self._h.spans[0].first) + 1
+        if not scale:
+            return float(row.amount)  # no kW has been metered yet: the period stands in its first tier
+        for tier in row.tiers:
+            if tier.up_to is None or self._used.import_kwh < float(tier.up_to) * scale:
+                return float(tier.amount)
+        return float(row.tiers[-1].amount)
 
-def _export_prices(tariff: Tariff, grid: LocalSteps, factor: int, market: npt.ArrayLike | None) -> Floats:
-    steps = grid.utc_minute.size // factor
-    export = tariff.export
-    if export is None or export.method in ("net_metering", "net_billing_hourly"):
-        return np.zeros(steps)
-    taxed = _tax_factor(tariff, "export.")
-    if export.series is not None:
-        return _from_series(export.series, market, steps, "export_series_per_kwh") * taxed
-    return _from_rows(tariff, export.prices, grid, factor) * taxed
+    def _monthly(self, component: EnergyComponent) -> Floats:
+        """Return a monthly rider's price; a month that has none yet takes the last one known."""
+        months = self._h.day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+        number = (months // 12 + 1970) * 100 + months % 12 + 1
+        known = np.array([month for month, _ in component.monthly])
+        prices = np.array([float(price) for _, price in component.monthly])
+        return np.asarray(prices[np.maximum(np.searchsorted(known, number, side="right") - 1, 0)])
 
+    def _announced(self, charge: Coincident) -> Floats:
+        """Spread a coincident charge over the kWh of its announced hours inside the horizon."""
+        price = np.zeros(self._steps)
+        steps = self._h.grid.utc_minute[:: self._h.factor]
+        step_minutes = self._h.grid.minutes * self._h.factor
+        months = 12 if charge.basis == "year_before" else 1
+        by_period: dict[tuple[int, int], list[int]] = {}
+        for at in charge.moments:
+            key = (at.year, 0 if charge.basis == "year_before" else at.month)
+            by_period.setdefault(key, []).append(int(at.timestamp()) // 60)
+        for minutes in by_period.values():
+            per_kwh = float(charge.price_per_kw) * months / len(minutes) / (charge.metering_minutes / 60)
+            for minute in minutes:
+                inside = (steps < minute + charge.metering_minutes) & (steps + step_minutes > minute)
+                price[inside] += per_kwh * tax_factor(self._tariff, f"coincident.{charge.id}")
+        return price
 
-def _tax_factor(tariff: Tariff, line_id: str) -> float:
-    percent = sum(tax.percent for tax in tariff.taxes if not tax.on or line_id.startswith(tax.on))
-    return 1.0 + float(percent) / 100
+    def _from_rows(self, rows: Sequence[Price], prices: Sequence[float]) -> Floats:
+        amounts = np.array([*prices, 0.0])  # index -1: no row, no price
+        price = amounts[active_row(self._tariff, rows, self._h.grid)]
+        return np.asarray(price.reshape(-1, self._h.factor).mean(axis=1))
 
 
 def _from_series(series: SeriesPrice, market: npt.ArrayLike | None, steps: int, name: str) -> Floats:
@@ -150,59 +246,3 @@ def _from_series(series: SeriesPrice, market: npt.ArrayLike | None, steps: int, 
         message = f"the tariff is dynamic and needs {steps} market prices, not {values.size}"
         raise TariffError([Problem(name, message, "Give one price per step")])
     return series_price(series, values)
-
-
-def _from_rows(tariff: Tariff, rows: Sequence[Price], grid: LocalSteps, factor: int) -> Floats:
-    amounts = np.array([*(float(row.amount) for row in rows), 0.0])  # index -1: no row, no price
-    price = amounts[active_row(tariff, rows, grid)]
-    return np.asarray(price.reshape(-1, factor).mean(axis=1))
-
-
-def _demand_windows(
-    tariff: Tariff, grid: LocalSteps, factor: int, spans: Sequence[Span]
-) -> list[DemandWindow]:
-    period = period_of(grid.day, spans)[::factor]
-    windows = []
-    for charge in tariff.demand:
-        row = active_row(tariff, charge.prices, grid).reshape(-1, factor)
-        for number, price in enumerate(charge.prices):
-            inside = (row == number).any(axis=1)
-            windows += _windows_of(tariff, charge, price, (inside, period), spans)
-    return windows
-
-
-def _windows_of(
-    tariff: Tariff, charge: DemandCharge, price: Price, steps: tuple[Bools, Ints], spans: Sequence[Span]
-) -> list[DemandWindow]:
-    """Return one window for each price that a row has in the horizon; the first keeps the bill's line id."""
-    inside, period = steps
-    line_id = demand_line_id(charge, price)
-    label = f"{charge.label} – {price.label}" if price.label else charge.label
-    starts = tuple(span.first for span in spans)
-    windows: list[DemandWindow] = []
-    for amount, held in _by_price(tariff, price, spans):
-        window = inside & np.isin(period, held)
-        if window.any() and amount:
-            windows.append(
-                DemandWindow(
-                    id=f"{line_id}@{starts[held[0]]}" if windows else line_id,
-                    line_id=line_id,
-                    label=label,
-                    price_per_kw=amount * _tax_factor(tariff, line_id),
-                    window=window.astype(np.int8),
-                    period=period,
-                    period_starts=starts,
-                    metering_minutes=charge.metering_minutes,
-                )
-            )
-    return windows
-
-
-def _by_price(tariff: Tariff, price: Price, spans: Sequence[Span]) -> list[tuple[float, list[int]]]:
-    """Group billing periods in which a price row, prorated by its season's days, costs the same."""
-    groups: dict[float, list[int]] = {}
-    for index, span in enumerate(spans):
-        held, days = season_share(tariff, price, span)
-        if held:
-            groups.setdefault(float(price.amount) * held / days, []).append(index)
-    return list(groups.items())

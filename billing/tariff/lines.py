@@ -1,154 +1,135 @@
-"""Write the lines of a bill: quantity, unit, rate, amount, and the sentence that explains them."""
+"""Write the lines that rest on other lines or on the calendar: fixed, carried credit, minimum, taxes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
-from billing.tariff.metering import Maximum, demand_line_id
-from billing.tariff.model import EnergyComponent, FixedCharge, Price, Tariff, Tax
-from billing.tariff.periods import Span
+from billing.tariff.model import FixedCharge, Tariff, Tax
+from billing.tariff.money import joined, prorated, quantity, rate, rounded
 from billing.tariff.result import BillLine
-
-QUANTITY_STEP = Decimal("0.001")
-RATE_STEP = Decimal("0.000001")
+from billing.tariff.sheet import Share, Sheet
 
 
-def quantity(value: float) -> Decimal:
-    """Return a metered kWh or kW rounded half up to three decimals, as it is billed."""
-    return Decimal(repr(float(value))).quantize(QUANTITY_STEP, ROUND_HALF_UP)
-
-
-def rounded(tariff: Tariff, amount: Decimal) -> Decimal:
-    """Return an amount rounded half up to the tariff's line decimals; never minus zero."""
-    result = amount.quantize(Decimal(1).scaleb(-tariff.line_decimals), ROUND_HALF_UP)
-    return result if result else abs(result)
-
-
-def energy_line(tariff: Tariff, component: EnergyComponent, price: Price, kwh: float) -> BillLine:
-    """Bill the kWh of one price row."""
-    billed = quantity(kwh)
-    return BillLine(
-        f"energy.{component.id}.{price.id}",
-        _joined(component.label, price.label),
-        billed,
-        "kWh",
-        price.amount,
-        rounded(tariff, billed * price.amount),
-        f"{billed:,} kWh imported at {price.amount} {tariff.currency}/kWh.",
-    )
-
-
-def dynamic_line(tariff: Tariff, component: EnergyComponent, kwh: float, cost: float) -> BillLine:
-    """Bill the kWh of a component whose price follows the load's series; the rate shown is the mean."""
-    billed = quantity(kwh)
-    amount = rounded(tariff, Decimal(repr(float(cost))))
-    rate = _mean_rate(amount, billed)
-    sentence = (
-        f"{billed:,} kWh imported, each interval at its own price, on average {rate} {tariff.currency}/kWh."
-    )
-    return BillLine(f"energy.{component.id}", component.label, billed, "kWh", rate, amount, sentence)
-
-
-def demand_line(tariff: Tariff, peak: Maximum, share: tuple[int, int], at: datetime) -> BillLine:
-    """Bill one demand maximum; a season that runs for part of the period is prorated by its days."""
-    billed = quantity(peak.kw)
-    season_days, days = share
-    rate = peak.price.amount
-    sentence = (
-        f"Highest {peak.charge.metering_minutes}-minute average in the window: {billed:,} kW, "
-        f"on {at:%Y-%m-%d %H:%M}, at {peak.price.amount} {tariff.currency}/kW"
-    )
-    if season_days < days:
-        rate = (rate * season_days / days).quantize(RATE_STEP, ROUND_HALF_UP)
-        sentence += f" for {season_days} of {days} days"
-    return BillLine(
-        demand_line_id(peak.charge, peak.price),
-        _joined(peak.charge.label, peak.price.label),
-        billed,
-        "kW",
-        rate,
-        rounded(tariff, billed * rate),
-        f"{sentence}.",
-    )
-
-
-def fixed_line(tariff: Tariff, charge: FixedCharge, days: int, span: Span) -> BillLine:
-    """Bill a fixed charge: whole per billing month, per covered local day, or a twelfth of a year."""
-    amount, unit, count = charge.amount, "month", Decimal(1)
-    sentence = f"Charged once for the billing period of {span.days} days."
+def fixed_line(sheet: Sheet, index: int, charge: FixedCharge) -> BillLine:
+    """Bill a fixed charge: by the month, per covered local day, or a twelfth of a year; `count` times."""
+    tariff, share = sheet.tariff, sheet.share(index)
+    meters = f" for each of {charge.count}" if charge.count > 1 else ""
     if charge.per == "day":
-        unit, count = "day", Decimal(days)
-        sentence = f"{days} days at {amount} {tariff.currency} a day."
-    elif charge.per == "year":
-        amount = (charge.amount / 12).quantize(RATE_STEP, ROUND_HALF_UP)
-        sentence = f"A twelfth of {charge.amount} {tariff.currency} a year."
+        days = sheet.covered_days[index]
+        unit, count, amount = "day", Decimal(days * charge.count), charge.amount
+        sentence = f"{days} days at {amount} {tariff.currency} a day{meters}."
+    else:
+        unit, count = "month", Decimal(charge.count)
+        amount, sentence = _monthly(charge, tariff, sheet, index, share)
+        sentence += f"{meters}."
     return BillLine(
         f"fixed.{charge.id}", charge.label, count, unit, amount, rounded(tariff, count * amount), sentence
     )
 
 
-def reactive_lines(tariff: Tariff) -> list[BillLine]:
-    """Show a reactive-power charge with 0 kVAr: the load carries no reactive readings (a warning says so)."""
-    if not tariff.reactive_price_per_kvar:
+def _monthly(
+    charge: FixedCharge, tariff: Tariff, sheet: Sheet, index: int, share: Share
+) -> tuple[Decimal, str]:
+    if charge.per == "year":
+        words = f"A twelfth of {charge.amount} {tariff.currency} a year{share}"
+        if share.fraction == 1:
+            return rate(charge.amount / 12), words
+        return prorated(charge.amount, share.fraction / 12), words
+    amount = prorated(charge.amount, share.fraction)
+    if share.fraction == 1:
+        return amount, f"Charged once for the billing period of {sheet.spans[index].days} days"
+    return amount, f"{charge.amount} {tariff.currency} a month{share}"
+
+
+def carried_lines(
+    tariff: Tariff, lines: Sequence[BillLine], credit: Decimal
+) -> tuple[list[BillLine], Decimal]:
+    """Take off the credit of the period before, and carry on what is left of it; return lines and the rest."""
+    if tariff.export is None or not tariff.export.carry_credit:
+        return [], Decimal(0)
+    one, found = Decimal(1), []
+    if credit:
+        sentence = f"Credit of {credit:,} {tariff.currency} from the billing period before."
+        found.append(
+            BillLine("export.carried_in", "Credit brought in", one, "period", -credit, -credit, sentence)
+        )
+    total = sum((line.amount for line in (*lines, *found)), Decimal(0))
+    rest = max(-total, Decimal(0))
+    if rest:
+        sentence = f"Charges below 0 are not paid out: {rest:,} {tariff.currency} are credited next period."
+        found.append(BillLine("export.carried_out", "Credit carried on", one, "period", rest, rest, sentence))
+    return found, rest
+
+
+def minimum_lines(
+    sheet: Sheet, index: int, lines: Sequence[BillLine], year: Decimal | None
+) -> list[BillLine]:
+    """Top the charges so far up to the minimum bill; a yearly one on `year`, the charges of twelve months.
+
+    `year` is None when this billing period does not end a calendar year that is known whole.
+    """
+    tariff, minimum = sheet.tariff, sheet.tariff.minimum
+    if minimum is None or (minimum.per == "year" and year is None):
         return []
-    sentence = "The load has no reactive-power readings; a power factor of 1 is assumed."
-    price = tariff.reactive_price_per_kvar
-    return [BillLine("reactive", "Reactive demand", Decimal(0), "kVAr", price, Decimal(0), sentence)]
-
-
-def export_line(tariff: Tariff, price: Price, kwh: float) -> BillLine:
-    """Credit the kWh of one export price row: the rate and the amount are negative."""
-    billed = quantity(kwh)
-    sentence = f"{billed:,} kWh exported, paid {price.amount} {tariff.currency}/kWh."
-    amount = rounded(tariff, -billed * price.amount)
-    return BillLine(
-        f"export.{price.id}", _joined("Export", price.label), billed, "kWh", -price.amount, amount, sentence
-    )
-
-
-def export_series_line(tariff: Tariff, kwh: float, credit: float) -> BillLine:
-    """Credit export whose price follows the load's series; the rate shown is the mean."""
-    billed = quantity(kwh)
-    amount = rounded(tariff, -Decimal(repr(float(credit))))
-    rate = _mean_rate(amount, billed)
-    sentence = (
-        f"{billed:,} kWh exported, each interval at its own price, on average {-rate} {tariff.currency}/kWh."
-    )
-    return BillLine("export.series", "Export", billed, "kWh", rate, amount, sentence)
-
-
-def minimum_lines(tariff: Tariff, lines: Sequence[BillLine], days: int) -> list[BillLine]:
-    """Top the charges so far up to the minimum bill, when they fall short of it."""
-    if tariff.minimum is None:
-        return []
-    least = rounded(tariff, tariff.minimum.amount * (days if tariff.minimum.per == "day" else 1))
-    short = least - sum((line.amount for line in lines), Decimal(0))
+    so_far = sum((line.amount for line in lines), Decimal(0))
+    if minimum.per == "day":
+        least = rounded(tariff, minimum.amount * sheet.covered_days[index])
+    elif minimum.per == "month":
+        least = rounded(tariff, prorated(minimum.amount, sheet.share(index).fraction))
+    else:
+        least, so_far = rounded(tariff, minimum.amount), so_far + (year or Decimal(0))
+    short = least - so_far
     if short <= 0:
         return []
-    sentence = f"Raises the charges of this period to the minimum bill of {least} {tariff.currency}."
+    what = "year" if minimum.per == "year" else "period"
+    sentence = f"Raises the charges of this {what} to the minimum bill of {least} {tariff.currency}."
     return [BillLine("minimum", "Minimum bill", Decimal(1), "period", short, short, sentence)]
 
 
-def tax_lines(tariff: Tariff, lines: Sequence[BillLine]) -> list[BillLine]:
-    """Add each tax on the lines it names."""
-    return [_tax_line(tariff, tax, lines) for tax in tariff.taxes]
+def tax_lines(tariff: Tariff, lines: Sequence[BillLine], imported_kwh: float) -> list[BillLine]:
+    """Add duties per kWh, then percentages; a percentage includes the duties when its `on` does."""
+    duties = [_duty_line(tariff, tax, imported_kwh) for tax in tariff.taxes if tax.per_kwh is not None]
+    taxed = [*lines, *duties]
+    return duties + [_tax_line(tariff, tax, taxed) for tax in tariff.taxes if tax.per_kwh is None]
 
 
-def _tax_line(tariff: Tariff, tax: Tax, lines: Sequence[BillLine]) -> BillLine:
-    taxed = [line.amount for line in lines if not tax.on or line.id.startswith(tax.on)]
-    base = sum(taxed, Decimal(0))
-    rate = tax.percent / 100
-    sentence = f"{tax.percent} % of {base:,} {tariff.currency}."
-    return BillLine(
-        f"tax.{tax.id}", tax.label, base, tariff.currency, rate, rounded(tariff, base * rate), sentence
+def taxed_by(tax: Tax, line_id: str) -> bool:
+    """Tell whether a percentage tax is on a line."""
+    return (not tax.on or line_id.startswith(tax.on)) and not (
+        tax.but_not and line_id.startswith(tax.but_not)
     )
 
 
-def _mean_rate(amount: Decimal, billed: Decimal) -> Decimal:
-    return (amount / billed).quantize(RATE_STEP, ROUND_HALF_UP) if billed else Decimal(0)
+def _duty_line(tariff: Tariff, tax: Tax, imported_kwh: float) -> BillLine:
+    billed, price = quantity(tariff, imported_kwh), tax.per_kwh or Decimal(0)
+    sentence = f"{billed:,} kWh imported at {price} {tariff.currency}/kWh."
+    amount = rounded(tariff, billed * price)
+    return BillLine(f"tax.{tax.id}", tax.label, billed, "kWh", price, amount, sentence)
 
 
-def _joined(*labels: str) -> str:
-    return " – ".join(label for label in labels if label)
+def _tax_line(tariff: Tariff, tax: Tax, lines: Sequence[BillLine]) -> BillLine:
+    base = sum((line.amount for line in lines if taxed_by(tax, line.id)), Decimal(0))
+    share = tax.percent / 100
+    sentence = f"{tax.percent} % of {base:,} {tariff.currency}."
+    return BillLine(
+        f"tax.{tax.id}", tax.label, base, tariff.currency, share, rounded(tariff, base * share), sentence
+    )
+
+
+def of_version(lines: Sequence[BillLine], tariff: Tariff) -> list[BillLine]:
+    """Mark lines with the first day of their tariff version, for a billing period that has several."""
+    mark = f"@{tariff.valid_from}" if tariff.valid_from else "@start"
+    label = f"from {tariff.valid_from}" if tariff.valid_from else "before"
+    return [
+        BillLine(
+            line.id + mark,
+            joined(line.label, label),
+            line.quantity,
+            line.unit,
+            line.rate,
+            line.amount,
+            line.explanation,
+        )
+        for line in lines
+    ]

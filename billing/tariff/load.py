@@ -24,6 +24,7 @@ SPIKE_OVER_REST = 3.0
 class LoadSeries:
     """Hold mean powers (kW, >= 0) and optional prices (per kWh) per step from `start_at` (aware UTC).
 
+    `reactive_kvar` is the mean reactive power drawn (>= 0), where it was metered.
     `estimated` marks steps that were not measured: their energy is billed, they never set a demand peak.
     `written_in` is the one fixed UTC offset in which a file was written, when it had one.
     """
@@ -37,6 +38,7 @@ class LoadSeries:
     export_price_per_kwh: Floats | None = None
     notices: tuple[Notice, ...] = ()
     written_in: tzinfo | None = None
+    reactive_kvar: Floats | None = None
 
     @property
     def steps(self) -> int:
@@ -49,7 +51,7 @@ class LoadSeries:
         return self.start_at + self.steps * timedelta(minutes=self.step_minutes)
 
 
-def make_load(
+def make_load(  # noqa: PLR0913 – one argument a column
     start_at: datetime,
     step_minutes: int,
     import_kw: npt.ArrayLike,
@@ -59,6 +61,7 @@ def make_load(
     export_price_per_kwh: npt.ArrayLike | None = None,
     estimated: npt.ArrayLike | None = None,
     written_in: tzinfo | None = None,
+    reactive_kvar: npt.ArrayLike | None = None,
 ) -> LoadSeries:
     """Make a load from series of equal length; NaN marks a missing reading or price, which is estimated.
 
@@ -70,13 +73,18 @@ def make_load(
     imported = np.array(import_kw, dtype=np.float64)
     exported = np.zeros_like(imported) if export_kw is None else np.array(export_kw, dtype=np.float64)
     prices = {"import_price_per_kwh": import_price_per_kwh, "export_price_per_kwh": export_price_per_kwh}
-    given = {name: np.array(value, dtype=np.float64) for name, value in prices.items() if value is not None}
-    _check(start_at, step_minutes, imported, {"export_kw": exported, **given})
+    given = _arrays(prices)
+    reactive = _arrays({"reactive_kvar": reactive_kvar})
+    _check(start_at, step_minutes, imported, {"export_kw": exported, **reactive, **given})
     missing = np.isnan(imported) | np.isnan(exported)
     notices = _gap_notices(start_at, step_minutes, missing)
     if missing.any():
         imported = _estimate(imported, missing, step_minutes)
         exported = _estimate(exported, missing, step_minutes)
+    unmeasured = missing if estimated is None else missing | np.array(estimated, dtype=np.bool_)
+    for name, series in reactive.items():
+        unmeasured = unmeasured | np.isnan(series)
+        reactive[name] = _estimate(series, np.isnan(series), step_minutes)
     for name, series in given.items():
         stale = int(np.isnan(series).sum())
         if stale:
@@ -88,12 +96,18 @@ def make_load(
         step_minutes,
         imported,
         exported,
-        missing if estimated is None else missing | np.array(estimated, dtype=np.bool_),
+        unmeasured,
         given.get("import_price_per_kwh"),
         given.get("export_price_per_kwh"),
         tuple(notices),
         written_in,
+        reactive.get("reactive_kvar"),
     )
+
+
+def _arrays(columns: dict[str, npt.ArrayLike | None]) -> dict[str, Floats]:
+    """Return the columns that are given, as arrays."""
+    return {name: np.array(value, dtype=np.float64) for name, value in columns.items() if value is not None}
 
 
 def _check(start_at: datetime, step_minutes: int, imported: Floats, others: dict[str, Floats]) -> None:
@@ -110,7 +124,9 @@ def _check(start_at: datetime, step_minutes: int, imported: Floats, others: dict
             problems.append(Problem(name, message, "Give one value per step"))
         elif series.size and np.isnan(series).all():
             problems.append(Problem(name, "there is no value", "Fill the column or leave it out"))
-    for name, power in (("import_kw", imported), ("export_kw", others["export_kw"])):
+    powers = {"import_kw": imported, **others}
+    for name in [name for name in ("import_kw", "export_kw", "reactive_kvar") if name in powers]:
+        power = powers[name]
         if (power < 0).any() or np.isinf(power).any():
             step = int(np.argmax((power < 0) | np.isinf(power)))
             message = f"step {step} is {power[step]:g} kW"

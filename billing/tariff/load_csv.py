@@ -17,10 +17,11 @@ from billing.tariff.problems import LoadError, Notice, Problem
 
 REQUIRED = ("start", "import_kw")
 MARK = "estimated"
-OPTIONAL = ("export_kw", "import_price_per_kwh", "export_price_per_kwh", MARK)
-POWERS = ("import_kw", "export_kw")
+OPTIONAL = ("export_kw", "import_price_per_kwh", "export_price_per_kwh", "reactive_kvar", MARK)
+POWERS = ("import_kw", "export_kw", "reactive_kvar")
 MAX_PROBLEMS = 20
 MAX_MISSING_SHARE = 0.5
+ROWS_OF_ANOTHER_STEP = 6
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 
@@ -36,7 +37,7 @@ class _Table:
 
 def read_load(text: str, *, file: str = "load", zone: tzinfo | None = None) -> LoadSeries:
     """Read a load from CSV text with columns `start`, `import_kw` and optionally `export_kw`,
-    `import_price_per_kwh`, `export_price_per_kwh`.
+    `import_price_per_kwh`, `export_price_per_kwh`, `reactive_kvar`, `estimated`.
 
     `start` is ISO 8601 with a UTC offset, or local time in `zone`: the hour that the autumn change repeats is
     told apart by its order. The step (5 to 60 minutes) is found from the rows. Missing rows and empty cells
@@ -61,6 +62,7 @@ def read_load(text: str, *, file: str = "load", zone: tzinfo | None = None) -> L
         import_price_per_kwh=grid.get("import_price_per_kwh"),
         export_price_per_kwh=grid.get("export_price_per_kwh"),
         estimated=_marked(grid.get(MARK)),
+        reactive_kvar=grid.get("reactive_kvar"),
         written_in=timezone(timedelta(minutes=offsets.pop())) if len(offsets) == 1 else None,
     )
     return replace(series, notices=(*notices, *series.notices))
@@ -125,7 +127,7 @@ def _numbers(table: _Table, file: str) -> Columns:
         if name in POWERS:
             for row in np.flatnonzero(values < 0):
                 place = f"{file}, row {table.lines[row]}, column {name}"
-                cure = "Give import_kw and export_kw as powers of 0 or more, export in its own column"
+                cure = "Give powers of 0 or more; export has its own column export_kw"
                 problems.append(Problem(place, f"'{cells[row]}' is negative", cure))
         if name == MARK:
             for row in np.flatnonzero(~empty & ~bad & (values != 0) & (values != 1)):
@@ -239,11 +241,22 @@ def _step(utc_minute: npt.NDArray[np.int64], file: str) -> int:
         raise LoadError(
             [Problem(file, f"the rows are {step} minutes apart", "Give steps of 5 to 60 minutes")]
         )
+    _check_one_step(np.diff(utc_minute), step, file)
     slots = int(utc_minute[-1] - utc_minute[0]) // step + 1
     if 1 - utc_minute.size / slots > MAX_MISSING_SHARE:
         message = f"{slots - utc_minute.size} of {slots} steps of {step} minutes are missing"
         raise LoadError([Problem(file, message, "Give a regular series, or fill the gap from the meter")])
     return step
+
+
+def _check_one_step(differences: npt.NDArray[np.int64], step: int, file: str) -> None:
+    """Refuse a file that changes its step: many rows in a row apart by another time are no gaps."""
+    edges = np.flatnonzero(np.diff(differences, prepend=-1, append=-1))
+    lengths, sizes = np.diff(edges), differences[edges[:-1]]
+    mixed = sizes[(lengths >= ROWS_OF_ANOTHER_STEP) & (sizes != step)]
+    if mixed.size:
+        message = f"some rows are {step} minutes apart and others {int(mixed[0])}"
+        raise LoadError([Problem(file, message, "Give one regular step in the whole file")])
 
 
 def _slots(

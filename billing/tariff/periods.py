@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 
 from billing.tariff.calendar import Ints, date_of, day_number
+from billing.tariff.model import Proration
+from billing.tariff.problems import LoadError, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +28,18 @@ class Span:
         return (self.end - self.first).days
 
 
+def month_share(proration: Proration | None, span: Span) -> Fraction:
+    """Return how much of a month a billing period counts as: 1, or its days / standard days."""
+    if proration is None or proration.whole_from_days <= span.days <= proration.whole_to_days:
+        return Fraction(1)
+    return Fraction(span.days, proration.standard_days)
+
+
 def billing_spans(first: date, last: date, cycle_starts: Sequence[date] | None = None) -> list[Span]:
     """Return the billing periods that hold the days from `first` to `last` (both included), in order.
 
     Without `cycle_starts` they are calendar months. With them, a period runs from one start to the next, so
-    the starts must reach from the first day or before to after the last day; ValueError otherwise.
+    the starts must reach from the first day or before to after the last day; LoadError otherwise.
     """
     if cycle_starts is None:
         starts = [first.replace(day=1)]
@@ -38,10 +48,9 @@ def billing_spans(first: date, last: date, cycle_starts: Sequence[date] | None =
     else:
         starts = sorted(set(cycle_starts))
         if not starts or starts[0] > first or starts[-1] <= last:
-            raise ValueError(
-                f"The cycle starts do not enclose {first} to {last}. Give one on or before the first day "
-                "and one after the last."
-            )
+            message = f"they do not enclose {first} to {last}"
+            cure = "Give one on or before the first day and one after the last"
+            raise LoadError([Problem("cycle starts", message, cure)])
     spans = [Span(start, end) for start, end in pairwise(starts)]
     return [span for span in spans if span.end > first and span.first <= last]
 

@@ -13,7 +13,8 @@ from billing.tariff.validate import check
 
 
 def read_tariff(data: Any) -> Tariff:
-    """Read a tariff from JSON text or parsed JSON: OpenEI URDB, or the product's own format (has `format`).
+    """Read a tariff from JSON or YAML text, or what one holds: OpenEI URDB, or the own format (has
+    `format`).
 
     Raises TariffError with every problem, each naming its place and cure. Elements that cannot be billed do
     not raise: they are named in `Tariff.unsupported`, and such a tariff gets no bill and no price curve.

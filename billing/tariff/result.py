@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from billing.tariff.carried import NOTHING, Carried
+
 
 @dataclass(frozen=True, slots=True)
 class BillLine:
@@ -46,7 +48,10 @@ class BillPeriod:
 
 @dataclass(frozen=True, slots=True)
 class BillResult:
-    """All periods of a load; `total` is None while `unsupported` names anything."""
+    """All periods of a load; `total` is None while `unsupported` names anything.
+
+    `carried` is what the last period hands on to the one after it.
+    """
 
     currency: str
     time_zone: str
@@ -54,9 +59,13 @@ class BillResult:
     total: Decimal | None
     warnings: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
+    carried: Carried = NOTHING
 
     def as_json(self) -> dict[str, Any]:
-        """Return the answer of `manage.py bill --json`; without `total` when something is unsupported."""
+        """Return the answer of `manage.py bill --json`; without `total` when something is unsupported.
+
+        `carried` is there when something rolls on to the next billing period.
+        """
         document: dict[str, Any] = {
             "currency": self.currency,
             "time_zone": self.time_zone,
@@ -66,6 +75,8 @@ class BillResult:
         }
         if self.total is not None:
             document["total"] = float(self.total)
+        if carried := self.carried.as_json():
+            document["carried"] = carried
         return document
 
 

@@ -1,11 +1,12 @@
-"""Read and write the product's own tariff format; docs/algorithms/tariff.md describes it."""
+"""Read the product's own tariff format; docs/algorithms/tariff.md describes it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -14,34 +15,33 @@ from jsonschema.exceptions import ValidationError
 from billing.tariff.model import (
     ALL_DAYS,
     ALWAYS,
-    HOLIDAY,
+    DAY_NAMES,
     MINUTES_PER_DAY,
-    WEEKDAYS,
-    WEEKEND,
+    Coincident,
     DemandCharge,
     EnergyComponent,
+    EventDays,
     Export,
     FixedCharge,
     MinimumBill,
+    Overage,
     Price,
+    Proration,
+    Ratchet,
+    Reactive,
     Season,
     SeriesPrice,
+    Subscription,
     Tariff,
     Tax,
+    Tier,
     When,
 )
 from billing.tariff.problems import Problem, TariffError
-from billing.tariff.schema_document import FORMAT, SCHEMA
+from billing.tariff.schema_document import SCHEMA
 from depot.money import minor_units
 
 LAST_DAY = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DAYS = {
-    "weekday": WEEKDAYS,
-    "weekend": WEEKEND,
-    "holiday": frozenset({HOLIDAY}),
-    **{name: frozenset({number}) for number, name in enumerate(_DAY_NAMES)},
-}
 
 
 def from_document(data: Mapping[str, Any]) -> Tariff:
@@ -50,7 +50,7 @@ def from_document(data: Mapping[str, Any]) -> Tariff:
     A key that the format does not know is an element that the engine cannot bill: it goes to
     `Tariff.unsupported` by name. Every other fault raises TariffError, all of them at once.
     """
-    problems: list[Problem] = []
+    problems = list(_not_finite(data, ""))
     refused: list[Problem] = []
     for error in sorted(Draft202012Validator(SCHEMA).iter_errors(data), key=lambda e: list(map(str, e.path))):
         if error.validator == "additionalProperties":
@@ -65,56 +65,15 @@ def from_document(data: Mapping[str, Any]) -> Tariff:
     return _tariff(data, tuple(f"{element.place}: {element.message}." for element in refused))
 
 
-def to_document(tariff: Tariff) -> dict[str, Any]:
-    """Write a tariff in the product's own format, so that reading it gives an equal tariff.
-
-    Raises ValueError for a tariff without a time zone or with unsupported elements: the format holds neither.
-    """
-    if not tariff.time_zone or tariff.unsupported:
-        raise ValueError("Only a tariff with a time zone and without unsupported elements can be written.")
-    document: dict[str, Any] = {
-        "format": FORMAT,
-        "name": tariff.name,
-        "utility": tariff.utility,
-        "source": tariff.source,
-        "currency": tariff.currency,
-        "time_zone": tariff.time_zone,
-        "valid_from": tariff.valid_from and tariff.valid_from.isoformat(),
-        "valid_to": tariff.valid_to and tariff.valid_to.isoformat(),
-        "line_decimals": tariff.line_decimals,
-        "notes": list(tariff.notes),
-        "seasons": [
-            {"id": s.id, "label": s.label, "dates": [f"{_md(a)}..{_md(b)}" for a, b in s.spans]}
-            for s in tariff.seasons
-        ],
-        "holidays": [
-            *(day.isoformat() for day in tariff.holidays),
-            *(_md(day) for day in tariff.recurring_holidays),
-        ],
-        "energy": [{"id": c.id, "label": c.label, **_priced(c.prices, c.series)} for c in tariff.energy],
-        "demand": [
-            {
-                "id": c.id,
-                "label": c.label,
-                "metering_minutes": c.metering_minutes,
-                "prices": _price_rows(c.prices, "price_per_kw"),
-            }
-            for c in tariff.demand
-        ],
-        "fixed": [
-            {"id": c.id, "label": c.label, "amount": _number(c.amount), "per": c.per} for c in tariff.fixed
-        ],
-        "export": tariff.export
-        and {"method": tariff.export.method, **_priced(tariff.export.prices, tariff.export.series)},
-        "minimum_bill": tariff.minimum
-        and {"amount": _number(tariff.minimum.amount), "per": tariff.minimum.per},
-        "reactive_price_per_kvar": _number(tariff.reactive_price_per_kvar),
-        "taxes": [
-            _filled({"id": t.id, "label": t.label, "percent": _number(t.percent), "on": list(t.on)})
-            for t in tariff.taxes
-        ],
-    }
-    return _filled(document)
+def _not_finite(value: Any, place: str) -> Iterator[Problem]:
+    """Find numbers that JSON does not know but Python reads: NaN and Infinity."""
+    if isinstance(value, float) and not isfinite(value):
+        yield Problem(place, f"{value} is not a number", "Write a number such as 0.1234")
+    inner = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, part in inner:
+        yield from _not_finite(part, f"{place}/{key}" if place else str(key))
 
 
 def month_spans(months: Iterable[int]) -> tuple[tuple[int, int], ...]:
@@ -142,25 +101,23 @@ def _tariff(data: Mapping[str, Any], unsupported: tuple[str, ...]) -> Tariff:
         seasons=tuple(map(_season, data.get("seasons", []))),
         holidays=tuple(date.fromisoformat(day) for day in holidays if len(day) == 10),
         recurring_holidays=tuple(_month_day(day) for day in holidays if len(day) == 5),
-        energy=tuple(
-            EnergyComponent(c["id"], c["label"], _prices(c, "price_per_kwh"), _series(c.get("series")))
-            for c in data["energy"]
-        ),
-        demand=tuple(
-            DemandCharge(c["id"], c["label"], _prices(c, "price_per_kw"), c.get("metering_minutes", 15))
-            for c in data.get("demand", [])
-        ),
+        events=tuple(map(_events, data.get("events", []))),
+        energy=tuple(map(_energy, data["energy"])),
+        demand=tuple(map(_demand, data.get("demand", []))),
+        subscriptions=tuple(map(_subscription, data.get("subscriptions", []))),
+        coincident=tuple(map(_coincident, data.get("coincident", []))),
         fixed=tuple(
-            FixedCharge(c["id"], c["label"], decimal(c["amount"]), c.get("per", "month"))
+            FixedCharge(
+                c["id"], c["label"], decimal(c["amount"]), c.get("per", "month"), int(c.get("count", 1))
+            )
             for c in data.get("fixed", [])
         ),
         export=_export(data.get("export")),
         minimum=_minimum(data.get("minimum_bill")),
-        reactive_price_per_kvar=_optional(data.get("reactive_price_per_kvar")),
-        taxes=tuple(
-            Tax(t["id"], t["label"], decimal(t["percent"]), tuple(t.get("on", ())))
-            for t in data.get("taxes", [])
-        ),
+        reactive=_reactive(data),
+        taxes=tuple(map(_tax, data.get("taxes", []))),
+        proration=None if "proration" not in data else Proration(**data["proration"]),
+        quantity_decimals=data.get("quantity_decimals", 3),
         line_decimals=data.get("line_decimals", minor_units(data["currency"])),
         unsupported=unsupported,
         notes=tuple(data.get("notes", [])),
@@ -183,23 +140,92 @@ def _season(row: Mapping[str, Any]) -> Season:
     return Season(row["id"], row.get("label", row["id"]), spans + month_spans(row.get("months", [])))
 
 
-def _prices(component: Mapping[str, Any], name: str) -> tuple[Price, ...]:
-    rows = component.get("prices", [])
-    return tuple(
-        Price(
-            row["id"],
-            row.get("label", row["id"] if len(rows) > 1 else ""),  # a single price is told by its component
-            decimal(row[name]),
-            tuple(map(_when, row["when"])) if "when" in row else ALWAYS,
-        )
-        for row in rows
+def _events(row: Mapping[str, Any]) -> EventDays:
+    return EventDays(row["id"], row.get("label", row["id"]), tuple(map(date.fromisoformat, row["days"])))
+
+
+def _energy(row: Mapping[str, Any]) -> EnergyComponent:
+    monthly = {int(month.replace("-", "")): decimal(price) for month, price in row.get("monthly", {}).items()}
+    return EnergyComponent(
+        row["id"],
+        row["label"],
+        _prices(row, "price_per_kwh"),
+        _series(row.get("series")),
+        tuple(sorted(monthly.items())),
+        row.get("tier_basis", "kwh"),
+        row.get("tier_demand", ""),
     )
 
 
+def _demand(row: Mapping[str, Any]) -> DemandCharge:
+    return DemandCharge(
+        row["id"],
+        row["label"],
+        _prices(row, "price_per_kw"),
+        metering_minutes=row.get("metering_minutes", 15),
+        unit=row.get("unit", "kW"),
+        per=row.get("per", "month"),
+        highest=row.get("highest", 1),
+        on_different_days=row.get("on_different_days", True),
+        mean_of_periods=row.get("mean_of_periods", 1),
+        least_kw=decimal(row.get("least_kw", 0)),
+        ratchet=_ratchet(row.get("ratchet")),
+    )
+
+
+def _ratchet(row: Mapping[str, Any] | None) -> Ratchet | None:
+    if row is None:
+        return None
+    return Ratchet(decimal(row["percent"]), row.get("months_back", 11), tuple(sorted(row.get("months", ()))))
+
+
+def _subscription(row: Mapping[str, Any]) -> Subscription:
+    over = row.get("overage")
+    return Subscription(
+        row["id"],
+        row["label"],
+        decimal(row["price_per_block"]),
+        decimal(row.get("block_kw", 1)),
+        _optional(row.get("subscribed_kw")),
+        over and Overage(decimal(over["price_per_kw"]), over.get("hourly_sum", False), over.get("count", 0)),
+        row.get("metering_minutes", 15),
+    )
+
+
+def _coincident(row: Mapping[str, Any]) -> Coincident:
+    known = {int(year): decimal(kw) for year, kw in row.get("known_kw", {}).items()}
+    return Coincident(
+        row["id"],
+        row["label"],
+        decimal(row["price_per_kw"]),
+        tuple(sorted(map(datetime.fromisoformat, row.get("moments", ())))),
+        row.get("metering_minutes", 60),
+        row.get("basis", "same_period"),
+        tuple(sorted(known.items())),
+    )
+
+
+def _prices(component: Mapping[str, Any], name: str) -> tuple[Price, ...]:
+    rows = component.get("prices", [])
+    # a single price is told by its component
+    return tuple(_price(row, name, row["id"] if len(rows) > 1 else "") for row in rows)
+
+
+def _price(row: Mapping[str, Any], name: str, label: str) -> Price:
+    tiers, steps = _tiers(row.get("tiers", ()), name), _tiers(row.get("steps", ()), "amount")
+    amount = tiers[0].amount if tiers else decimal(row.get(name, 0))
+    when = tuple(map(_when, row["when"])) if "when" in row else ALWAYS
+    return Price(row["id"], row.get("label", label), amount, when, tiers, steps)
+
+
+def _tiers(rows: Iterable[Mapping[str, Any]], name: str) -> tuple[Tier, ...]:
+    return tuple(Tier(_optional(row.get("up_to")), decimal(row[name])) for row in rows)
+
+
 def _when(row: Mapping[str, Any]) -> When:
-    days = frozenset().union(*(_DAYS[name] for name in row["days"])) if "days" in row else ALL_DAYS
+    days = frozenset().union(*(DAY_NAMES[name] for name in row["days"])) if "days" in row else ALL_DAYS
     hours = tuple(_hours(text) for text in row["hours"]) if "hours" in row else ((0, MINUTES_PER_DAY),)
-    return When(tuple(row.get("seasons", ())), days, hours)
+    return When(tuple(row.get("seasons", ())), days, hours, tuple(row.get("events", ())))
 
 
 def _hours(text: str) -> tuple[int, int]:
@@ -222,11 +248,41 @@ def _export(row: Mapping[str, Any] | None) -> Export | None:
     if row is None:
         return None
     series = _series(row.get("series", {} if row["method"] == "series" else None))
-    return Export(row["method"], _prices(row, "price_per_kwh"), series)
+    return Export(
+        row["method"],
+        _prices(row, "price_per_kwh"),
+        series,
+        row.get("true_up_month", 12),
+        decimal(row.get("true_up_price_per_kwh", 0)),
+        row.get("carry_credit", False),
+    )
 
 
 def _minimum(row: Mapping[str, Any] | None) -> MinimumBill | None:
     return None if row is None else MinimumBill(decimal(row["amount"]), row.get("per", "month"))
+
+
+def _reactive(data: Mapping[str, Any]) -> Reactive | None:
+    """Read `reactive`, or its older short form `reactive_price_per_kvar`."""
+    row = data.get("reactive")
+    if row is None:
+        price = _optional(data.get("reactive_price_per_kvar"))
+        return Reactive(price) if price else None
+    free = decimal(row.get("free_per_kw", 0))
+    if "price_per_kvarh" in row:
+        return Reactive(decimal(row["price_per_kvarh"]), "kvarh", free)
+    return Reactive(decimal(row["price_per_kvar"]), "kvar", free)
+
+
+def _tax(row: Mapping[str, Any]) -> Tax:
+    return Tax(
+        row["id"],
+        row["label"],
+        decimal(row.get("percent", 0)),
+        _optional(row.get("per_kwh")),
+        tuple(row.get("on", ())),
+        tuple(row.get("but_not", ())),
+    )
 
 
 def _date(text: str | None) -> date | None:
@@ -235,10 +291,6 @@ def _date(text: str | None) -> date | None:
 
 def _month_day(text: str) -> int:
     return int(text[:2]) * 100 + int(text[3:])
-
-
-def _md(month_day: int) -> str:
-    return f"{month_day // 100:02d}-{month_day % 100:02d}"
 
 
 def _place(error: ValidationError) -> str:
@@ -260,6 +312,7 @@ def _bad_dates(data: Mapping[str, Any]) -> list[Problem]:
     """Find texts that look like dates and are none (31 June)."""
     texts = [(name, data[name]) for name in ("valid_from", "valid_to") if name in data]
     texts += [(f"holidays/{i}", day) for i, day in enumerate(data.get("holidays", []))]
+    texts += [(f"events/{i}", day) for i, event in enumerate(data.get("events", [])) for day in event["days"]]
     for i, season in enumerate(data.get("seasons", [])):
         texts += [(f"seasons/{i}", day) for span in season.get("dates", []) for day in span.split("..")]
     problems = []
@@ -269,57 +322,3 @@ def _bad_dates(data: Mapping[str, Any]) -> list[Problem]:
         except ValueError:
             problems.append(Problem(place, f"'{text}' is no date", "Write a day that exists"))
     return problems
-
-
-def _number(value: Decimal | None) -> float | str | None:
-    if value is None:
-        return None
-    return float(value) if decimal(float(value)) == value else str(value)
-
-
-def _price_rows(prices: Sequence[Price], name: str) -> list[dict[str, Any]]:
-    return [
-        _filled(
-            {
-                "id": row.id,
-                "label": row.label,
-                name: _number(row.amount),
-                "when": [] if row.when == ALWAYS else [_when_row(when) for when in row.when],
-            }
-        )
-        for row in prices
-    ]
-
-
-def _when_row(when: When) -> dict[str, Any]:
-    whole = when.hours == ((0, MINUTES_PER_DAY),)
-    hours = [] if whole else [f"{_clock(first)}-{_clock(last)}" for first, last in when.hours]
-    days = [] if when.days == ALL_DAYS else _day_names(when.days)
-    return _filled({"seasons": list(when.seasons), "days": days, "hours": hours})
-
-
-def _day_names(days: frozenset[int]) -> list[str]:
-    names = []
-    for name in ("weekday", "weekend", "holiday"):
-        if _DAYS[name] <= days:
-            names.append(name)
-            days -= _DAYS[name]
-    return names + [_DAY_NAMES[day] for day in sorted(days)]
-
-
-def _clock(minute: int) -> str:
-    return f"{minute // 60:02d}:{minute % 60:02d}"
-
-
-def _priced(prices: Sequence[Price], series: SeriesPrice | None) -> dict[str, Any]:
-    document: dict[str, Any] = {"prices": _price_rows(prices, "price_per_kwh")} if prices else {}
-    if series is not None:
-        names = ("factor", "adder_per_kwh", "floor_per_kwh", "cap_per_kwh")
-        values = {name: _number(getattr(series, name)) for name in names}
-        document["series"] = {name: value for name, value in values.items() if value is not None}
-    return document
-
-
-def _filled(document: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what was not given: None, empty text and empty lists."""
-    return {key: value for key, value in document.items() if value is not None and value not in ("", [])}

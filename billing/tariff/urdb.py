@@ -1,23 +1,20 @@
 """Read a tariff from OpenEI URDB JSON (https://openei.org/services/doc/rest/util_rates/).
 
 URDB knows no time zone, no holidays and no rounding rule: the tariff has no zone, no holidays, and lines are
-kept to a hundredth of a cent. Elements that the engine does not bill are named in `Tariff.unsupported`.
+kept to a hundredth of a cent, quantities to a millionth. Elements that the engine does not bill are named in
+`Tariff.unsupported`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from decimal import Decimal
-from math import isfinite
 from typing import Any
 
 from billing.tariff.model import (
     METERING_MINUTES,
-    WEEKDAYS,
-    WEEKEND,
     DemandCharge,
+    DemandUnit,
     EnergyComponent,
     Export,
     ExportMethod,
@@ -25,57 +22,52 @@ from billing.tariff.model import (
     FixedUnit,
     MinimumBill,
     Price,
-    Season,
+    Ratchet,
+    Reactive,
     Tariff,
+    Tier,
+    TierBasis,
     When,
 )
-from billing.tariff.problems import Problem, TariffError
-from billing.tariff.schema import month_spans
+from billing.tariff.problems import TariffError
 from billing.tariff.urdb_fields import normalise
+from billing.tariff.urdb_read import (
+    Reader,
+    check_rows,
+    label,
+    month_periods,
+    raw_tiers,
+    season,
+    span_label,
+    tiers_of,
+    used_periods,
+    whens,
+)
 
-UNBOUNDED = Decimal("1e30")  # URDB writes 1e38 for "no upper limit"
-LINE_DECIMALS = 4
-MAX_LABEL = 70
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+LINE_DECIMALS, QUANTITY_DECIMALS = 4, 6
+LOOK_BACK_MONTHS = 11
 _FIXED_UNITS: dict[str, FixedUnit] = {"$/month": "month", "$/day": "day", "$/year": "year"}
+_TIER_UNITS: dict[str, TierBasis] = {
+    "kwh": "kwh",
+    "kwh daily": "kwh_per_day",
+    "kwh/kw": "kwh_per_kw",
+    "kwh/kw daily": "kwh_per_kw_per_day",
+}
+_DEMAND_UNITS: dict[str, tuple[DemandUnit, FixedUnit]] = {
+    "kw": ("kW", "month"),
+    "kva": ("kVA", "month"),
+    "kw daily": ("kW", "day"),
+    "kva daily": ("kVA", "day"),
+}
 _EXPORT_RULES: dict[str, ExportMethod] = {
     "net billing instantaneous": "prices",
     "net billing hourly": "net_billing_hourly",
     "net metering": "net_metering",
+    "buy all sell all": "buy_all_sell_all",
 }
-
-Hours = list[list[int]]
-
-
-@dataclass(slots=True)
-class _Reader:
-    """Collect what is found while one record is read."""
-
-    fields: dict[str, Any]
-    problems: list[Problem]
-    unsupported: list[str]
-    notes: list[str]
-    seasons: dict[str, Season] = field(default_factory=dict)
-
-    def fault(self, place: str, message: str, cure: str) -> None:
-        self.problems.append(Problem(place, message, cure))
-
-    def refuse(self, name: str, what: str) -> None:
-        self.unsupported.append(f"{name}: {what} is not supported.")
-
-    def number(self, place: str, value: Any) -> Decimal:
-        """Return a finite number; a fault gives 0, which is never billed because the fault is raised."""
-        try:
-            number = Decimal(str(value)) if not isinstance(value, bool) else Decimal("NaN")
-        except ArithmeticError:
-            number = Decimal("NaN")
-        if number.is_finite():
-            return number
-        self.fault(place, f"{value!r} is not a number", "Write a number such as 0.123")
-        return Decimal(0)
-
-    def optional(self, name: str) -> Decimal:
-        return self.number(name, self.fields[name]) if name in self.fields else Decimal(0)
+_ENERGY = "energyratestructure"
+_ENERGY_FIELDS = (_ENERGY, "energyweekdayschedule", "energyweekendschedule")
+_DEMAND_FIELDS = ("demandratestructure", "demandweekdayschedule", "demandweekendschedule")
 
 
 def from_urdb(record: Mapping[str, Any]) -> Tariff:
@@ -84,9 +76,11 @@ def from_urdb(record: Mapping[str, Any]) -> Tariff:
     Prices are `rate` + `adj` (currency per kWh or kW). Raises TariffError with every fault found: missing or
     misshapen schedules, a schedule naming a period without a row, rates missing or not numeric.
     """
-    reader = _Reader(*normalise(record))
-    energy = _energy(reader)
-    demand = [*_flat_demand(reader), *_tou_demand(reader)]
+    reader = Reader(*normalise(record))
+    ratchet = _ratchet(reader)
+    flat = _flat_demand(reader, ratchet)
+    energy = _energy(reader, flat)
+    demand = [*flat, *_tou_demand(reader, ratchet)]
     fixed, minimum = _fixed(reader), _minimum(reader)
     export = _export(reader)
     _refuse_the_rest(reader)
@@ -107,96 +101,175 @@ def from_urdb(record: Mapping[str, Any]) -> Tariff:
         fixed=fixed,
         export=export,
         minimum=minimum,
-        reactive_price_per_kvar=reactive or None,
+        reactive=Reactive(reactive) if reactive else None,
         line_decimals=LINE_DECIMALS,
+        quantity_decimals=QUANTITY_DECIMALS,
         unsupported=tuple(reader.unsupported),
         notes=tuple(reader.notes),
     )
 
 
-def _energy(reader: _Reader) -> tuple[EnergyComponent, ...]:
-    if "energyratestructure" not in reader.fields:
-        reader.fault("energyratestructure", "it is missing", 'Give [[{"rate": 0}]] when energy is free')
+def _energy(reader: Reader, flat: list[DemandCharge]) -> tuple[EnergyComponent, ...]:
+    if _ENERGY not in reader.fields:
+        reader.fault(_ENERGY, "it is missing", 'Give [[{"rate": 0}]] when energy is free')
         return ()
-    used, schedules = _used_periods(
-        reader, "energyratestructure", "energyweekdayschedule", "energyweekendschedule"
-    )
+    used, schedules = used_periods(reader, *_ENERGY_FIELDS)
     labels = reader.fields.get("energytoulabels")
     rows = []
     for period in used:
-        tier = _one_tier(reader, "energyratestructure", period)
-        _energy_unit(reader, period, tier)
-        amount = _rate(reader, f"energyratestructure/{period}/0", tier, free_if="sell")
-        rows.append(Price(f"p{period}", _label(labels, period), amount, _whens(reader, schedules, period)))
-    return (EnergyComponent("urdb", "Energy", tuple(rows)),)
+        tiers = tiers_of(reader, _ENERGY, period, free_if="sell")
+        rows.append(_price(period, label(labels, period), tiers, whens(reader, schedules, period)))
+    basis = _tier_basis(reader, used)
+    billing = flat[0].id if flat and basis.startswith("kwh_per_kw") else ""
+    return (EnergyComponent("urdb", "Energy", tuple(rows), tier_basis=basis, tier_demand=billing),)
 
 
-def _flat_demand(reader: _Reader) -> list[DemandCharge]:
+def _tier_basis(reader: Reader, used: list[int]) -> TierBasis:
+    """Return the unit in which tiers are counted; one unit for the whole tariff."""
+    units: dict[str, str] = {}
+    for period in used:
+        tiers = raw_tiers(reader, _ENERGY, period)
+        for number, tier in enumerate(tiers):
+            unit = str(tier.get("unit") or "kWh")
+            if unit.lower() not in _TIER_UNITS:
+                reader.refuse(f"{_ENERGY}/{period}/{number}/unit", f"the unit '{unit}'")
+            elif len(tiers) > 1:
+                units.setdefault(unit.lower(), unit)
+    if len(units) > 1:
+        reader.refuse(_ENERGY, f"one price in tiers of several units ({', '.join(units.values())})")
+    return _TIER_UNITS[next(iter(units), "kwh")]
+
+
+def _flat_demand(reader: Reader, ratchet: Ratchet | None) -> list[DemandCharge]:
     name = "flatdemandstructure"
     if name not in reader.fields:
         return []
-    months = _month_periods(reader)
-    _check_rows(reader, name, set(months), "flatdemandmonths")
-    _demand_unit(reader, "flatdemandunit")
+    months = month_periods(reader)
+    check_rows(reader, name, set(months), "flatdemandmonths")
+    unit, per = _demand_unit(reader, name, "flatdemandunit", set(months))
     rows = []
     for period in sorted(set(months)):
-        tier = _one_tier(reader, name, period)
-        amount = _rate(reader, f"{name}/{period}/0", tier)
         inside = [month for month in range(12) if months[month] == period]
-        if amount:
-            rows.append(Price(f"p{period}", _span_label(inside), amount, (When(_season(reader, inside)),)))
-    return [DemandCharge("urdb", "Demand", tuple(rows), _metering(reader))] if rows else []
+        tiers = tiers_of(reader, name, period)
+        if ratchet or any(tier.amount for tier in tiers):  # a free month's peak can count later
+            rows.append(_price(period, span_label(inside), tiers, (When(season(reader, inside)),)))
+    if not any(row.amount or row.tiers for row in rows) and not _needs_billing_kw(reader):
+        return []
+    minutes = _metering(reader)
+    return [DemandCharge("urdb", "Demand", tuple(rows), minutes, unit, per, ratchet=ratchet)] if rows else []
 
 
-def _tou_demand(reader: _Reader) -> list[DemandCharge]:
+def _needs_billing_kw(reader: Reader) -> bool:
+    structure = reader.fields.get(_ENERGY)
+    tiers = (
+        [tier for row in structure if isinstance(row, list) for tier in row]
+        if isinstance(structure, list)
+        else []
+    )
+    return any("/kw" in str(tier.get("unit", "")).lower() for tier in tiers if isinstance(tier, Mapping))
+
+
+def _tou_demand(reader: Reader, ratchet: Ratchet | None) -> list[DemandCharge]:
     name = "demandratestructure"
     if name not in reader.fields:
         return []
-    used, schedules = _used_periods(reader, name, "demandweekdayschedule", "demandweekendschedule")
-    _demand_unit(reader, "demandrateunit")
+    used, schedules = used_periods(reader, *_DEMAND_FIELDS)
+    unit, per = _demand_unit(reader, name, "demandrateunit", set(used))
     labels = reader.fields.get("demandtoulabels", reader.fields.get("demandlabels"))
-    rows = []
-    for period in used:
-        amount = _rate(reader, f"{name}/{period}/0", _one_tier(reader, name, period))
-        if amount:
-            label = _label(labels, period, "Time-of-use demand")
-            rows.append((period, label, amount, _whens(reader, schedules, period)))
     minutes = _metering(reader)
-    return [
-        DemandCharge(f"tou-p{period}", label, (Price(f"p{period}", "", amount, when),), minutes)
-        for period, label, amount, when in rows
-    ]
+    found = []
+    for period in used:
+        tiers = tiers_of(reader, name, period)
+        if any(tier.amount for tier in tiers):
+            price = _price(period, "", tiers, whens(reader, schedules, period))
+            name_ = label(labels, period, "Time-of-use demand")
+            charge = DemandCharge(f"tou-p{period}", name_, (price,), minutes, unit, per, ratchet=ratchet)
+            found.append(charge)
+    return found
 
 
-def _export(reader: _Reader) -> Export | None:
-    rule = str(reader.fields.get("dgrules", "")).strip().lower()
-    if rule == "buy all sell all":
-        reader.refuse("dgrules", "Buy All Sell All")
+def _price(period: int, name: str, tiers: tuple[Tier, ...], when: tuple[When, ...]) -> Price:
+    several = tiers if len(tiers) > 1 else ()
+    return Price(f"p{period}", name, tiers[0].amount, when, several)
+
+
+def _ratchet(reader: Reader) -> Ratchet | None:
+    """Read either kind of demand ratchet: a look-back in percent, or the older percentages by month."""
+    percent = reader.optional("lookbackpercent")
+    span, months = reader.optional("lookbackrange"), _months(reader)
+    old = reader.fields.get("demandratchetpercentage")
+    by_month = (
+        {reader.number("demandratchetpercentage", value) for value in old} if isinstance(old, list) else set()
+    )
+    if not percent and not any(by_month):
         return None
-    method = _EXPORT_RULES.get(rule, "prices") if rule else "prices"
+    if percent and any(by_month):
+        reader.refuse("demandratchetpercentage", "a second demand ratchet beside lookbackpercent")
+        return None
+    if len(by_month) > 1:
+        reader.refuse("demandratchetpercentage", "a demand ratchet whose percentage differs by month")
+        return None
+    share = percent or next(iter(by_month))
+    if not 0 < share <= 1:
+        name = "lookbackpercent" if percent else "demandratchetpercentage"
+        reader.fault(name, f"{share} is not a share", "Write 0.8 for 80 %")
+        return None
+    if percent and span and months:
+        reader.fault("lookbackmonths", "it excludes lookbackrange", "Keep one of the two")
+    if percent and not span and not months:
+        reader.refuse("lookbackpercent", "a look-back without lookbackrange and lookbackmonths")
+        return None
+    reader.notes.append(
+        "URDB does not say which demand charge looks back: each one looks back on its own peaks, "
+        "never ahead, and bills at least its own month's peak."
+    )
+    return Ratchet(share * 100, int(span) or LOOK_BACK_MONTHS, months)
+
+
+def _months(reader: Reader) -> tuple[int, ...]:
+    value = reader.fields.get("lookbackmonths")
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) != 12:
+        reader.fault("lookbackmonths", "it is not 12 months", "Give 12 times 0 or 1")
+        return ()
+    return tuple(month for month, held in enumerate(value, start=1) if held)
+
+
+def _export(reader: Reader) -> Export | None:
+    rule = str(reader.fields.get("dgrules", "")).strip().lower()
+    method = _EXPORT_RULES.get(rule, "prices")
     if rule and rule not in _EXPORT_RULES:
         reader.refuse("dgrules", f"the export rule '{reader.fields['dgrules']}'")
-    if method != "prices":
+    if method == "net_metering":
         return Export(method)
-    structure = reader.fields.get("energyratestructure")
+    structure = reader.fields.get(_ENERGY)
     if not isinstance(structure, list) or reader.problems:
         return None
-    used, schedules = _used_periods(
-        reader, "energyratestructure", "energyweekdayschedule", "energyweekendschedule"
-    )
+    if method == "buy_all_sell_all":
+        reader.notes.append(
+            "Buy All Sell All: import_kw must be the load's own meter and export_kw the generator's."
+        )
+    used, schedules = used_periods(reader, *_ENERGY_FIELDS)
     labels = reader.fields.get("energytoulabels")
     rows = []
     for period in used:
-        sell = _one_tier(reader, "energyratestructure", period).get("sell")
-        if sell is not None:
-            amount = reader.number(f"energyratestructure/{period}/0/sell", sell)
+        sells = {
+            reader.number(f"{_ENERGY}/{period}/sell", tier.get("sell") or 0)
+            for tier in raw_tiers(reader, _ENERGY, period)
+        }
+        if len(sells) > 1:
+            reader.refuse(f"{_ENERGY}/{period}", "a sell price that differs by tier")
+        elif any("sell" in tier for tier in raw_tiers(reader, _ENERGY, period)):
             rows.append(
-                Price(f"p{period}", _label(labels, period), amount, _whens(reader, schedules, period))
+                Price(f"p{period}", label(labels, period), sells.pop(), whens(reader, schedules, period))
             )
-    return Export("prices", tuple(rows)) if any(row.amount for row in rows) else None
+    if any(row.amount for row in rows) or method == "net_billing_hourly":
+        return Export(method, tuple(rows))
+    return None
 
 
-def _fixed(reader: _Reader) -> tuple[FixedCharge, ...]:
+def _fixed(reader: Reader) -> tuple[FixedCharge, ...]:
     first, old = reader.optional("fixedchargefirstmeter"), reader.optional("fixedmonthlycharge")
     unit = str(reader.fields.get("fixedchargeunits", "$/month"))
     if reader.optional("fixedchargeeaaddl"):
@@ -215,25 +288,22 @@ def _fixed(reader: _Reader) -> tuple[FixedCharge, ...]:
     return (FixedCharge("urdb", "Customer charge", amount, per),)
 
 
-def _minimum(reader: _Reader) -> MinimumBill | None:
+def _minimum(reader: Reader) -> MinimumBill | None:
     amount, unit = reader.optional("mincharge"), str(reader.fields.get("minchargeunits", "$/month"))
-    if reader.optional("annualmincharge") or (amount and unit == "$/year"):
-        reader.refuse("annualmincharge", "a minimum bill per year")
-        return None
-    if not amount:
-        return None
-    if unit not in ("$/month", "$/day"):
+    yearly = reader.optional("annualmincharge")
+    if amount and unit not in _FIXED_UNITS:
         reader.refuse("minchargeunits", f"the unit '{unit}'")
-    return MinimumBill(amount, "day" if unit == "$/day" else "month")
+    if amount and yearly and (unit != "$/year" or amount != yearly):
+        reader.refuse("annualmincharge", "a second minimum bill beside mincharge")
+    if amount:
+        return MinimumBill(amount, _FIXED_UNITS.get(unit, "month"))
+    return MinimumBill(yearly, "year") if yearly else None
 
 
-def _refuse_the_rest(reader: _Reader) -> None:
-    ratchets = ("demandratchetpercentage", "lookbackpercent")
-    for name in ratchets:
-        if _any_amount(reader.fields.get(name)):
-            reader.refuse(name, "a demand ratchet (look-back)")
+def _refuse_the_rest(reader: Reader) -> None:
     if _any_amount(reader.fields.get("coincidentratestructure")):
-        reader.refuse("coincidentratestructure", "a coincident-peak charge")
+        what = "a coincident-peak charge (URDB does not name its hours; write it in the product's own format)"
+        reader.refuse("coincidentratestructure", what)
 
 
 def _any_amount(value: Any) -> bool:
@@ -245,109 +315,20 @@ def _any_amount(value: Any) -> bool:
     return isinstance(value, int | float) and bool(value)
 
 
-def _used_periods(
-    reader: _Reader, structure: str, weekday: str, weekend: str
-) -> tuple[list[int], tuple[Hours, Hours]]:
-    """Return the periods that the schedules use (each with a row) and the two schedules."""
-    rows = reader.fields[structure]
-    single = isinstance(rows, list) and len(rows) == 1
-    found = []
-    for name in (weekday, weekend):
-        if name in reader.fields:
-            found.append(_schedule(reader, name))
-        elif single:
-            found.append([[0] * 24 for _ in range(12)])
-        else:
-            reader.fault(name, "it is missing", f"Give 12 lists of 24 period numbers for {structure}")
-            found.append([])
-    used = {period for schedule in found for month in schedule for period in month}
-    _check_rows(reader, structure, used, f"{weekday} or {weekend}")
-    known = range(len(rows)) if isinstance(rows, list) else range(0)
-    return sorted(used & set(known)), (found[0], found[1])
-
-
-def _check_rows(reader: _Reader, structure: str, used: set[int], where: str) -> None:
-    rows = reader.fields[structure]
-    if not isinstance(rows, list) or not all(isinstance(row, list) and row for row in rows):
-        reader.fault(structure, "it is not a list of lists of tiers", 'Write [[{"rate": 0.1}], ...]')
-        reader.fields[structure] = []
-        return
-    for period in sorted(used - set(range(len(rows)))):
-        message = f"{where} names period {period}, but there are {len(rows)} rows (0 to {len(rows) - 1})"
-        reader.fault(structure, message, "Add the row or correct the schedule")
-
-
-def _schedule(reader: _Reader, name: str) -> Hours:
-    value = reader.fields[name]
-    shaped = isinstance(value, list) and len(value) == 12
-    if not shaped or not all(isinstance(month, list) and len(month) == 24 for month in value):
-        reader.fault(name, "it is not 12 months of 24 hours", "Give 12 lists of 24 period numbers")
-        return []
-    return [
-        [_period(reader, f"{name}/{m}/{h}", cell) for h, cell in enumerate(row)]
-        for m, row in enumerate(value)
-    ]
-
-
-def _month_periods(reader: _Reader) -> list[int]:
-    value = reader.fields.get("flatdemandmonths", [0] * 12)
-    if not isinstance(value, list) or len(value) != 12:
-        reader.fault("flatdemandmonths", "it is not 12 months", "Give 12 period numbers")
-        return []
-    return [_period(reader, f"flatdemandmonths/{month}", cell) for month, cell in enumerate(value)]
-
-
-def _period(reader: _Reader, place: str, cell: Any) -> int:
-    whole = (
-        isinstance(cell, int | float) and not isinstance(cell, bool) and isfinite(cell) and cell == int(cell)
-    )
-    if not whole or cell < 0:
-        reader.fault(place, f"{cell!r} is not a period number", "Write a whole number of 0 or more")
-        return 0
-    return int(cell)
-
-
-def _one_tier(reader: _Reader, structure: str, period: int) -> Mapping[str, Any]:
-    """Return the only tier of a period; several tiers are refused unless all cost the same."""
-    rows = reader.fields[structure]
-    tiers = rows[period] if period < len(rows) else [{"rate": 0}]
-    place = f"{structure}/{period}"
-    if not all(isinstance(tier, Mapping) for tier in tiers):
-        reader.fault(place, "a tier is not an object", 'Write {"rate": 0.1}')
-        return {"rate": 0}
-    first: Mapping[str, Any] = tiers[0]
-    if len({tuple(str(tier.get(key, 0)) for key in ("rate", "adj", "sell")) for tier in tiers}) > 1:
-        message = f"{structure}/{period}: a price in {len(tiers)} tiers"
-        if not any(text.startswith(message) for text in reader.unsupported):
-            reader.unsupported.append(f"{message} is not supported.")
-    limit = tiers[-1].get("max")
-    if limit is not None and reader.number(f"{place}/max", limit) < UNBOUNDED and len(tiers) == 1:
-        reader.fault(f"{place}/0/max", f"nothing is priced above {limit}", "Remove max from the last tier")
-    return first
-
-
-def _rate(reader: _Reader, place: str, tier: Mapping[str, Any], free_if: str = "") -> Decimal:
-    if tier.get("rate") is None and tier.get("adj") is None:
-        if tier.get(free_if) is None:
-            reader.fault(place, "it has no rate", 'Write "rate": 0 when it is free')
-        return Decimal(0)
-    parts = [tier[key] for key in ("rate", "adj") if tier.get(key) is not None]
-    return sum((reader.number(f"{place}/rate", part) for part in parts), Decimal(0))
-
-
-def _energy_unit(reader: _Reader, period: int, tier: Mapping[str, Any]) -> None:
-    unit = str(tier.get("unit") or "kWh")
-    if unit.lower() not in ("kwh", "kwh daily", "kwh/kw", "kwh/kw daily"):
-        reader.refuse(f"energyratestructure/{period}/0/unit", f"the unit '{unit}'")
-
-
-def _demand_unit(reader: _Reader, name: str) -> None:
+def _demand_unit(reader: Reader, structure: str, name: str, used: set[int]) -> tuple[DemandUnit, FixedUnit]:
+    """Return kW or kVA, and whether it is charged by the month or by the day; refuse other units."""
     unit = str(reader.fields.get(name) or reader.fields.get("demandunits") or "kW")
-    if unit.lower() != "kw":
+    if unit.lower() not in _DEMAND_UNITS:
         reader.refuse(name, f"the demand unit '{unit}'")
+    for period in sorted(used):
+        for tier in raw_tiers(reader, structure, period):
+            own = str(tier.get("unit") or unit)
+            if own.lower() != unit.lower():
+                reader.refuse(f"{structure}/{period}/unit", f"the demand unit '{own}' beside '{unit}'")
+    return _DEMAND_UNITS.get(unit.lower(), ("kW", "month"))
 
 
-def _metering(reader: _Reader) -> int:
+def _metering(reader: Reader) -> int:
     minutes = reader.number("demandwindow", reader.fields.get("demandwindow", 15))
     if minutes not in METERING_MINUTES:
         reader.refuse("demandwindow", f"a metering interval of {minutes} minutes")
@@ -355,53 +336,7 @@ def _metering(reader: _Reader) -> int:
     return int(minutes)
 
 
-def _whens(reader: _Reader, schedules: tuple[Hours, Hours], period: int) -> tuple[When, ...]:
-    """Turn two 12 x 24 schedules into conditions, months with the same hours joined."""
-    found = []
-    for schedule, days in zip(schedules, (WEEKDAYS, WEEKEND), strict=True):
-        by_hours: dict[tuple[tuple[int, int], ...], list[int]] = {}
-        for month, hours in enumerate(schedule):
-            spans = _spans([cell == period for cell in hours])
-            if spans:
-                by_hours.setdefault(spans, []).append(month)
-        found += [When(_season(reader, months), days, spans) for spans, months in by_hours.items()]
-    return tuple(found)
-
-
-def _spans(held: list[bool]) -> tuple[tuple[int, int], ...]:
-    edges = [hour for hour in range(25) if (held[hour - 1] if hour else False) != (hour < 24 and held[hour])]
-    return tuple((first * 60, last * 60) for first, last in zip(edges[::2], edges[1::2], strict=True))
-
-
-def _season(reader: _Reader, months: list[int]) -> tuple[str, ...]:
-    """Name the months (0-based) as a season of the tariff; all of them need none."""
-    if len(months) == 12:
-        return ()
-    label = _span_label(months)
-    season = Season(label.lower().replace(", ", "_"), label, month_spans(month + 1 for month in months))
-    reader.seasons[season.id] = season
-    return (season.id,)
-
-
-def _span_label(months: list[int]) -> str:
-    if len(months) == 12:
-        return ""
-    runs: list[list[int]] = []
-    for month in months:
-        if runs and runs[-1][-1] == month - 1:
-            runs[-1].append(month)
-        else:
-            runs.append([month])
-    return ", ".join("-".join(dict.fromkeys((MONTHS[run[0]], MONTHS[run[-1]]))) for run in runs)
-
-
-def _label(labels: Any, period: int, name: str = "Period") -> str:
-    if isinstance(labels, list) and period < len(labels) and labels[period]:
-        return str(labels[period])[:MAX_LABEL]
-    return f"{name} {period}"
-
-
-def _date(reader: _Reader, name: str) -> date | None:
+def _date(reader: Reader, name: str) -> date | None:
     value = reader.fields.get(name)
     value = value.get("$date") if isinstance(value, Mapping) else value
     if value is None:

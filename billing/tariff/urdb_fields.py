@@ -6,11 +6,11 @@ its own (energyRateStrux, demandReactPwrCharge, flatDemandUnits).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from billing.tariff.problems import Problem, TariffError
+from billing.tariff.text import parse_text
 
 MAX_WRAPPERS = 4
 
@@ -90,7 +90,7 @@ def unwrap(data: Any) -> Any:
     """Return the record inside JSON text, {"items": [...]} or a list of one; raise TariffError otherwise."""
     for _ in range(MAX_WRAPPERS):
         if isinstance(data, str | bytes):
-            data = _parsed(data)
+            data = parse_text(data)
         elif isinstance(data, Mapping) and isinstance(data.get("items"), list):
             data = data["items"]
         elif isinstance(data, list):
@@ -104,17 +104,9 @@ def unwrap(data: Any) -> Any:
             break
     if not isinstance(data, Mapping):
         raise TariffError(
-            [Problem("the tariff", "it is not a JSON object", "Give one tariff as JSON object")]
+            [Problem("the tariff", "it is not a JSON object", "Give one tariff as JSON or YAML object")]
         )
     return data
-
-
-def _parsed(text: str | bytes) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        cure = "Check the file in a JSON editor"
-        raise TariffError([Problem("the tariff", f"it is not JSON ({error})", cure)]) from error
 
 
 def normalise(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem], list[str], list[str]]:

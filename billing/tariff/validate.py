@@ -12,6 +12,7 @@ import numpy as np
 from billing.tariff.calendar import date_of, day_number, minutes_of, season_of
 from billing.tariff.model import HOLIDAY, MINUTES_PER_DAY, DemandCharge, Price, Tariff
 from billing.tariff.problems import Problem
+from billing.tariff.validate_charges import check_charges
 
 _SLOT_MINUTES = 5
 _KINDS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday", "holiday")
@@ -19,7 +20,7 @@ _KINDS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "S
 
 def check(tariff: Tariff) -> list[Problem]:
     """Return every fault in how the tariff's parts fit together (empty = sound)."""
-    problems = _zone(tariff) + _dates(tariff) + _ids(tariff) + _seasons(tariff)
+    problems = _zone(tariff) + _dates(tariff) + _ids(tariff) + _seasons(tariff) + check_charges(tariff)
     for charge in tariff.demand:
         problems += _window_edges(charge)
     if not problems:
@@ -49,10 +50,13 @@ def _ids(tariff: Tariff) -> list[Problem]:
         "seasons": [season.id for season in tariff.seasons],
         "energy": [component.id for component in tariff.energy],
         "demand": [charge.id for charge in tariff.demand],
+        "events": [event.id for event in tariff.events],
+        "subscriptions": [charge.id for charge in tariff.subscriptions],
+        "coincident": [charge.id for charge in tariff.coincident],
         "fixed": [charge.id for charge in tariff.fixed],
         "taxes": [tax.id for tax in tariff.taxes],
     }
-    groups |= {place: [price.id for price in prices] for place, prices in _price_lists(tariff)}
+    groups |= {place: [price.id for price in prices] for place, prices in price_lists(tariff)}
     return [
         Problem(place, f"id '{name}' is used {count} times", "Give each its own id")
         for place, names in groups.items()
@@ -61,7 +65,8 @@ def _ids(tariff: Tariff) -> list[Problem]:
     ]
 
 
-def _price_lists(tariff: Tariff) -> Iterable[tuple[str, tuple[Price, ...]]]:
+def price_lists(tariff: Tariff) -> Iterable[tuple[str, tuple[Price, ...]]]:
+    """Yield every list of price rows with its place in the document."""
     yield from ((f"energy/{component.id}/prices", component.prices) for component in tariff.energy)
     yield from ((f"demand/{charge.id}/prices", charge.prices) for charge in tariff.demand)
     if tariff.export:
@@ -69,19 +74,23 @@ def _price_lists(tariff: Tariff) -> Iterable[tuple[str, tuple[Price, ...]]]:
 
 
 def _seasons(tariff: Tariff) -> list[Problem]:
-    known = {season.id for season in tariff.seasons}
+    names = {
+        "seasons": {season.id for season in tariff.seasons},
+        "events": {event.id for event in tariff.events},
+    }
     problems = [
         Problem(f"seasons/{season.id}", "it has no dates", "Give dates or months")
         for season in tariff.seasons
         if not season.spans
     ]
-    for place, prices in _price_lists(tariff):
+    for place, prices in price_lists(tariff):
         for price in prices:
-            for name in sorted({name for when in price.when for name in when.seasons} - known):
-                cure = f"Use one of: {', '.join(sorted(known)) or 'none is defined'}"
-                problems.append(Problem(f"{place}/{price.id}", f"season '{name}' is not defined", cure))
-    if tariff.export and tariff.export.method == "prices" and not tariff.export.prices:
-        problems.append(Problem("export", "method 'prices' has no prices", "Add them or remove export"))
+            for kind, known in names.items():
+                used = {name for when in price.when for name in getattr(when, kind)}
+                for name in sorted(used - known):
+                    cure = f"Use one of: {', '.join(sorted(known)) or 'none is defined'}"
+                    message = f"{kind[:-1]} '{name}' is not defined"
+                    problems.append(Problem(f"{place}/{price.id}", message, cure))
     return problems
 
 
@@ -104,7 +113,7 @@ def _holes(tariff: Tariff, component: str, prices: tuple[Price, ...]) -> list[Pr
     minutes = np.arange(0, MINUTES_PER_DAY, _SLOT_MINUTES)
     covered = np.zeros((days.size, len(_KINDS), minutes.size), dtype=np.bool_)
     for price in prices:
-        for when in price.when:
+        for when in [when for when in price.when if not when.events]:  # an event may never be called
             held, kinds = season_of(tariff, when, days), np.isin(np.arange(len(_KINDS)), list(when.days))
             covered[np.ix_(held, kinds, minutes_of(when, minutes))] = True
     if not tariff.holidays and not tariff.recurring_holidays:

@@ -7,29 +7,102 @@ from datetime import date, timedelta, tzinfo
 
 import numpy as np
 
+from billing.tariff.carried import Carried
+from billing.tariff.history import History, look_back, months_before
 from billing.tariff.load import LoadSeries
-from billing.tariff.model import Tariff
+from billing.tariff.model import Coincident, DemandCharge, Tariff
 from billing.tariff.result import BillPeriod
+from billing.tariff.sheet import Sheet
 
 
 def bill_warnings(
-    tariff: Tariff, load: LoadSeries, periods: Sequence[BillPeriod], zone: tzinfo
+    sheets: Sequence[Sheet], periods: Sequence[BillPeriod], history: History, carried: Carried
 ) -> tuple[str, ...]:
     """Return the tariff's notes, the load's notices, and what their meeting makes doubtful."""
-    found = [*tariff.notes, *map(str, load.notices)]
-    if not tariff.time_zone:
+    load, zone = sheets[0].load, sheets[0].zone
+    found = [note for sheet in sheets for note in sheet.tariff.notes] + list(map(str, load.notices))
+    if not sheets[0].tariff.time_zone:
         found.append(f"The tariff names no time zone; it was billed on the clock of {zone}.")
-    found += _validity(tariff, load, zone) + _coverage(load, periods) + _demand(tariff, load)
-    found += _unused_prices(tariff, load)
-    if tariff.reactive_price_per_kvar:
+    found += _validity(sheets[0].tariff, load, zone) if len(sheets) == 1 else _versions(sheets)
+    found += _coverage(load, periods)
+    known_from = min([periods[0].start_at.date(), *(day for day, _ in carried.charges)])
+    for sheet in sheets:
+        found += _demand(sheet.tariff, load) + _look_back(sheet, history) + _coincident(sheet)
+        found += _unused_prices(sheet.tariff, load) + _not_billed(sheet.tariff, load, periods)
+        found += _yearly_minimum(sheet.tariff, known_from, periods[-1].end_at.date())
+    return tuple(dict.fromkeys(found))
+
+
+def _not_billed(tariff: Tariff, load: LoadSeries, periods: Sequence[BillPeriod]) -> list[str]:
+    found = []
+    if tariff.reactive and tariff.reactive.price and load.reactive_kvar is None:
+        unit = {"kvar": "kVAr of reactive demand", "kvarh": "kVArh of reactive energy"}[tariff.reactive.unit]
         found.append(
-            f"The tariff charges {tariff.reactive_price_per_kvar} {tariff.currency}/kVAr of reactive demand; "
+            f"The tariff charges {tariff.reactive.price} {tariff.currency}/{unit}; "
             "the load has no reactive readings, so a power factor of 1 is assumed and nothing is billed."
         )
     exported_kwh = float(load.export_kw.sum()) * load.step_minutes / 60
     if tariff.export is None and exported_kwh > 0:
         found.append(f"{exported_kwh:,.1f} kWh were exported; the tariff pays nothing for export.")
-    return tuple(found)
+    return found
+
+
+def _yearly_minimum(tariff: Tariff, known_from: date, end: date) -> list[str]:
+    """Tell when a yearly minimum bill is not settled, because the load ends no year that is known whole."""
+    if tariff.minimum is None or tariff.minimum.per != "year":
+        return []
+    if known_from <= date(end.year - 1, 1, 1) and end >= date(end.year, 1, 1):
+        return []
+    return ["The yearly minimum bill is settled only in a bill that holds the whole calendar year."]
+
+
+def _versions(sheets: Sequence[Sheet]) -> list[str]:
+    found = [
+        f"From {sheet.tariff.valid_from} on the bill follows the tariff version '{sheet.tariff.name}'."
+        for sheet in sheets[1:]
+    ]
+    if any(charge.per == "year" for sheet in sheets for charge in sheet.tariff.demand):
+        found.append(
+            "A correction of a yearly demand charge is priced by the version of its own billing period."
+        )
+    return found
+
+
+def _look_back(sheet: Sheet, history: History) -> list[str]:
+    """Tell which demand charges look back further than peaks are known."""
+    found = []
+    first = sheet.spans[0].first
+    for charge in sheet.tariff.demand:
+        wanted = look_back(charge.ratchet, charge.mean_of_periods, charge.per == "year")
+        if charge.per == "year":
+            wanted = min(wanted, first.month - 1)
+        known = [day for day in history.get(charge.id, {}) if months_before(first, wanted) <= day < first]
+        if len(known) < wanted:
+            found.append(_look_back_words(charge, wanted, len(known), first))
+    return found
+
+
+def _look_back_words(charge: DemandCharge, wanted: int, known: int, first: date) -> str:
+    return (
+        f"Demand charge '{charge.id}' looks back {wanted} months before {first}, of which {known} are known: "
+        "the bill counts only known peaks. Give the others as history."
+    )
+
+
+def _coincident(sheet: Sheet) -> list[str]:
+    return [text for charge in sheet.tariff.coincident for text in _unannounced(sheet, charge)]
+
+
+def _unannounced(sheet: Sheet, charge: Coincident) -> list[str]:
+    if charge.basis != "same_period":
+        return []
+    days = [at.astimezone(sheet.zone).date() for at in charge.moments]
+    return [
+        f"Coincident charge '{charge.id}': no hour is announced for {span.first} to {span.end}; "
+        "nothing is billed for it yet. Bill again when the hours are known."
+        for span in sheet.spans
+        if not any(span.first <= day < span.end for day in days)
+    ]
 
 
 def _unused_prices(tariff: Tariff, load: LoadSeries) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from billing.models import SavingsStatement
+from billing.savings import Step
 from billing.selectors.savings import DayCost
 from depot import charts
 from depot.money import format_money, minor_units
@@ -15,6 +15,7 @@ TOTALS = ("unmanaged", "actual")
 SHORT = {
     "energy": "Energy",
     "demand": "Demand",
+    "solar": "Sun",
     "other": "Fixed, other",
     "export": "Export",
     "programmes": "Programmes",
@@ -28,15 +29,12 @@ def prefix_of(currency: str) -> str:
     return shown.split("1")[0] or f"{currency} "
 
 
-def waterfall_chart(statement: SavingsStatement) -> charts.Chart:
+def waterfall_chart(steps: Sequence[Step], currency: str) -> charts.Chart:
     """Draw the way from the unmanaged bill to the actual cost; what made no difference is left out."""
-    currency = statement.currency
-    shown = [step for step in statement.steps if step["id"] in TOTALS or Decimal(step["amount"])]
+    shown = [step for step in steps if step.id in TOTALS or step.amount]
     bars = [
         charts.Step(
-            SHORT.get(step["id"], step["label"]),
-            float(Decimal(step["amount"])),
-            "total" if step["id"] in TOTALS else "change",
+            SHORT.get(step.id, step.label), float(step.amount), "total" if step.id in TOTALS else "change"
         )
         for step in shown
     ]
@@ -48,19 +46,14 @@ def waterfall_chart(statement: SavingsStatement) -> charts.Chart:
     )
     table = charts.table_of(
         ["Step", f"Amount {currency}", f"Cost after it {currency}"],
-        [
-            (step["label"], Decimal(step["amount"]), Decimal(step["running_total"]))
-            for step in statement.steps
-        ],
+        [(step.label, step.amount, step.running_total) for step in steps],
         decimals=minor_units(currency),
     )
-    changes = [step for step in shown if step["id"] not in TOTALS]
-    best = min(changes, key=lambda step: Decimal(step["amount"]), default=None)
+    changes = [step for step in shown if step.id not in TOTALS]
+    best = min(changes, key=lambda step: step.amount, default=None)
     summary = "The bills are the same."
-    if best is not None and Decimal(best["amount"]) < 0:
-        summary = (
-            f"{best['label']} made the largest difference: {money(-Decimal(best['amount']), currency)} less."
-        )
+    if best is not None and best.amount < 0:
+        summary = f"{best.label} made the largest difference: {money(-best.amount, currency)} less."
     elif changes:
         summary = "No step made the month cheaper."
     return charts.Chart("waterfall", "From the unmanaged bill to the actual cost", summary, figure, table)

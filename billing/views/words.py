@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 from billing.models import SavingsStatement
+from billing.selectors.charge_only import ChargeOnlyBill
 from billing.selectors.savings import DataQuality
 from depot.models import Depot
 from depot.templatetags.depot_pages import local_day, money, number
@@ -13,12 +15,15 @@ INSTANT = timedelta(microseconds=1)
 RULES = {
     "unmanaged": "Same vehicles, same plug-in and plug-out times, same energy for driving; each charges at full "
     "power from the moment it is plugged in.",
-    "energy": "Energy lines of the actual bill less those of the unmanaged bill: the same driving, bought in "
-    "other hours or taken from the sun.",
+    "energy": "Energy lines of the actual bill less those of the unmanaged bill, without what the sun saved: the "
+    "same driving, bought in other hours.",
+    "solar": "Sun that building and vehicles used at once, more than the unmanaged depot would have, at each "
+    "interval's frozen price. The credit it would have earned is under export.",
     "demand": "Demand lines of both bills, each with its own peaks.",
     "other": "Fixed charges, minimum bill and taxes of both bills.",
     "export": "Credit for energy that flowed to the grid, in both bills.",
-    "programmes": "What grid programmes paid outside the bill.",
+    "programmes": "What grid programmes paid outside the bill for delivering more than usual in their events: against "
+    "the mean of the ten newest days like it without an event, adjusted by the hours before.",
     "wear": "Every kWh that left a battery through its charger, at that vehicle's marginal wear cost. The "
     "unmanaged depot never discharges.",
     "actual": "The actual bill, less programme payments, plus the battery wear.",
@@ -28,7 +33,8 @@ RULES = {
 def answer(depot: Depot, statement: SavingsStatement, *, running: bool) -> str:
     """Answer the page's question: what was saved, net of wear, and by which bill instead of which."""
     currency = statement.currency
-    month = f"{depot.local(statement.start_at):%B}"
+    days = depot.cycles.words(statement.start_at, statement.end_at)
+    month = f"{depot.local(statement.start_at):%B}{days}"
     saved, wear = statement.net_saving, statement.wear_added
     last = local_day(statement.actual.covered_to - INSTANT, depot)
     when = f"So far in {month} (to {last})" if running else f"In {month}"
@@ -46,6 +52,16 @@ def answer(depot: Depot, statement: SavingsStatement, *, running: bool) -> str:
         )
     have = "have saved" if running else "saved"
     return f"{when} V2G and smart charging {have} {money(saved, currency)} net: {bills}, after {with_wear}."
+
+
+def shares(bill: ChargeOnlyBill, currency: str, programme_revenue: Decimal = Decimal(0)) -> str:
+    """Say what smart charging saved, what V2G added to it, and what grid programmes paid."""
+    smart, v2g = (
+        f"{'saved' if amount >= 0 else 'cost'} {money(abs(amount), currency)}"
+        for amount in (bill.smart_saving, bill.v2g_saving)
+    )
+    paid = f" Grid programmes paid {money(programme_revenue, currency)}." if programme_revenue else ""
+    return f"Smart charging alone {smart}; V2G {v2g} more, after its battery wear.{paid}"
 
 
 def quality_words(quality: DataQuality) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.hashers import check_password, make_password
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
-from depot.models import Depot, ElectricalNode, Scoped
+from charging.passwords import fits, hash_password
+from depot.models import Depot, ElectricalNode, Quality, Scoped
 from depot.models.site import FRACTION, POSITIVE
 from fleet.models import Vehicle
 
@@ -20,6 +20,11 @@ class Charger(Scoped):
     class Current(models.TextChoices):
         AC = "ac", "AC"
         DC = "dc", "DC"
+
+    class Admission(models.TextChoices):
+        ACCEPTED = "accepted", "Accepted"
+        PENDING = "pending", "Pending: being set up"
+        REJECTED = "rejected", "Rejected"
 
     depot = models.ForeignKey(Depot, on_delete=models.CASCADE, related_name="chargers")
     node = models.ForeignKey(ElectricalNode, on_delete=models.PROTECT, related_name="chargers")
@@ -34,6 +39,12 @@ class Charger(Scoped):
         help_text="The last part of the address the charger connects to; also its user name.",
     )
     password_hash = models.CharField(max_length=200, blank=True, editable=False)
+    next_password_hash = models.CharField(
+        max_length=200,
+        blank=True,
+        editable=False,
+        help_text="A new password on its way to the charger: both count.",
+    )
     current = models.CharField(max_length=2, choices=Current)
     max_charge_kw = models.FloatField(validators=POSITIVE, help_text="At the grid side, in kW.")
     max_discharge_kw = models.FloatField(default=0.0, validators=POSITIVE, help_text="In kW. 0 = one-way.")
@@ -61,6 +72,12 @@ class Charger(Scoped):
         validators=POSITIVE,
         help_text="Charging power it falls back to when the link is dead, in kW. Discharge falls back to 0.",
     )
+    admission = models.CharField(
+        max_length=10,
+        choices=Admission,
+        default=Admission.ACCEPTED,
+        help_text="How its boot is answered. Only an accepted station gets schedules and may report.",
+    )
     vendor = models.CharField(max_length=50, blank=True, editable=False)
     model = models.CharField(max_length=50, blank=True, editable=False)
     firmware = models.CharField(max_length=50, blank=True, editable=False)
@@ -73,7 +90,16 @@ class Charger(Scoped):
     )
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
     booted_at = models.DateTimeField(null=True, blank=True, editable=False)
-    history = HistoricalRecords(excluded_fields=["connected", "connection", "last_seen_at"])
+    serial = models.CharField(max_length=50, blank=True, editable=False)
+    clock_offset_s = models.FloatField(
+        null=True, blank=True, editable=False, help_text="How far its clock is ahead of ours, in seconds."
+    )
+    strays_since = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since when its meter shows that it does not follow."
+    )
+    history = HistoricalRecords(
+        excluded_fields=["connected", "connection", "last_seen_at", "clock_offset_s", "strays_since"]
+    )
 
     class Meta:
         ordering = ["depot", "name"]
@@ -92,10 +118,10 @@ class Charger(Scoped):
         return self.fallback_kw / max(len({connector.evse_id for connector in self.connectors.all()}), 1)
 
     def set_password(self, raw: str) -> None:
-        self.password_hash = make_password(raw)
+        self.password_hash = hash_password(raw)
 
     def check_password(self, raw: str) -> bool:
-        return bool(self.password_hash) and check_password(raw, self.password_hash)
+        return fits(raw, self.password_hash)
 
     def clean(self) -> None:
         if self.node_id and self.node.depot_id != self.depot_id:
@@ -146,6 +172,12 @@ class Connector(Scoped):
         related_name="connectors",
         help_text="The vehicle that parks here. Chargers that recognise vehicles overrule it.",
     )
+    yard_row = models.PositiveSmallIntegerField(
+        null=True, blank=True, editable=False, help_text="Which row of the yard it stands in, from 1."
+    )
+    yard_place = models.PositiveSmallIntegerField(
+        null=True, blank=True, editable=False, help_text="Its place in that row, from 1."
+    )
     status = models.CharField(max_length=12, choices=Status, default=Status.UNKNOWN, editable=False)
     status_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -156,7 +188,15 @@ class Connector(Scoped):
                 fields=["charger", "evse_id", "connector_id"], name="connector_once_per_charger"
             ),
             models.UniqueConstraint(
-                fields=["vehicle"], condition=Q(vehicle__isnull=False), name="one_home_connector_per_vehicle"
+                fields=["vehicle"],
+                condition=Q(vehicle__isnull=False),
+                name="one_home_connector_per_vehicle",
+                violation_error_message="This vehicle parks at another connector already. Take it away there first.",
+            ),
+            models.CheckConstraint(
+                condition=Q(yard_row__isnull=True, yard_place__isnull=True)
+                | Q(yard_row__isnull=False, yard_place__isnull=False, yard_row__gte=1, yard_place__gte=1),
+                name="yard_row_and_place_together",
             ),
         ]
 
@@ -198,6 +238,17 @@ class ChargingSession(Scoped):
         help_text="What unmanaged charging would still owe this vehicle's battery at plug-in; below zero = ahead.",
     )
     last_sequence = models.IntegerField(default=-1, editable=False)
+    missing_events = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Messages the charger has numbered and that never came."
+    )
+    recognised = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="The vehicle named itself; it is not just the one that parks here.",
+    )
+    needs = models.JSONField(
+        null=True, blank=True, editable=False, help_text="What the vehicle told the charger."
+    )
     last_sample_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
@@ -227,6 +278,12 @@ class MeterSample(Scoped):
     import_kwh_total = models.FloatField()
     export_kwh_total = models.FloatField(default=0.0)
     soc = models.FloatField(null=True, validators=FRACTION)
+    quality = models.CharField(
+        max_length=10,
+        choices=Quality,
+        default=Quality.GOOD,
+        help_text="Suspect = its moment or one of its values could not be as it was said.",
+    )
 
     class Meta:
         ordering = ["session", "sampled_at"]
@@ -235,4 +292,7 @@ class MeterSample(Scoped):
                 fields=["session", "sampled_at"], name="one_sample_per_session_and_moment"
             ),
         ]
-        indexes = [models.Index(fields=["sampled_at"], name="samples_by_time")]
+        indexes = [
+            models.Index(fields=["sampled_at"], name="samples_by_time"),
+            models.Index(fields=["received_at"], name="samples_by_receipt"),
+        ]

@@ -88,6 +88,9 @@ class ChargerCommand(Scoped):
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(help_text="Wall time.")
+    due_at = models.DateTimeField(
+        null=True, blank=True, help_text="Not before this (wall time): tried again then."
+    )
     expires_at = models.DateTimeField(help_text="Wall time.")
     claimed_by = models.CharField(max_length=60, blank=True)
     claimed_at = models.DateTimeField(null=True, blank=True)

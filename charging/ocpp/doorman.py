@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
-import secrets
+import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
-from django.contrib.auth.hashers import check_password, make_password
-
 from charging.models import Charger
+from charging.passwords import NOBODY, fits, is_current
+from charging.services.adoption import note_unknown
+from charging.services.credentials import keep_hash, promote_password, readings
 
 PATH = "/ocpp/"
 FREE_TRIES = 5
-PAUSE_S = 30.0
+PAUSE_STEP_S, LONGEST_PAUSE_S, FORGET_S = 0.5, 5.0, 60.0
+"""Beyond the free tries each refusal from an address comes so much later, until it is quiet for a minute."""
 MOST_REMEMBERED = 10_000
+MOST_STRANGERS, STRANGERS_PER_S = 20, 60.0
+IDENTITY = re.compile(r"[A-Za-z0-9*\-_=:+|@.]{1,48}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +34,21 @@ class Visitor:
     password: str | None
     certificate_name: str | None
     address: str
+    protocols: str = ""
 
 
 def visitor(
-    path: str, authorization: str | None, certificate: dict[str, Any] | None, address: str
+    path: str,
+    authorization: str | None,
+    certificate: dict[str, Any] | None,
+    address: str,
+    protocols: str = "",
 ) -> Visitor:
     """Read who knocks from a request; what is missing or broken is None, the identity then empty."""
     route = path.split("?", 1)[0]
-    identity = unquote(route.removeprefix(PATH)) if route.startswith(PATH) else ""
+    identity = unquote(route.removeprefix(PATH).removesuffix("/")) if route.startswith(PATH) else ""
     user, password = _basic(authorization or "")
-    return Visitor(identity, user, password, _common_name(certificate), address)
+    return Visitor(identity, user, password, _common_name(certificate), address, protocols)
 
 
 def _basic(header: str) -> tuple[str | None, str | None]:
@@ -62,59 +68,68 @@ def _common_name(certificate: dict[str, Any] | None) -> str | None:
 
 
 class Doorman:
-    """Checks credentials. Verified ones are remembered, as digests in memory, so that reconnects are cheap."""
+    """Checks credentials. Wrong ones are answered ever later, right ones at once, wherever they come from."""
 
     def __init__(self, *, by_certificate: bool = False) -> None:
-        self._by_certificate = by_certificate
-        self._key = secrets.token_bytes(32)
-        self._verified: dict[str, tuple[str, bytes]] = {}
-        self._failures: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
+        self.by_certificate = by_certificate
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._strangers: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def admit(self, guest: Visitor) -> Charger | None:
-        """Return the charger when the visitor is it, else None. Reads the database and hashes: not for the loop.
+        """Return the charger when the visitor is it, else None. Reads the database: not for the loop.
 
-        Whether an identity exists shows neither in the answer nor in the time it takes. Who fails often from
-        one address waits there; the true charger, once verified, is let in meanwhile.
+        Whether an identity exists shows neither in the answer nor in the time it takes.
         """
+        if not IDENTITY.fullmatch(guest.identity):
+            return None
         charger = Charger.objects.filter(identity=guest.identity).first()
-        if self._by_certificate:
-            known = charger is not None and guest.certificate_name == guest.identity
-            return charger if known else None
+        if self.by_certificate:
+            return charger if guest.certificate_name == guest.identity else None
         if guest.password is None or guest.user != guest.identity:
             return None
-        if charger is not None and self._remembered(charger, guest.password):
-            return charger
-        if self._must_wait(guest):
+        hashed, next_hash = (
+            ("", "") if charger is None else (charger.password_hash, charger.next_password_hash)
+        )
+        right, renewed = _fits(guest.password, hashed), _fits(guest.password, next_hash)
+        if charger is None or not (right or renewed):
             return None
-        hashed = charger.password_hash if charger is not None and charger.password_hash else _nobody()
-        if check_password(guest.password, hashed) and charger is not None and charger.password_hash:
-            self._verified[guest.identity] = (hashed, self._digest(guest.password))
-            self._failures.pop((guest.address, guest.identity), None)
-            return charger
-        self._note_failure(guest)
-        return None
+        if renewed:
+            promote_password(charger)  # it has come with the password it was given last: only that counts now
+        elif not is_current(hashed):
+            charger.password_hash = keep_hash(charger.pk, guest.password)
+        return charger
 
-    def _remembered(self, charger: Charger, password: str) -> bool:
-        hashed, digest = self._verified.get(charger.identity, ("", b""))
-        same = hmac.compare_digest(digest, self._digest(password))
-        return same and bool(hashed) and hashed == charger.password_hash
+    def pause_s(self, guest: Visitor) -> float:
+        """Note a refusal and return how long to hold it back, in seconds: who guesses much, waits longer."""
+        now = time.monotonic()
+        tries, last = self._failures.pop(guest.address, (0, now))
+        tries = 1 if now - last > FORGET_S else tries + 1
+        _remember(self._failures, guest.address, (tries, now))
+        return min(max(tries - FREE_TRIES, 0) * PAUSE_STEP_S, LONGEST_PAUSE_S)
 
-    def _digest(self, password: str) -> bytes:
-        return hmac.new(self._key, password.encode(), hashlib.sha256).digest()
-
-    def _must_wait(self, guest: Visitor) -> bool:
-        tries, last = self._failures.get((guest.address, guest.identity), (0, 0.0))
-        return tries >= FREE_TRIES and time.monotonic() - last < PAUSE_S
-
-    def _note_failure(self, guest: Visitor) -> None:
-        key = (guest.address, guest.identity)
-        tries, _ = self._failures.pop(key, (0, 0.0))
-        self._failures[key] = (tries + 1, time.monotonic())
-        if len(self._failures) > MOST_REMEMBERED:
-            self._failures.popitem(last=False)
+    def may_note(self, guest: Visitor) -> bool:
+        """Tell whether to note a refused visitor (see `note`): a few a minute from one address."""
+        now = time.monotonic()
+        count, since = self._strangers.pop(guest.address, (0, now))
+        if now - since > STRANGERS_PER_S:
+            count, since = 0, now
+        _remember(self._strangers, guest.address, (count + 1, since))
+        return count < MOST_STRANGERS and IDENTITY.fullmatch(guest.identity) is not None
 
 
-@lru_cache(maxsize=1)
-def _nobody() -> str:
-    """Return the hash that a password for an unknown charger is checked against, to take the same time."""
-    return make_password(secrets.token_urlsafe())
+def note(guest: Visitor) -> None:
+    """Note a station that nobody has set up, for a technician to see. Not for the loop, and after its answer."""
+    if not Charger.objects.filter(identity=guest.identity).exists():
+        note_unknown(guest.identity, guest.address, guest.protocols)
+
+
+def _fits(password: str, hashed: str) -> bool:
+    """Tell whether a password fits a hash in one of its readings; takes the same time without a hash."""
+    return sum(fits(one, hashed or NOBODY) for one in readings(password)) > 0
+
+
+def _remember(table: OrderedDict[str, tuple[int, float]], address: str, fact: tuple[int, float]) -> None:
+    """Put a fact at the end of a table that never grows beyond its bound; the longest unchanged makes room."""
+    table[address] = fact
+    if len(table) > MOST_REMEMBERED:
+        table.popitem(last=False)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from charging.ocpp.frames import Fault
+from charging.ocpp.needs import Needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +29,20 @@ class Booted:
     vendor: str
     model: str
     firmware: str
+    serial: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusChanged:
-    """A connector says how it is; `status` is one of Connector.Status. `connector_id` 0 = not said."""
+    """A connector says how it is; `status` is one of Connector.Status.
+
+    `connector_id` 0 = not said; `at` None = now.
+    """
 
     evse_id: int
     connector_id: int
     status: str
-    at: datetime
+    at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +55,57 @@ class TransactionEvent:
     evse_id: int = 0
     connector_id: int = 0
     sequence: int | None = None
-    id_token: str = ""
+    id_token: str = field(default="", repr=False)
     readings: tuple[Reading, ...] = ()
+    offline: bool = False
+    signed: tuple[dict[str, Any], ...] = ()
+    """Signed meter values as they came: proof for a bill, kept word by word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something a person or a program may want to look up: `kind` is the message's name, `data` its payload.
+
+    `level` is one of an alert's levels; `over` = what was noticed before has ended.
+    """
+
+    kind: str
+    summary: str
+    data: dict[str, Any]
+    at: datetime | None = None
+    level: str = "info"
+    evse_id: int = 0
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsTold:
+    """A vehicle has told its charger what it needs (see `needs`)."""
+
+    evse_id: int
+    needs: Needs
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VariablesTold:
+    """What a station says of its variables: component, variable, attribute, value."""
+
+    rows: tuple[tuple[str, str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatePulled:
+    """The charger asks for the newest set-point of a dynamic profile."""
+
+    profile_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class TokenAsked:
     """The charger asks whether a token may charge."""
 
-    id_token: str
+    id_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,35 +117,58 @@ class SecurityEvent:
     at: datetime
 
 
-Event = Booted | StatusChanged | TransactionEvent | TokenAsked | SecurityEvent
+Event = (
+    Booted
+    | StatusChanged
+    | TransactionEvent
+    | TokenAsked
+    | SecurityEvent
+    | Noticed
+    | NeedsTold
+    | VariablesTold
+    | UpdatePulled
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the database made of an event: whether its token is known, and its transaction's id."""
+    """What the database made of an event.
+
+    Whether its token is known, its transaction's id, how the station's boot is answered, whether the vehicle may
+    discharge here, and the set-point in kW a station has pulled (None = there is none).
+    """
 
     token_known: bool = True
     transaction_id: str = ""
+    admission: str = "accepted"
+    may_discharge: bool = False
+    setpoint_kw: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """How one action is understood and answered: payload -> event (or nothing to keep), then -> answer."""
+    """How one action is understood and answered: payload -> event (or nothing to keep), then -> answer.
+
+    `early`: it is heard before the station's boot is accepted, too.
+    """
 
     answer: Callable[[dict[str, Any], Outcome, datetime], dict[str, Any]]
     event: Callable[[dict[str, Any]], Event | None] = lambda payload: None
+    early: bool = False
 
 
 def moment(text: str) -> datetime:
     """Return a time from the wire as aware UTC; one without an offset is taken as UTC."""
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as error:
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise Fault("PropertyConstraintViolation", f"{text!r:.40} is not a date and time.") from error
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 SCALES = {"Wh": 0.001, "kWh": 1.0, "W": 0.001, "kW": 1.0, "Percent": 0.01}
+GREATEST = 1e15
+"""No meter reads more; what does is no number to count with."""
 REGISTER_IN, REGISTER_OUT = "Energy.Active.Import.Register", "Energy.Active.Export.Register"
 POWER_IN, POWER_OUT, SOC = "Power.Active.Import", "Power.Active.Export", "SoC"
 MEASURANDS = {REGISTER_IN, REGISTER_OUT, POWER_IN, POWER_OUT, SOC}
@@ -134,7 +204,11 @@ def reading(at: datetime, values: list[Sampled]) -> Reading:
 
 
 def _value(name: str, values: list[Sampled]) -> float | None:
-    mine = [value for value in values if value.measurand == name and value.unit in SCALES]
+    mine = [
+        value
+        for value in values
+        if value.measurand == name and value.unit in SCALES and abs(value.value) < GREATEST
+    ]
     whole = [value for value in mine if not value.phase]
     if whole:
         return whole[-1].value * SCALES[whole[-1].unit]

@@ -54,13 +54,39 @@ class Error:
     description: str
 
 
-Frame = Call | Result | Error
+@dataclass(frozen=True, slots=True)
+class ResultError:
+    """OCPP 2.1: an answer could not be used by the side that had asked."""
+
+    message_id: str
+    code: str
+    description: str
 
 
-def read(text: str | bytes) -> Frame:
-    """Return the frame in `text`; raises Fault, with the id of a request as far as it could be read."""
+@dataclass(frozen=True, slots=True)
+class Send:
+    """OCPP 2.1: a message that nobody answers."""
+
+    message_id: str
+    action: str
+    payload: dict[str, Any]
+
+
+class BrokenAnswer(Fault):
+    """An answer that cannot be read. It settles the call it belongs to, and is never answered itself."""
+
+
+Frame = Call | Result | Error | ResultError | Send
+
+
+def read(text: str | bytes, version: str = "2.1") -> Frame:
+    """Return the frame in `text`; raises Fault, with the id of a request as far as it could be read.
+
+    An answer that cannot be read raises BrokenAnswer.
+    """
     try:
         raw = json.loads(text, parse_constant=_no_constant)
+        _check_signs(text, raw)
     except (ValueError, RecursionError) as error:
         raise Fault("RpcFrameworkError", "The message is not valid JSON.") from error
     if isinstance(text, bytes):
@@ -79,8 +105,19 @@ def read(text: str | bytes) -> Frame:
         words = [str(part) for part in raw[2:4]] + [""]
         return Error(message_id, words[0], words[1])
     if kind in (RESULT, ERROR):
-        raise Fault("RpcFrameworkError", "The answer is incomplete.", message_id)
+        raise BrokenAnswer("RpcFrameworkError", "The answer is incomplete.", message_id)
+    if version == "2.1" and kind in (RESULT_ERROR, SEND):
+        return _new_kind(kind, raw, message_id)
     raise Fault("MessageTypeNotSupported", f"There is no message type {raw[0]!r:.20}.", message_id)
+
+
+def _check_signs(text: str | bytes, raw: Any) -> None:
+    """Raise ValueError for escapes that stand for no text: NUL, and halves of signs. No database keeps them."""
+    if isinstance(text, str) and "\\u" in text:
+        readable = json.dumps(raw, ensure_ascii=False)
+        readable.encode()
+        if "\\u0000" in readable:
+            raise ValueError("a text contains NUL")
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -95,6 +132,16 @@ def _call(raw: list[Any], message_id: str) -> Call:
     return Call(message_id, raw[2], raw[3])
 
 
+def _new_kind(kind: int, raw: list[Any], message_id: str) -> Frame:
+    """Return a frame of a type that OCPP 2.1 has added; neither is ever answered."""
+    if kind == RESULT_ERROR and len(raw) >= 3:
+        words = [str(part) for part in raw[2:4]] + [""]
+        return ResultError(message_id, words[0], words[1])
+    if kind == SEND and len(raw) == 4 and isinstance(raw[2], str) and isinstance(raw[3], dict):
+        return Send(message_id, raw[2], raw[3])
+    raise BrokenAnswer("RpcFrameworkError", "The message is incomplete.", message_id)
+
+
 def write(frame: Frame) -> str:
     """Return the text of a frame."""
     match frame:
@@ -104,6 +151,10 @@ def write(frame: Frame) -> str:
             parts = [RESULT, message_id, payload]
         case Error(message_id, code, description):
             parts = [ERROR, message_id, code, description[:255], {}]
+        case ResultError(message_id, code, description):
+            parts = [RESULT_ERROR, message_id, code, description[:255], {}]
+        case Send(message_id, action, payload):
+            parts = [SEND, message_id, action, payload]
     return json.dumps(parts, separators=(",", ":"))
 
 

@@ -14,27 +14,41 @@ from typing import Any
 import redis.asyncio
 from django.conf import settings
 
-from charging.models import Charger, ChargerCommand, ChargingSession
-from charging.ocpp import profiles
+from charging.models import Charger, ChargerCommand, ChargingSession, Dialect
+from charging.ocpp import profiles, wording
 from charging.ocpp.database import Database
 from charging.ocpp.frames import Fault
 from charging.ocpp.link import Link, LinkLostError, RefusedError
-from charging.services import commands
+from charging.ocpp.masking import masked
+from charging.ocpp.wording import Context
+from charging.services import answers, commands, credentials
+from charging.services.dialects import dialects_of
+from depot import clock
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
 GIVE_BACK_EVERY_S = 30.0
+PASSING = ("InternalError", "GenericError", "ProtocolError")
+"""Errors that say something about the station's moment, not about what it was asked."""
 State = ChargerCommand.State
 
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """A claimed command, the transaction at its connector ("" = none), and the vehicle there (None = not known)."""
+    """A claimed command, the transaction at its connector ("" = none), the vehicle there (None = not known), and
+    how its station wants to be spoken to (None = as the standard says).
+    """
 
     command: ChargerCommand
     transaction_id: str = ""
     vehicle_id: int | None = None
+    dialect: Dialect | None = None
+
+    @property
+    def pause_s(self) -> float:
+        """Return how long the station wants to be left alone after a call, in seconds."""
+        return self.dialect.pause_s if self.dialect is not None else 0.0
 
 
 class Outbox:
@@ -88,8 +102,11 @@ class Outbox:
 
     async def _deliver_next(self) -> bool:
         """Start delivering one command to each charger that is free; tell whether there was any."""
+        now = asyncio.get_running_loop().time()
         free = {
-            link.charger_id: link for link in self._links.values() if link.ready.is_set() and not link.busy
+            link.charger_id: link
+            for link in self._links.values()
+            if link.ready.is_set() and not link.busy and link.free_at <= now
         }
         if not free:
             return False
@@ -104,44 +121,89 @@ class Outbox:
     async def _deliver(self, link: Link, errand: Errand) -> None:
         command = errand.command
         try:
-            state, answer = await _say(link, errand)
+            if command.action == "new_password":
+                state, answer = await self._renew_password(link, errand)
+            else:
+                state, answer = await _say(link, errand)
         except LinkLostError as error:
             await self._database.run(commands.give_back, [command.pk], str(error))
-        except (Fault, ValueError, KeyError) as error:
+        except (Fault, ValueError, KeyError, TypeError) as error:
             log.error("command %s cannot be said in OCPP %s: %s", command.pk, link.version, error)
-            await self._database.run(commands.settle, command, State.FAILED, {"error": str(error)})
+            words = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+            await self._database.run(commands.settle, command, State.FAILED, {"error": words})
         else:
-            await self._database.run(commands.settle, command, state, answer)
+            await self._database.run(_settle, errand, state, answer)
+        link.free_at = asyncio.get_running_loop().time() + errand.pause_s
         self._wake.set()
+
+    async def _renew_password(self, link: Link, errand: Errand) -> tuple[str, dict[str, Any]]:
+        """Give a station a new password that nobody has seen; until it is used both the old and the new one count."""
+        charger = errand.command.charger
+        raw = await self._database.run(credentials.prepare_password, charger)
+        context = Context(link.version, clock.now(), 1)
+        said = wording.messages(
+            "set_variables", {"values": credentials.password_variable(link.version, raw)}, context
+        )
+        state, answer = await _say_all(link, said)
+        if state != State.ACCEPTED:
+            await self._database.run(credentials.drop_password, charger)
+        return state, answer
+
+
+def _settle(errand: Errand, state: str, answer: dict[str, Any]) -> None:
+    """Record what came of a command, learn from the answers, and try again what was refused in passing."""
+    command = errand.command
+    if state == State.FAILED and _is_passing(answer) and commands.try_again(command, answer):
+        return
+    commands.settle(command, state, answer)
+    answers.learn(command, state, answer["answers"])
+
+
+def _is_passing(answer: dict[str, Any]) -> bool:
+    """Tell whether a refusal may be over soon: an error inside the station, not a no."""
+    return answer["answers"][-1].get("error") in PASSING
 
 
 async def _say(link: Link, errand: Errand) -> tuple[str, dict[str, Any]]:
     """Say a command and return the state it comes to, with the charger's answers."""
-    answers = []
-    for action, payload in messages(errand, link.version):
+    return await _say_all(link, messages(errand, link.version))
+
+
+async def _say_all(link: Link, said: list[profiles.Message]) -> tuple[str, dict[str, Any]]:
+    """Say calls until one is refused; return the state they come to, with the answers."""
+    heard: list[dict[str, Any]] = []
+    for action, payload in said:
         try:
-            answer = await link.call(action, payload)
+            answer, broken = await link.call(action, payload)
         except RefusedError as error:
-            answers.append({"action": action, "error": error.code, "description": error.description})
-            return State.FAILED, {"answers": answers}
-        answers.append({"action": action, **answer})
-        taken = answer.get("status") == "Accepted" or action == "ClearChargingProfile"
-        if not taken:
-            return State.REJECTED, {"answers": answers}
-    return State.ACCEPTED, {"answers": answers}
+            heard.append({"action": action, "error": error.code, "description": error.description})
+            return State.FAILED, {"answers": heard}
+        heard.append({"action": action, **masked(answer)})
+        if wording.is_unclear(action, answer, broken):
+            return State.FAILED, {
+                "answers": heard,
+                "error": "The answer breaks its schema: the outcome is not known.",
+            }
+        if not wording.is_yes(action, answer):
+            return State.REJECTED, {"answers": heard}
+    return State.ACCEPTED, {"answers": heard}
 
 
 def claim(charger_ids: list[int], owner: str) -> list[Errand]:
-    """Take the next command of each charger, with the transaction that runs at its connector."""
+    """Take the next command of each charger, with what it needs: transaction, vehicle, dialect."""
     taken = commands.claim(charger_ids, owner)
+    if not taken:
+        return []
     sessions = ChargingSession.objects.filter(
         connector__charger__in=[command.charger_id for command in taken], unplugged_at__isnull=True
     ).values_list("connector__charger", "connector__evse_id", "transaction_id", "vehicle")
-    running = {(charger_id, evse_id): here for charger_id, evse_id, *here in sessions}
-    return [
-        Errand(command, *running.get((command.charger_id, command.payload.get("evse_id")), ()))
-        for command in taken
-    ]
+    running = {(charger_id, evse_id): (number, vehicle) for charger_id, evse_id, number, vehicle in sessions}
+    dialects = dialects_of([command.charger for command in taken])
+    errands = []
+    for command in taken:
+        number, vehicle_id = running.get((command.charger_id, command.payload.get("evse_id")), ("", None))
+        errands.append(Errand(command, number, vehicle_id, dialects.get(command.charger_id)))
+    return errands
 
 
 def messages(errand: Errand, version: str) -> list[profiles.Message]:
@@ -150,29 +212,46 @@ def messages(errand: Errand, version: str) -> list[profiles.Message]:
     A schedule discharges only the vehicle it was planned for; another one at the connector may not allow it.
     """
     command, payload = errand.command, errand.command.payload
-    if command.action == "set_default":
-        return [profiles.default_message(version, payload["evse_id"], payload["limit_kw"])]
-    if command.action == "set_schedule":
-        powers = payload["power_kw"]
-        if errand.vehicle_id is None or errand.vehicle_id != payload.get("vehicle_id"):
-            powers = [max(power, 0.0) for power in powers]
-        schedule = profiles.Schedule(
-            evse_id=payload["evse_id"],
-            start_at=datetime.fromisoformat(payload["start_at"]),
-            step_seconds=payload["step_seconds"],
-            power_kw=powers,
-            max_offline_s=payload["max_offline_s"],
-        )
-        capability = capability_of(command.charger)
-        return profiles.schedule_messages(version, schedule, capability, errand.transaction_id or None)
-    raise ValueError(f"This gateway knows no action {command.action!r}; known: set_schedule, set_default.")
+    capability = capability_of(command.charger, errand.dialect)
+    if command.action != "set_schedule":
+        number = command.pk.int % 2**31
+        context = Context(version, clock.now(), number, errand.transaction_id, capability.manner)
+        return wording.messages(command.action, payload, context)
+    powers = payload["power_kw"]
+    if errand.vehicle_id is None or errand.vehicle_id != payload.get("vehicle_id"):
+        powers = [max(power, 0.0) for power in powers]
+    schedule = profiles.Schedule(
+        evse_id=payload["evse_id"],
+        start_at=datetime.fromisoformat(payload["start_at"]),
+        step_seconds=payload["step_seconds"],
+        power_kw=powers,
+        max_offline_s=payload["max_offline_s"],
+        offline_kw=payload.get("offline_kw"),
+    )
+    return profiles.schedule_messages(version, schedule, capability, errand.transaction_id or None)
 
 
-def capability_of(charger: Charger) -> profiles.Capability:
+def capability_of(charger: Charger, dialect: Dialect | None = None) -> profiles.Capability:
     """Return what a charger may be told to do; discharge needs a bidirectional charger with ISO 15118-20."""
     discharges = charger.bidirectional and charger.iso15118_20
+    negative = charger.negative_limits or (dialect is not None and dialect.negative_limits)
     return profiles.Capability(
         max_charge_kw=charger.max_charge_kw,
         max_discharge_kw=charger.max_discharge_kw if discharges else 0.0,
-        negative_limits=discharges and charger.negative_limits,
+        negative_limits=discharges and negative,
+        manner=_manner(dialect),
+    )
+
+
+def _manner(dialect: Dialect | None) -> profiles.Manner:
+    if dialect is None:
+        return profiles.Manner()
+    return profiles.Manner(
+        unit=dialect.rate_unit,
+        phases=dialect.phases,
+        voltage=dialect.voltage,
+        max_periods=dialect.max_periods,
+        whole_numbers=dialect.whole_numbers,
+        tx_profiles=dialect.tx_profiles,
+        setpoint_bounds=dialect.setpoint_bounds,
     )

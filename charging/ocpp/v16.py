@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from charging.ocpp.answers import accept_boot, noted, nothing_for_vendor, refused, tell_time
 from charging.ocpp.events import (
     POWER_IN,
     POWER_OUT,
@@ -16,6 +17,7 @@ from charging.ocpp.events import (
     Booted,
     Event,
     Handler,
+    Noticed,
     Outcome,
     Reading,
     Sampled,
@@ -27,25 +29,31 @@ from charging.ocpp.events import (
     reading,
 )
 from charging.ocpp.frames import Fault
-from charging.ocpp.profiles import wire_time
+from charging.ocpp.v201 import notice
 
 Payload = dict[str, Any]
-HEARTBEAT_S = 300
 OCCUPIED = ("Preparing", "Charging", "SuspendedEVSE", "SuspendedEV", "Finishing")
 
 
 def _booted(payload: Payload) -> Booted:
     return Booted(
-        payload["chargePointVendor"], payload["chargePointModel"], payload.get("firmwareVersion", "")
+        payload["chargePointVendor"],
+        payload["chargePointModel"],
+        payload.get("firmwareVersion", ""),
+        payload.get("chargePointSerialNumber") or payload.get("chargeBoxSerialNumber") or "",
     )
 
 
 def _status(payload: Payload) -> Event | None:
-    """Return the status of a connector; connector 0 is the station itself, and without a time it is not kept."""
-    if payload["connectorId"] == 0 or "timestamp" not in payload:
-        return None
+    """Return the status of a connector; connector 0 is the station itself, of which only faults are kept."""
+    at = moment(payload["timestamp"]) if "timestamp" in payload else None
+    if payload["connectorId"] == 0:
+        if payload["errorCode"] == "NoError":
+            return None
+        words = f"The station reports {payload['errorCode']}. {payload.get('info', '')}"
+        return Noticed("StatusNotification", words, payload, at, level="warning")
     status = "occupied" if payload["status"] in OCCUPIED else payload["status"].lower()
-    return StatusChanged(payload["connectorId"], 0, status, moment(payload["timestamp"]))
+    return StatusChanged(payload["connectorId"], 0, status, at)
 
 
 def _started(payload: Payload) -> TransactionEvent:
@@ -62,18 +70,25 @@ def _stopped(payload: Payload) -> TransactionEvent:
     last = Reading(at, import_kwh_total=payload["meterStop"] / 1000)
     if all(one.at != at for one in data):
         data.append(last)
-    return TransactionEvent("ended", str(payload["transactionId"]), at, readings=tuple(data))
+    return TransactionEvent(
+        "ended",
+        _transaction_id(payload["transactionId"]),
+        at,
+        id_token=payload.get("idTag", ""),
+        readings=tuple(data),
+        signed=_signed(payload.get("transactionData", [])),
+    )
 
 
 def _meter_values(payload: Payload) -> TransactionEvent:
     readings = tuple(_reading(value) for value in payload["meterValue"])
-    number = payload.get("transactionId")
     return TransactionEvent(
         "updated",
-        "" if number is None else str(number),
+        _transaction_id(payload.get("transactionId")),
         readings[-1].at,
         payload["connectorId"],
         readings=readings,
+        signed=_signed(payload["meterValue"]),
     )
 
 
@@ -94,6 +109,21 @@ def _reading(meter_value: Payload) -> Reading:
     return reading(moment(meter_value["timestamp"]), values)
 
 
+def _transaction_id(number: int | None) -> str:
+    """Return a transaction's id; -1 (or 0) is what stations send for one that they began without us."""
+    return "" if number is None or number <= 0 else str(number)
+
+
+def _signed(meter_values: list[Payload]) -> tuple[Payload, ...]:
+    """Return the signed values among meter values, each with its moment."""
+    return tuple(
+        {"at": value["timestamp"], **sample}
+        for value in meter_values
+        for sample in value["sampledValue"]
+        if sample.get("format") == "SignedData"
+    )
+
+
 def _number(text: str) -> float:
     try:
         return float(text)
@@ -109,14 +139,6 @@ def _usual_unit(measurand: str) -> str:
 
 def _security_event(payload: Payload) -> SecurityEvent:
     return SecurityEvent(payload["type"], payload.get("techInfo", ""), moment(payload["timestamp"]))
-
-
-def _time(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
-    return {"currentTime": wire_time(now)}
-
-
-def _accept_boot(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
-    return {"currentTime": wire_time(now), "interval": HEARTBEAT_S, "status": "Accepted"}
 
 
 def _tag_info(outcome: Outcome) -> Payload:
@@ -135,24 +157,19 @@ def _stop(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
     return _tag_info(outcome) if "idTag" in payload else {}
 
 
-def _noted(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
-    return {}
-
-
-def _no_such_vendor(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
-    return {"status": "UnknownVendorId"}
-
-
 HANDLERS = {
-    "BootNotification": Handler(_accept_boot, _booted),
-    "Heartbeat": Handler(_time),
-    "StatusNotification": Handler(_noted, _status),
+    "BootNotification": Handler(accept_boot, _booted, early=True),
+    "Heartbeat": Handler(tell_time),
+    "StatusNotification": Handler(noted, _status),
     "Authorize": Handler(_authorize, lambda payload: TokenAsked(payload["idTag"])),
     "StartTransaction": Handler(_number_transaction, _started),
     "StopTransaction": Handler(_stop, _stopped),
-    "MeterValues": Handler(_noted, _meter_values),
-    "SecurityEventNotification": Handler(_noted, _security_event),
-    "FirmwareStatusNotification": Handler(_noted),
-    "DiagnosticsStatusNotification": Handler(_noted),
-    "DataTransfer": Handler(_no_such_vendor),
+    "MeterValues": Handler(noted, _meter_values),
+    "SecurityEventNotification": Handler(noted, _security_event),
+    "FirmwareStatusNotification": Handler(noted, notice("FirmwareStatusNotification", "status")),
+    "SignedFirmwareStatusNotification": Handler(noted, notice("FirmwareStatusNotification", "status")),
+    "DiagnosticsStatusNotification": Handler(noted, notice("LogStatusNotification", "status")),
+    "LogStatusNotification": Handler(noted, notice("LogStatusNotification", "status")),
+    "SignCertificate": Handler(refused, notice("SignCertificate", level="warning")),
+    "DataTransfer": Handler(nothing_for_vendor, notice("DataTransfer", "vendorId", "messageId")),
 }

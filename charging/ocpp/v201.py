@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from charging.ocpp.answers import accept_boot, accepted, noted, nothing_for_vendor, refused, tell_time
 from charging.ocpp.events import (
     POWER_IN,
     POWER_OUT,
@@ -12,6 +13,8 @@ from charging.ocpp.events import (
     SOC,
     Booted,
     Handler,
+    NeedsTold,
+    Noticed,
     Outcome,
     Reading,
     Sampled,
@@ -19,23 +22,30 @@ from charging.ocpp.events import (
     StatusChanged,
     TokenAsked,
     TransactionEvent,
+    VariablesTold,
     moment,
     reading,
 )
-from charging.ocpp.profiles import wire_time
+from charging.ocpp.needs import read_needs
 
 Payload = dict[str, Any]
-HEARTBEAT_S = 300
 OPEN_TOKEN_TYPES = ("NoAuthorization", "Central", "Local")
 """Tokens that need no card: the charger itself or the operator let the vehicle charge."""
 
 
 def _booted(payload: Payload) -> Booted:
     station = payload["chargingStation"]
-    return Booted(station["vendorName"], station["model"], station.get("firmwareVersion", ""))
+    return Booted(
+        station["vendorName"],
+        station["model"],
+        station.get("firmwareVersion", ""),
+        station.get("serialNumber", ""),
+    )
 
 
-def _status(payload: Payload) -> StatusChanged:
+def _status(payload: Payload) -> StatusChanged | None:
+    if payload["evseId"] == 0:  # the station itself
+        return None
     return StatusChanged(
         payload["evseId"],
         payload["connectorId"],
@@ -55,6 +65,18 @@ def _transaction(payload: Payload) -> TransactionEvent:
         sequence=payload["seqNo"],
         id_token=_card(payload.get("idToken")),
         readings=tuple(_reading(value) for value in payload.get("meterValue", [])),
+        offline=payload.get("offline", False),
+        signed=signed_values(payload.get("meterValue", [])),
+    )
+
+
+def signed_values(meter_values: list[Payload]) -> tuple[Payload, ...]:
+    """Return the signed values among meter values, each with its moment."""
+    return tuple(
+        {"at": value["timestamp"], "value": sample["value"], **sample["signedMeterValue"]}
+        for value in meter_values
+        for sample in value["sampledValue"]
+        if "signedMeterValue" in sample
     )
 
 
@@ -101,12 +123,69 @@ def _security_event(payload: Payload) -> SecurityEvent:
     return SecurityEvent(payload["type"], payload.get("techInfo", ""), moment(payload["timestamp"]))
 
 
-def _time(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
-    return {"currentTime": wire_time(now)}
+def _report(payload: Payload) -> VariablesTold | None:
+    rows = tuple(
+        (
+            place_of(data["component"]),
+            place_of(data["variable"]),
+            one.get("type", "Actual"),
+            str(one.get("value", "")),
+        )
+        for data in payload.get("reportData", [])
+        for one in data["variableAttribute"]
+    )
+    return VariablesTold(rows) if rows else None
 
 
-def _accept_boot(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
-    return {"currentTime": wire_time(now), "interval": HEARTBEAT_S, "status": "Accepted"}
+def place_of(named: Payload) -> str:
+    """Return a component's or variable's name with its instance and EVSE, like "EVSE#1" or "SmartChargingCtrlr"."""
+    instance = f"[{named['instance']}]" if named.get("instance") else ""
+    evse = f"#{named['evse']['id']}" if "evse" in named else ""
+    return f"{named['name']}{instance}{evse}"
+
+
+def _events(payload: Payload) -> Noticed:
+    """Return what the station noticed; alerts are those of its monitors that have not cleared."""
+    data = payload["eventData"]
+    alerting = [one for one in data if one["trigger"] == "Alerting" and not one.get("cleared")]
+    words = [
+        f"{place_of(one['component'])} {place_of(one['variable'])} = {one['actualValue'][:60]}"
+        for one in alerting or data
+    ]
+    return Noticed(
+        "NotifyEvent",
+        "; ".join(words)[:200],
+        payload,
+        moment(payload["generatedAt"]),
+        level="warning" if alerting else "info",
+        over=any(one.get("cleared") for one in data) and not alerting,
+    )
+
+
+def notice(kind: str, *named: str, level: str = "info") -> Any:
+    """Return how a message is kept as a notice: its summary is made of the fields `named`."""
+
+    def event(payload: Payload) -> Noticed:
+        words = ", ".join(f"{name} {payload[name]}" for name in named if name in payload)
+        at = moment(payload["timestamp"]) if "timestamp" in payload else None
+        return Noticed(kind, words[:200], payload, at, level, payload.get("evseId", 0))
+
+    return event
+
+
+def _needs(payload: Payload) -> NeedsTold:
+    return NeedsTold(payload["evseId"], read_needs(payload), payload)
+
+
+def _limited(payload: Payload) -> Noticed:
+    source = payload["chargingLimit"]["chargingLimitSource"]
+    words = f"Its power is limited from outside ({source})."
+    return Noticed("NotifyChargingLimit", words, payload, level="warning", evse_id=payload.get("evseId", 0))
+
+
+def _limit_over(payload: Payload) -> Noticed:
+    words = f"The limit from outside ({payload['chargingLimitSource']}) is over."
+    return Noticed("NotifyChargingLimit", words, payload, evse_id=payload.get("evseId", 0), over=True)
 
 
 def _token_info(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
@@ -115,33 +194,42 @@ def _token_info(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
     return {"idTokenInfo": {"status": "Accepted" if outcome.token_known else "Unknown"}}
 
 
-def _noted(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
-    return {}
+def _no_certificate(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
+    return {"status": "Failed", "exiResponse": ""}
 
 
-def _accepted(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
-    return {"status": "Accepted"}
-
-
-def _no_such_vendor(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
-    return {"status": "UnknownVendorId"}
+def _no_status(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
+    return {"status": "Failed"}
 
 
 HANDLERS = {
-    "BootNotification": Handler(_accept_boot, _booted),
-    "Heartbeat": Handler(_time),
-    "StatusNotification": Handler(_noted, _status),
+    "BootNotification": Handler(accept_boot, _booted, early=True),
+    "Heartbeat": Handler(tell_time),
+    "StatusNotification": Handler(noted, _status),
     "TransactionEvent": Handler(_token_info, _transaction),
-    "MeterValues": Handler(_noted, _meter_values),
+    "MeterValues": Handler(noted, _meter_values),
     "Authorize": Handler(_token_info, _token_asked),
-    "NotifyReport": Handler(_noted),
-    "NotifyEvent": Handler(_noted),
-    "SecurityEventNotification": Handler(_noted, _security_event),
-    "NotifyEVChargingNeeds": Handler(_accepted),
-    "NotifyEVChargingSchedule": Handler(_accepted),
-    "NotifyChargingLimit": Handler(_noted),
-    "ClearedChargingLimit": Handler(_noted),
-    "FirmwareStatusNotification": Handler(_noted),
-    "LogStatusNotification": Handler(_noted),
-    "DataTransfer": Handler(_no_such_vendor),
+    "NotifyReport": Handler(noted, _report, early=True),
+    "NotifyMonitoringReport": Handler(noted, notice("NotifyMonitoringReport", "requestId"), early=True),
+    "NotifyEvent": Handler(noted, _events),
+    "SecurityEventNotification": Handler(noted, _security_event),
+    "NotifyEVChargingNeeds": Handler(accepted, _needs),
+    "NotifyEVChargingSchedule": Handler(accepted, notice("NotifyEVChargingSchedule", "timeBase")),
+    "NotifyChargingLimit": Handler(noted, _limited),
+    "ClearedChargingLimit": Handler(noted, _limit_over),
+    "ReportChargingProfiles": Handler(noted, notice("ReportChargingProfiles", "chargingLimitSource")),
+    "FirmwareStatusNotification": Handler(noted, notice("FirmwareStatusNotification", "status")),
+    "PublishFirmwareStatusNotification": Handler(
+        noted, notice("PublishFirmwareStatusNotification", "status")
+    ),
+    "LogStatusNotification": Handler(noted, notice("LogStatusNotification", "status")),
+    "ReservationStatusUpdate": Handler(
+        noted, notice("ReservationStatusUpdate", "reservationId", "reservationUpdateStatus")
+    ),
+    "NotifyDisplayMessages": Handler(noted, notice("NotifyDisplayMessages", "requestId")),
+    "NotifyCustomerInformation": Handler(noted, notice("NotifyCustomerInformation", "requestId")),
+    "SignCertificate": Handler(refused, notice("SignCertificate", "certificateType", level="warning")),
+    "Get15118EVCertificate": Handler(_no_certificate),
+    "GetCertificateStatus": Handler(_no_status),
+    "DataTransfer": Handler(nothing_for_vendor, notice("DataTransfer", "vendorId", "messageId")),
 }

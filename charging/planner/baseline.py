@@ -4,9 +4,10 @@ import time
 
 import numpy as np
 
-from charging.planner.case import DepotCase
-from charging.planner.devices import problem_of
+from charging.planner.case import DepotCase, FloatArray
+from charging.planner.devices import Devices, problem_of
 from charging.planner.fallback import solar_used
+from charging.planner.free import by_rules, has_free
 from charging.planner.plan import DepotPlan, Seconds
 from charging.planner.rules import cheapest_thinkable
 from charging.planner.settle import Decision, Proof, plan_of
@@ -19,14 +20,28 @@ def unmanaged(case: DepotCase) -> DepotPlan:
     listed in `exceeded_limits`. Stationary batteries stay idle, and
     flexible loads run at once.
     """
+    if has_free(case):
+        return by_rules(case, unmanaged)
     started = time.perf_counter()
     problem = problem_of(case)
     devices = problem.devices
-    stored = np.diff(problem.envelope.fullest_kwh, axis=1) + devices.use_kwh
-    charge = np.maximum(stored, 0.0) / (case.hours * devices.charge_efficiency[:, None])
+    charge = _full_power(devices, case.hours)
     charge[devices.vehicle_count :][: devices.battery_count] = 0.0
     decision = Decision(charge, np.zeros_like(charge), solar_used(problem, charge))
     seconds = time.perf_counter() - started
     prices = case.prices.import_per_kwh
     proof = Proof("feasible", cheapest_thinkable(problem), prices, Seconds(seconds, 0.0, seconds))
     return plan_of(problem, decision, proof)
+
+
+def _full_power(devices: Devices, hours: float) -> FloatArray:
+    """Return charge powers (D, T) at all the power there is, until the device is full."""
+    charge, energy = np.zeros_like(devices.charge_limit_kw), devices.initial_kwh.copy()
+    per_kw = hours * devices.charge_efficiency
+    for step in range(charge.shape[1]):
+        room = np.maximum(0.0, devices.ceiling_kwh - energy) / per_kw
+        most = np.minimum(devices.charge_limit_kw[:, step], devices.tapers.most_kw(energy))
+        power = np.minimum(most, room)
+        charge[:, step] = np.where(power < devices.least_charge_kw, 0.0, power)
+        energy += per_kw * charge[:, step] - devices.use_kwh[:, step]
+    return charge

@@ -7,40 +7,41 @@ capacity. Infinity in a limit series means that there is no limit.
 
 import math
 from collections import Counter
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass, replace
 from dataclasses import fields as fields_of
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from charging.planner.demand import DemandCharge, read_demand
+from charging.planner.duties import TARGET, Away, Target, read_away, read_target
 from charging.planner.overrides import Override, read_overrides
+from charging.planner.plugs import ASSIGNED, SWAPS, Swaps, Window, read_swaps, read_windows
 from charging.planner.reading import Fields
+from charging.planner.rolling import BAD_DAY, PREVIOUS, BadDay, Previous, read_bad_day, read_previous
 from charging.planner.values import (
     Event,
     FlexibleLoad,
-    PriceTier,
     Reserve,
     Standing,
     TaperPoint,
     ThroughputPrice,
     WearBand,
-    note_unplanned,
     read_event,
     read_flexible_load,
     read_reserve,
     read_standing,
     read_taper,
     read_throughput,
-    read_tiers,
     read_wear_bands,
 )
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
-Tier = Literal["must", "should"]
 
 VERSION = 1
 
@@ -84,25 +85,9 @@ class Prices:
     export_per_kwh: FloatArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DemandCharge:
-    """A price on the highest metered import in a window, one maximum per billing period.
-
-    `period` numbers each step's billing period (0..P-1); `billed_kw_so_far` has P values.
-    """
-
-    id: str
-    price_per_kw: float
-    billed_kw_so_far: FloatArray
-    window: BoolArray
-    period: IntArray
-    metering_minutes: int
-    tiers: tuple[PriceTier, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Charger:
-    """A charger; powers are AC at its grid side."""
+    """A charger; powers are AC at its grid side. It gives a vehicle nothing, or at least its least power."""
 
     id: str
     node: str | None
@@ -111,30 +96,17 @@ class Charger:
     charge_efficiency: float
     discharge_efficiency: float
     phase: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Away:
-    """A trip over the half-open steps from..to; its energy is used evenly over them."""
-
-    from_step: int
-    to_step: int
-    energy_kwh: float
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The SoC wanted at a boundary; a "should" target costs `price_per_kwh` per missing kWh."""
-
-    boundary: int
-    soc: float
-    tier: Tier
-    price_per_kwh: float = 0.0
+    min_charge_kw: float = 0.0
+    min_discharge_kw: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Vehicle:
-    """A vehicle at its charger; None in a power limit means that only the charger limits it."""
+    """A vehicle at its charger; None in a power limit means that only the charger limits it.
+
+    With `charger` ASSIGNED the planner assigns one of `chargers` (none named: any), and `plugged_into` is where its
+    plug is now. In the `unplugged` steps it is at the depot, but on no charger.
+    """
 
     id: str
     capacity_kwh: float
@@ -154,6 +126,9 @@ class Vehicle:
     standing: Standing | None = None
     taper: tuple[TaperPoint, ...] = ()
     overrides: tuple[Override, ...] = ()
+    chargers: tuple[str, ...] = ()
+    plugged_into: str | None = None
+    unplugged: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +167,9 @@ class DepotCase:
     flexible_loads: tuple[FlexibleLoad, ...] = ()
     events: tuple[Event, ...] = ()
     reserve: Reserve | None = None
+    swaps: Swaps | None = None
+    bad_day: BadDay | None = None
+    previous: Previous | None = None
 
     @property
     def hours(self) -> float:
@@ -208,16 +186,14 @@ def names(kind: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields_of(kind))
 
 
-def case_from_json(data: object, source: str = "CASE.json", whole: bool = False) -> DepotCase:
-    """Read a case from parsed JSON (INTERFACES section 2); `whole` takes what only the reference model plans too.
+def case_from_json(data: object, source: str = "CASE.json") -> DepotCase:
+    """Read a case from parsed JSON (INTERFACES section 2).
 
     Raises CaseError with all problems, one sentence each, naming source, place and cure.
     """
     problems: list[str] = []
     fields = Fields(data, "", problems, ("version", *names(DepotCase)))
     case = _read_case(fields)
-    if not whole:
-        note_unplanned(fields)
     if problems:
         raise CaseError([f"{source}: {problem}" for problem in problems])
     return case
@@ -230,8 +206,7 @@ def _read_case(fields: Fields) -> DepotCase:
     site = _read_site(fields.child("site", names(Site)), steps)
     prices = fields.child("prices", names(Prices))
     chargers = tuple(
-        _read_charger(item, site.nodes)
-        for item in fields.children("chargers", (*names(Charger), "min_charge_kw", "min_discharge_kw"), True)
+        _read_charger(item, site.nodes) for item in fields.children("chargers", names(Charger), True)
     )
     vehicle_fields = fields.children("vehicles", names(Vehicle), True)
     case = DepotCase(
@@ -246,7 +221,7 @@ def _read_case(fields: Fields) -> DepotCase:
             export_per_kwh=prices.series("export_per_kwh", steps, default=0.0),
         ),
         demand_charges=tuple(
-            _read_demand(item, steps, step_minutes)
+            read_demand(item, steps, step_minutes)
             for item in fields.children("demand_charges", names(DemandCharge))
         ),
         chargers=chargers,
@@ -260,7 +235,15 @@ def _read_case(fields: Fields) -> DepotCase:
         reserve=read_reserve(fields.child("reserve", names(Reserve)), steps)
         if fields.data.get("reserve")
         else None,
+        swaps=read_swaps(fields.child("swaps", SWAPS), steps) if fields.data.get("swaps") else None,
+        bad_day=read_bad_day(fields.child("bad_day", BAD_DAY), steps, (site.building_load_kw, site.solar_kw))
+        if fields.data.get("bad_day") is not None
+        else None,
     )
+    if fields.data.get("previous") is not None:
+        known = [*(item.id for item in case.vehicles), *(item.id for item in case.storage)]
+        before = read_previous(fields.child("previous", PREVIOUS), steps, known)
+        case = replace(case, previous=before)
     _note_doubles(fields, "site.nodes", [item.id for item in site.nodes])
     _note_doubles(fields, "demand_charges", [item.id for item in case.demand_charges])
     _note_doubles(fields, "chargers", [item.id for item in chargers])
@@ -328,57 +311,7 @@ def _read_node_name(fields: Fields, nodes: tuple[Node, ...]) -> str | None:
     return name
 
 
-def _read_demand(fields: Fields, steps: int, step_minutes: int) -> DemandCharge:
-    window = fields.series("window", steps, default=1.0)
-    if not np.isin(window, (0.0, 1.0)).all():
-        fields.note("window", "holds something else than 0 and 1; write 1 for each step that counts")
-    period, billed = _read_periods(fields, steps)
-    metering = fields.whole("metering_minutes", 1, default=step_minutes)
-    if metering % step_minutes:
-        fields.note(
-            "metering_minutes",
-            f"{metering} is no multiple of the step of {step_minutes} minutes; use a multiple",
-        )
-    tiers = read_tiers(fields)
-    return DemandCharge(
-        id=fields.text("id"),
-        price_per_kw=fields.number("price_per_kw", 0.0 if tiers else None, low=0.0),
-        billed_kw_so_far=billed,
-        window=window > 0.5,
-        period=period,
-        metering_minutes=metering,
-        tiers=tiers,
-    )
-
-
-def _read_periods(fields: Fields, steps: int) -> tuple[IntArray, FloatArray]:
-    """Return each step's period as an index, and what is billed so far in each period.
-
-    Numbers 0..P-1 are taken as they are; others (such as 202603) are numbered in rising order.
-    """
-    raw = fields.series("period", steps, default=0.0)
-    if (raw != np.round(raw)).any():
-        fields.note("period", "holds numbers that are not whole; number the billing periods 0, 1, ...")
-    names, ranked = np.unique(np.round(raw).astype(np.int64), return_inverse=True)
-    listed = fields.data.get("billed_kw_so_far")
-    if not isinstance(listed, list):
-        billed = np.full(len(names), fields.number("billed_kw_so_far", 0.0, low=0.0))
-        return ranked.astype(np.int64), billed
-    billed = fields.series("billed_kw_so_far", len(listed), low=0.0)
-    if names[0] >= 0 and names[-1] < len(listed):
-        return np.round(raw).astype(np.int64), billed
-    if len(names) != len(listed):
-        fields.note(
-            "billed_kw_so_far", f"has {len(listed)} values for {len(names)} periods; give one value a period"
-        )
-        return ranked.astype(np.int64), np.zeros(len(names))
-    return ranked.astype(np.int64), billed
-
-
 def _read_charger(fields: Fields, nodes: tuple[Node, ...]) -> Charger:
-    for key in ("min_charge_kw", "min_discharge_kw"):
-        if fields.number(key, 0.0, low=0.0) > 0.0:
-            fields.note(key, "minimum powers are not planned yet; write 0")
     return Charger(
         id=fields.text("id"),
         node=_read_node_name(fields, nodes),
@@ -387,6 +320,8 @@ def _read_charger(fields: Fields, nodes: tuple[Node, ...]) -> Charger:
         charge_efficiency=fields.positive("charge_efficiency", 1.0),
         discharge_efficiency=fields.positive("discharge_efficiency", 1.0),
         phase=None if fields.data.get("phase") is None else fields.whole("phase", 1, 3),
+        min_charge_kw=fields.number("min_charge_kw", 0.0, low=0.0),
+        min_discharge_kw=fields.number("min_discharge_kw", 0.0, low=0.0),
     )
 
 
@@ -411,48 +346,47 @@ def _read_vehicle(fields: Fields, steps: int, chargers: tuple[Charger, ...]) -> 
         wear_cost_per_kwh=fields.number("wear_cost_per_kwh", 0.0, low=0.0),
         max_charge_kw=fields.optional_number("max_charge_kw", 0.0),
         max_discharge_kw=fields.optional_number("max_discharge_kw", 0.0),
-        away=_read_away(fields, steps),
-        targets=tuple(_read_target(item, steps) for item in fields.children("targets", names(Target))),
+        away=read_away(fields, steps),
+        targets=tuple(read_target(item, steps) for item in fields.children("targets", TARGET)),
         wear_bands=read_wear_bands(fields),
         throughput=read_throughput(fields),
         standing=read_standing(fields),
         taper=read_taper(fields),
         overrides=read_overrides(fields, steps, high),
+        chargers=_read_allowed(fields, chargers),
+        plugged_into=_read_plug(fields, chargers),
+        unplugged=read_windows(fields, "unplugged", steps),
     )
+
+
+def _read_allowed(fields: Fields, chargers: tuple[Charger, ...]) -> tuple[str, ...]:
+    listed = fields.data.get("chargers")
+    if listed is None:
+        return ()
+    known = {charger.id for charger in chargers}
+    if not isinstance(listed, list) or not listed or any(name not in known for name in listed):
+        fields.note("chargers", "is no list of the chargers' ids; name some of chargers or leave it out")
+        return ()
+    if fields.data.get("charger") is not None:
+        fields.note("chargers", "stands beside a charger of its own; write charger null or leave it out")
+    return tuple(listed)
+
+
+def _read_plug(fields: Fields, chargers: tuple[Charger, ...]) -> str | None:
+    name = fields.optional_text("plugged_into")
+    if name and name not in {charger.id for charger in chargers}:
+        fields.note("plugged_into", f"no charger is called {name!r}; name one of chargers or write null")
+        return None
+    return name
 
 
 def _read_charger_name(fields: Fields, chargers: tuple[Charger, ...]) -> str:
     if "charger" in fields.data and fields.data["charger"] is None:
-        fields.note("charger", "assigning chargers is not planned yet; name the vehicle's charger")
-        return ""
+        return ASSIGNED
     name = fields.text("charger")
     if name and name not in {charger.id for charger in chargers}:
         fields.note("charger", f"no charger is called {name!r}; name one of chargers")
     return name
-
-
-def _read_away(fields: Fields, steps: int) -> tuple[Away, ...]:
-    trips: list[Away] = []
-    for item in fields.children("away", names(Away)):
-        first = item.whole("from_step", 0, steps - 1)
-        last = item.whole("to_step", 1, steps)
-        if last <= first:
-            item.note("to_step", f"{last} is not after from_step {first}; use a later step")
-        if any(first < other.to_step and other.from_step < last for other in trips):
-            item.note("from_step", "overlaps another trip of this vehicle; merge or move one")
-        trips.append(Away(first, last, item.number("energy_kwh", 0.0, low=0.0)))
-    return tuple(sorted(trips, key=lambda trip: trip.from_step))
-
-
-def _read_target(fields: Fields, steps: int) -> Target:
-    tier: Tier = "must" if fields.choice("tier", ("must", "should")) == "must" else "should"
-    default_price = 0.0 if tier == "must" else None
-    return Target(
-        boundary=fields.whole("boundary", 0, steps),
-        soc=fields.number("soc", None, 0.0, 1.0),
-        tier=tier,
-        price_per_kwh=fields.number("price_per_kwh", default_price, low=0.0),
-    )
 
 
 def _read_storage(fields: Fields, nodes: tuple[Node, ...]) -> Storage:
@@ -475,7 +409,12 @@ def _read_storage(fields: Fields, nodes: tuple[Node, ...]) -> Storage:
 
 def case_to_json(case: DepotCase) -> dict[str, Any]:
     """Return the case as the JSON object of INTERFACES section 2; `case_from_json` reads it back."""
-    return {"version": VERSION} | {key: _plain(getattr(case, key)) for key in names(DepotCase)}
+    data = {"version": VERSION} | {key: _plain(getattr(case, key)) for key in names(DepotCase)}
+    for vehicle in data["vehicles"]:
+        vehicle["charger"] = vehicle["charger"] or None
+        if not vehicle["chargers"]:
+            del vehicle["chargers"]
+    return data
 
 
 def _plain(value: Any) -> Any:
@@ -491,6 +430,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
     if is_dataclass(value):
         return {key: _plain(getattr(value, key)) for key in names(type(value))}
     return value

@@ -4,8 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from charging.planner.case import BoolArray, FloatArray, Target
+from charging.planner.case import BoolArray, FloatArray
 from charging.planner.devices import Problem, node_members, problem_of
+from charging.planner.duties import Target
+from charging.planner.phases import PhaseLimits, phase_limits
 
 TIGHT_KW = 1e-3
 TIGHT_KWH = 1e-3
@@ -26,7 +28,7 @@ class Circumstances:
     """What a plan does, as far as the cause of a missed target needs it; powers are (D, T), energies (D, T + 1).
 
     `members` (nodes, D) tells which devices hang below which node, `node_kw` (nodes, T) what they draw together, and
-    `site_kw` (T,) what is drawn before the sun.
+    `site_kw` (T,) what is drawn before the sun; `phase_kw` (P, T) is what stands on the `phases`.
     """
 
     problem: Problem
@@ -35,6 +37,8 @@ class Circumstances:
     members: BoolArray
     node_kw: FloatArray
     site_kw: FloatArray
+    phases: PhaseLimits
+    phase_kw: FloatArray
 
     @classmethod
     def of(
@@ -43,7 +47,9 @@ class Circumstances:
         """Return the circumstances of a plan's powers and energies."""
         members = node_members(problem.case, problem.devices)
         site_kw = problem.case.site.building_load_kw + net_kw.sum(axis=0)
-        return cls(problem, charge_kw, energy_kwh, members, members @ net_kw, site_kw)
+        phases = phase_limits(problem.case, problem.devices)
+        phase_kw = phases.load_kw(net_kw)
+        return cls(problem, charge_kw, energy_kwh, members, members @ net_kw, site_kw, phases, phase_kw)
 
 
 def cause_of_shortfall(now: Circumstances, device: int, target: Target) -> str:
@@ -98,7 +104,8 @@ def _cause_shared(now: Circumstances, device: int, target: Target) -> str:
     """Find a limit that is reached while the device could still have charged more before its target."""
     case, devices = now.problem.case, now.problem.devices
     room = now.energy_kwh[device, 1:] < devices.ceiling_kwh[device] - TIGHT_KWH
-    slower = now.charge_kw[device] < devices.charge_limit_kw[device] - TIGHT_KW
+    taken = devices.tapers.most_kw(now.energy_kwh[:, :-1])[device]
+    slower = now.charge_kw[device] < np.minimum(devices.charge_limit_kw[device], taken) - TIGHT_KW
     open_steps = np.flatnonzero((slower & room)[: target.boundary])
     charger = devices.charger_index[device]
     if charger >= 0:
@@ -111,6 +118,11 @@ def _cause_shared(now: Circumstances, device: int, target: Target) -> str:
             and (now.node_kw[row] >= node.import_limit_kw - TIGHT_KW)[open_steps].any()
         ):
             return f"feeder {node.id}"
+    phases = now.phases
+    for row, name in enumerate(phases.names):
+        at_limit = now.phase_kw[row] >= phases.limits_kw[row] - TIGHT_KW
+        if phases.shares[row, device] > 0.0 and at_limit[open_steps].any():
+            return f"feeder {name}"
     if (now.site_kw - case.site.solar_kw >= case.site.import_limit_kw - TIGHT_KW)[open_steps].any():
         return SITE_LIMIT
     return PRICE if target.tier == "should" else SITE_LIMIT

@@ -1,25 +1,27 @@
 """Plan like vehicles as one: a pure change of the case before the solve, and of the powers after it.
 
-Vehicles are alike when everything but their names is the same: battery, SoC, trips, targets, and a charger of their
-own of the same kind on the same node. n of them become one vehicle n times as large, and each then gets an n-th of its
-powers. Without switches that is exact: the sum of n equal convex sets is the set n times as large, so every plan of
-the vehicles is a plan of the class, and the bound of its linear programme is a bound of the whole case.
+Vehicles are alike when everything but their names is the same: battery, SoC, trips, targets, what the last plan was
+about to do with them, and a charger of their own of the same kind on the same node. n of them become one vehicle n
+times as large, and each then gets an n-th of its powers. Without switches that is exact: the sum of n equal convex sets
+is the set n times as large, so every plan of the vehicles is a plan of the class, and the bound of its linear programme
+is a bound of the whole case.
 """
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from charging.planner.case import Charger, DepotCase, IntArray, Vehicle
 from charging.planner.devices import Start
+from charging.planner.rolling import Previous
 from charging.planner.settle import Decision
 
 # Below this share of vehicles that are left, a second search would cost more than the smaller first one saves.
 MOST_LEFT = 0.5
 # What a field of n like ones together is: n times as large, or the same. A vehicle that uses any other field is alone.
-LARGER = {"capacity_kwh", "max_charge_kw", "max_discharge_kw", "away"}
+LARGER = {"capacity_kwh", "max_charge_kw", "max_discharge_kw", "away", "taper"}
 SAME = {
     *(
         "id",
@@ -32,7 +34,7 @@ SAME = {
         "v2g_min_soc",
         "wear_cost_per_kwh",
     ),
-    *("targets", "charge_efficiency", "discharge_efficiency"),
+    *("targets", "charge_efficiency", "discharge_efficiency", "phase", "wear_bands"),
 }
 
 
@@ -85,7 +87,8 @@ def classes_of(case: DepotCase) -> Classes | None:
         key: Hashable = vehicle.id
         charger = chargers.get(vehicle.charger)
         if charger is not None and users[charger.id] == 1 and _scales(vehicle) and _scales(charger):
-            key = replace(vehicle, id="", charger=""), replace(charger, id="")
+            before = () if case.previous is None else case.previous.net_kw.get(vehicle.id)
+            key = replace(vehicle, id="", charger=""), replace(charger, id=""), before
         class_of[row] = numbers.setdefault(key, len(numbers))
         if class_of[row] == len(first):
             first.append(vehicle)
@@ -97,7 +100,22 @@ def classes_of(case: DepotCase) -> Classes | None:
     stations = tuple(
         _station(charger, size_of[charger.id]) for charger in case.chargers if charger.id in size_of
     )
-    return Classes(replace(case, vehicles=vehicles, chargers=stations), class_of, sizes)
+    last = _previous(case, {vehicle.id: size_of[vehicle.charger] for vehicle in first})
+    together = replace(case, vehicles=vehicles, chargers=stations, previous=last)
+    return Classes(together, class_of, sizes)
+
+
+def _previous(case: DepotCase, sizes: Mapping[str, int]) -> Previous | None:
+    """Return what the last plan was about to do with each class: as much as with all its vehicles together."""
+    if case.previous is None:
+        return None
+    batteries = {item.id for item in case.storage}
+    powers = {
+        name: tuple(sizes.get(name, 1) * value for value in values)
+        for name, values in case.previous.net_kw.items()
+        if name in sizes or name in batteries
+    }
+    return replace(case.previous, net_kw=powers)
 
 
 def _unknown_fields(kind: type) -> tuple[tuple[str, object], ...]:
@@ -119,7 +137,11 @@ def _together(vehicle: Vehicle, size: int) -> Vehicle:
         capacity_kwh=size * vehicle.capacity_kwh,
         max_charge_kw=None if vehicle.max_charge_kw is None else size * vehicle.max_charge_kw,
         max_discharge_kw=None if vehicle.max_discharge_kw is None else size * vehicle.max_discharge_kw,
-        away=tuple(replace(trip, energy_kwh=size * trip.energy_kwh) for trip in vehicle.away),
+        away=tuple(
+            replace(trip, energy_kwh=size * trip.energy_kwh, extra_kwh=size * trip.extra_kwh)
+            for trip in vehicle.away
+        ),
+        taper=tuple(replace(point, max_charge_kw=size * point.max_charge_kw) for point in vehicle.taper),
     )
 
 

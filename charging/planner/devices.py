@@ -5,32 +5,29 @@ A flexible load is a battery that starts empty, is there in its window only, and
 D devices, T steps. Energies are kWh inside the battery, powers kW AC at the charger's grid side.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from charging.planner.case import (
-    BoolArray,
-    Charger,
-    DemandCharge,
-    DepotCase,
-    FloatArray,
-    IntArray,
-    Storage,
-    Target,
-    Vehicle,
-)
+from charging.planner.case import BoolArray, Charger, DepotCase, FloatArray, IntArray, Storage, Vehicle
+from charging.planner.demand import DemandCharge
+from charging.planner.duties import Target
 from charging.planner.overrides import Alone, limit_powers, ordered_kwh
+from charging.planner.taper import Tapers, fullest_after, power_at, tapers_of
 from charging.planner.values import FlexibleLoad
+from charging.planner.wear_bands import Bands, bands_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Devices:
     """Vehicles, batteries and flexible loads of a case; shapes are (D,), (D, T) or, per boundary, (D, T + 1).
 
-    The power limits hold what a person ordered; `ordered_kwh` is the energy that orders to charge now ask for, -inf
-    where there is none.
+    The power limits hold what a person ordered, and the charge limits the highest power of a taper (in the first step
+    that at the energy it begins with). A power is 0 or at least the least one; limits below that are 0. `ordered_kwh`
+    is the energy that orders to charge now ask for, -inf where there is none. `wear_cost_per_kwh` is the cheapest of
+    its `bands` where a vehicle has several.
     """
 
     ids: tuple[str, ...]
@@ -52,6 +49,10 @@ class Devices:
     discharge_limit_kw: FloatArray
     targets: tuple[tuple[Target, ...], ...]
     ordered_kwh: FloatArray
+    tapers: Tapers
+    bands: tuple[Bands, ...]
+    least_charge_kw: FloatArray
+    least_discharge_kw: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,12 +81,18 @@ class Start:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """A case with what is derived from it once, and where to begin if that is known."""
+    """A case with what is derived from it once, and where to begin if that is known.
+
+    `ready_kwh` (D, T + 1) is what a bad day's trips want a vehicle to leave with, -inf elsewhere. With `bad`, its case
+    on a bad day, a plan must leave a way through that day (both bad_day.py).
+    """
 
     case: DepotCase
     devices: Devices
     envelope: Envelope
     start: Start | None = None
+    ready_kwh: FloatArray | None = None
+    bad: "Problem | None" = None
 
 
 def problem_of(case: DepotCase) -> Problem:
@@ -109,26 +116,31 @@ def devices_of(case: DepotCase) -> Devices:
     capacity = _floats(item.capacity_kwh for item in holders)
     low = _floats(item.min_soc for item in holders)
     v2g_low = _floats([item.v2g_min_soc for item in case.vehicles] + [0.0] * len(batteries))
-    charge = _floats(item.max_charge_kw for item in stations)
-    discharge = _floats(item.max_discharge_kw for item in stations)
-    for row, vehicle in enumerate(case.vehicles):
-        charge[row] = min(charge[row], _or_infinity(vehicle.max_charge_kw))
-        discharge[row] = min(discharge[row], _or_infinity(vehicle.max_discharge_kw)) if vehicle.v2g else 0.0
-    charge_limit, discharge_limit = charge[:, None] * plugged, discharge[:, None] * plugged
-    for row, vehicle in enumerate(case.vehicles):
-        limit_powers(vehicle.overrides, charge_limit[row], discharge_limit[row])
+    initial = capacity * _floats(item.initial_soc for item in holders)
+    least_charge = _floats(getattr(item, "min_charge_kw", 0.0) for item in stations)
+    least_discharge = _floats(getattr(item, "min_discharge_kw", 0.0) for item in stations)
+    tapers = tapers_of(case.vehicles)
+    charge_limit, discharge_limit = _power_limits(case, stations, plugged)
+    np.minimum(charge_limit, tapers.most_kw(np.zeros(len(holders)))[:, None], out=charge_limit)
+    charge_limit[:, 0] = np.minimum(charge_limit[:, 0], tapers.most_kw(initial))
+    for limit, least in ((charge_limit, least_charge), (discharge_limit, least_discharge)):
+        limit[limit < least[:, None]] = 0.0
+    ceiling = capacity * _floats(item.max_soc for item in holders)
+    discharge_floor = capacity * np.maximum(low, v2g_low)
+    wear = _floats(item.wear_cost_per_kwh for item in holders)
+    bands = bands_of(case.vehicles, discharge_floor, np.maximum(ceiling, initial), wear)
     return Devices(
         ids=tuple(item.id for item in holders),
         vehicle_count=vehicle_count,
         battery_count=len(case.storage),
         capacity_kwh=capacity,
-        initial_kwh=capacity * _floats(item.initial_soc for item in holders),
+        initial_kwh=initial,
         floor_kwh=capacity * low,
-        ceiling_kwh=capacity * _floats(item.max_soc for item in holders),
-        discharge_floor_kwh=capacity * np.maximum(low, v2g_low),
+        ceiling_kwh=ceiling,
+        discharge_floor_kwh=discharge_floor,
         charge_efficiency=_floats(item.charge_efficiency for item in stations),
         discharge_efficiency=_floats(item.discharge_efficiency for item in stations),
-        wear_cost_per_kwh=_floats(item.wear_cost_per_kwh for item in holders),
+        wear_cost_per_kwh=wear,
         charger_index=_rows([charger_rows[item.charger] for item in case.vehicles] + [-1] * len(batteries)),
         node_index=_rows(-1 if item.node is None else node_rows[item.node] for item in stations),
         use_kwh=use,
@@ -139,7 +151,26 @@ def devices_of(case: DepotCase) -> Devices:
         + tuple((Target(case.steps, item.final_soc, "must"),) for item in case.storage)
         + tuple((Target(item.to_step, item.energy_kwh and 1.0, "must"),) for item in case.flexible_loads),
         ordered_kwh=_ordered(case, charge_limit, use, plugged),
+        tapers=tapers,
+        bands=bands,
+        least_charge_kw=least_charge,
+        least_discharge_kw=least_discharge,
     )
+
+
+def _power_limits(
+    case: DepotCase, stations: Sequence[Charger | Storage], plugged: BoolArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the most charge and discharge of each device by step: its own, its station's, its orders'."""
+    charge = _floats(item.max_charge_kw for item in stations)
+    discharge = _floats(item.max_discharge_kw for item in stations)
+    for row, vehicle in enumerate(case.vehicles):
+        charge[row] = min(charge[row], _or_infinity(vehicle.max_charge_kw))
+        discharge[row] = min(discharge[row], _or_infinity(vehicle.max_discharge_kw)) if vehicle.v2g else 0.0
+    charge_limit, discharge_limit = charge[:, None] * plugged, discharge[:, None] * plugged
+    for row, vehicle in enumerate(case.vehicles):
+        limit_powers(vehicle.overrides, charge_limit[row], discharge_limit[row])
+    return charge_limit, discharge_limit
 
 
 def _battery_of(load: FlexibleLoad) -> Storage:
@@ -165,9 +196,12 @@ def _ordered(
     ordered = np.full((len(use_kwh), case.steps + 1), -np.inf)
     efficiency = {charger.id: charger.charge_efficiency for charger in case.chargers}
     for row, vehicle in enumerate(case.vehicles):
-        gain = case.hours * efficiency[vehicle.charger] * charge_limit_kw[row]
+        per_kw = case.hours * efficiency[vehicle.charger]
         start = vehicle.initial_soc * vehicle.capacity_kwh
-        alone = Alone(vehicle.capacity_kwh, start, gain, use_kwh[row], plugged[row])
+        taken = partial(power_at, vehicle)
+        alone = Alone(
+            vehicle.capacity_kwh, start, charge_limit_kw[row], per_kw, taken, use_kwh[row], plugged[row]
+        )
         ordered[row] = ordered_kwh(vehicle.overrides, alone)
     return ordered
 
@@ -191,6 +225,8 @@ def _trips(case: DepotCase, count: int) -> tuple[FloatArray, BoolArray]:
         for trip in vehicle.away:
             use[row, trip.from_step : trip.to_step] = trip.energy_kwh / (trip.to_step - trip.from_step)
             plugged[row, trip.from_step : trip.to_step] = False
+        for window in vehicle.unplugged:
+            plugged[row, window.from_step : window.to_step] = False
     for row, load in enumerate(case.flexible_loads, start=count - len(case.flexible_loads)):
         plugged[row, : load.from_step] = plugged[row, load.to_step :] = False
     return use, plugged
@@ -204,10 +240,13 @@ def envelope_of(devices: Devices, hours: float) -> Envelope:
     idle[:, 1:] = devices.initial_kwh[:, None] - np.cumsum(devices.use_kwh, axis=1)
     fullest = np.empty((count, steps + 1))
     fullest[:, 0] = devices.initial_kwh
-    most = devices.charge_limit_kw * devices.charge_efficiency[:, None] * hours
+    per_kw = devices.charge_efficiency * hours
+    most = devices.charge_limit_kw * per_kw[:, None]
     for step in range(steps):
-        room = np.maximum(0.0, devices.ceiling_kwh - fullest[:, step])
-        fullest[:, step + 1] = fullest[:, step] + np.minimum(most[:, step], room) - devices.use_kwh[:, step]
+        before = fullest[:, step]
+        after = fullest_after(before, idle[:, step], most[:, step], per_kw, devices.tapers)
+        fullest[:, step + 1] = np.clip(after, before, np.maximum(before, devices.ceiling_kwh))
+        fullest[:, step + 1] -= devices.use_kwh[:, step]
     return Envelope(
         fullest_kwh=fullest,
         idle_kwh=idle,

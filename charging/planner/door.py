@@ -1,19 +1,29 @@
 """From the text of a case file to the text of a plan, as `manage.py solve` prints it."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from charging.planner.case import CaseError, case_from_json
+from charging.planner.highs import SolverError
 from charging.planner.plan import plan_to_json
-from charging.planner.solve import solve
+from charging.planner.solve import fallback, solve
 
 
-def solve_text(text: str, source: str, time_limit_seconds: float) -> str:
+def solve_text(
+    text: str, source: str, time_limit_seconds: float, warn: Callable[[str], object] = lambda _: None
+) -> str:
     """Return the plan of a case as one JSON document.
 
+    Where the solver fails, it is the rule-based plan, and `warn` is told why.
     Raises CaseError with one sentence a problem, each naming `source`, place and cure.
     """
-    plan = solve(case_from_json(read_json(text, source), source), time_limit_seconds)
+    case = case_from_json(read_json(text, source), source)
+    try:
+        plan = solve(case, time_limit_seconds)
+    except SolverError as error:
+        warn(f"{source}: the solver failed, so this is the rule-based plan: {error}")
+        plan = fallback(case)
     return json.dumps(plan_to_json(plan), allow_nan=False)
 
 

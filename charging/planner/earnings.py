@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from charging.planner.case import DemandCharge, DepotCase, FloatArray, Vehicle
+from charging.planner.case import DepotCase, FloatArray, Vehicle
+from charging.planner.demand import DemandCharge
 from charging.planner.devices import Devices
 from charging.planner.plan import EventPlan, ReservePlan, SiteFlows
 from charging.planner.values import Event, Frequency
@@ -54,7 +55,8 @@ def reserve_of(
         devices.charge_efficiency[:count, None] * frequency.hours
     )
     up = np.minimum(devices.discharge_limit_kw[:count] + net, gives).clip(0.0) * plugged
-    down = np.minimum(devices.charge_limit_kw[:count] - net, takes).clip(0.0) * plugged
+    most = np.minimum(devices.charge_limit_kw, devices.tapers.most_kw(path_kwh[:, :-1]))[:count]
+    down = np.minimum(most - net, takes).clip(0.0) * plugged
     return ReservePlan(up.sum(axis=0), down.sum(axis=0), 0.0)
 
 

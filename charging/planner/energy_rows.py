@@ -8,6 +8,7 @@ from charging.planner.case import BoolArray, FloatArray, IntArray
 from charging.planner.devices import Problem, energy_per_kw
 from charging.planner.formulation import Formulation
 from charging.planner.gates import stays_of
+from charging.planner.taper import Lines
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +41,16 @@ def minimum_rows(form: Formulation, problem: Problem, points: BoolArray) -> Rows
     device, boundary = np.nonzero(points & (form.deficit_at >= 0))
     limits = problem.envelope.lower_kwh[device, boundary], np.full(len(device), np.inf)
     return _rows(form, problem, (device, boundary), limits, _Other(form.deficit_at[device, boundary], 1.0))
+
+
+def taper_rows(form: Formulation, problem: Problem, lines: Lines, steps: BoolArray) -> Rows:
+    """Return the rows charge <= intercept + slope * energy of all falling lines in steps (D, T)."""
+    line, step = np.nonzero(steps[lines.device] & (form.charge_at[lines.device] >= 0))
+    # The first step begins with a known energy: its limit is in the power itself.
+    line, step = line[step > 0], step[step > 0]
+    device, share = lines.device[line], -1.0 / lines.slope[line]
+    limits = np.full(len(line), -np.inf), lines.intercept_kw[line] * share
+    return _rows(form, problem, (device, step), limits, _Other(form.charge_at[device, step], share))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,10 +125,10 @@ def least_after_fall(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Other:
-    """One more column in each row (-1 for none) and its factor."""
+    """One more column in each row (-1 for none) and its factor: one for all, or one a row."""
 
     columns: IntArray
-    factor: float
+    factor: float | FloatArray
 
 
 def _rows(
@@ -145,7 +156,7 @@ def _rows(
     row = np.flatnonzero(other.columns >= 0)
     rows.append(row)
     columns.append(other.columns[row])
-    values.append(np.full(len(row), other.factor))
+    values.append(np.broadcast_to(other.factor, other.columns.shape)[row])
     return _sorted_rows(
         (limits_kwh[0] - base, limits_kwh[1] - base),
         np.concatenate(rows),

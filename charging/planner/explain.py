@@ -1,5 +1,6 @@
 """Say in sentences what each vehicle does and why, in the case's own offset."""
 
+import math
 from collections.abc import Iterator
 from functools import partial
 
@@ -8,6 +9,7 @@ import numpy as np
 from charging.planner.case import DepotCase, FloatArray, Vehicle
 from charging.planner.orders import orders_told
 from charging.planner.plan import Action, DepotPlan, Explanation, VehiclePlan
+from charging.planner.taper import power_at
 
 MOVING_KW = 1e-3
 
@@ -68,14 +70,37 @@ def _share(fraction: float) -> str:
 def _why_charge(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, end: int) -> str:
     price = _mean_price(plan.marginal_price_per_kwh, plan.vehicles[vehicle.id].charge_kw, start, end)
     worth = f"a kWh costs the depot {_money(case, price)} here, demand charges included"
-    return f"charging {{span}}: {worth}; {_readiness(case, plan, vehicle, end)}"
+    slowed = _tapered(case, plan, vehicle, start, end)
+    return f"charging {{span}}: {worth}{slowed}; {_readiness(case, plan, vehicle, end)}"
+
+
+def _tapered(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, end: int) -> str:
+    """Say from where on the battery takes no more than it is given, "" where it never does."""
+    powers = plan.vehicles[vehicle.id]
+    for step in range(start, end):
+        taken = power_at(vehicle, float(powers.soc[step]) * vehicle.capacity_kwh)
+        below_first = vehicle.taper and taken < vehicle.taper[0].max_charge_kw - MOVING_KW
+        if below_first and powers.charge_kw[step] > taken - MOVING_KW:
+            return f", from {_clock(case, step)} on the battery takes {taken:.0f} kW or less"
+    return ""
 
 
 def _why_discharge(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, end: int) -> str:
     price = _mean_price(plan.marginal_price_per_kwh, plan.vehicles[vehicle.id].discharge_kw, start, end)
-    wear = f"wear costs {_money(case, vehicle.wear_cost_per_kwh)}/kWh"
+    wear = f"wear costs {_money(case, _wear_per_kwh(vehicle, plan.vehicles[vehicle.id], start, end))}/kWh"
     worth = f"the depot's power is worth {_money(case, price)}/kWh until {_clock(case, end)}, {wear}"
     return f"discharging {{span}}: {worth}; {_readiness(case, plan, vehicle, end)}"
+
+
+def _wear_per_kwh(vehicle: Vehicle, powers: VehiclePlan, start: int, end: int) -> float:
+    """Return the mean wear price of what is discharged in a span, by the bands that it leaves from."""
+    if not vehicle.wear_bands:
+        return vehicle.wear_cost_per_kwh
+    wear, used, low = 0.0, max(1e-9, float(powers.soc[start] - powers.soc[end])), -math.inf
+    for band in vehicle.wear_bands:
+        in_band = min(float(powers.soc[start]), band.below_soc) - max(float(powers.soc[end]), low)
+        wear, low = wear + band.cost_per_kwh * max(0.0, in_band), band.below_soc
+    return wear / used
 
 
 def _why_wait(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, end: int) -> str:
@@ -124,5 +149,5 @@ def _readiness(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, boundary: int
     spare = float(plan.vehicles[vehicle.id].soc[when]) - wanted
     what = "next departure" if leaves is not None else "target"
     if spare < -1e-4:
-        return f"it misses its {what} at {_clock(case, when)} by {_share(-spare)}"
-    return f"ready for its {what} at {_clock(case, when)} with {_share(max(0.0, spare))} to spare"
+        return f"by {_clock(case, when)} it is {_share(-spare)} short of its {what}"
+    return f"ready for its {what} by {_clock(case, when)} with {_share(max(0.0, spare))} to spare"

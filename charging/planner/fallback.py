@@ -9,7 +9,9 @@ import numpy as np
 
 from charging.planner.case import BoolArray, FloatArray, IntArray
 from charging.planner.devices import Problem, node_members
-from charging.planner.settle import Decision
+from charging.planner.phases import PhaseLimits, phase_limits
+from charging.planner.settle import Decision, energy_path
+from charging.planner.taper import least_before
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,74 +20,94 @@ class _Headroom:
 
     site_kw: FloatArray
     nodes_kw: FloatArray
+    phases_kw: FloatArray
     chargers_kw: FloatArray
 
 
-def fallback_decision(problem: Problem) -> Decision:
-    """Return powers by least laxity first.
+def fallback_decision(problem: Problem, begun: Decision | None = None, begun_steps: int = 0) -> Decision:
+    """Return powers by least laxity first; the first `begun_steps` steps are those of `begun`.
 
     Laxity is how long a device could still wait and yet meet its next needs at full power. Every device is charged
     to what its next departure (and what follows it) needs; surplus solar power that may neither be exported nor
     curtailed is charged on top where there is room.
     """
     case, devices = problem.case, problem.devices
-    least, goal = _latest_needs(problem), _goals(problem)
-    members = node_members(case, devices)
-    energy = devices.initial_kwh.copy()
-    charge = np.zeros_like(devices.use_kwh)
+    least, goal = latest_needs(problem), _goals(problem)
+    members, phases = node_members(case, devices), phase_limits(case, devices)
+    gain = case.hours * devices.charge_efficiency
+    charge, discharge = np.zeros_like(devices.use_kwh), np.zeros_like(devices.use_kwh)
+    if begun is not None:
+        charge[:, :begun_steps] = begun.charge_kw[:, :begun_steps]
+        discharge[:, :begun_steps] = begun.discharge_kw[:, :begun_steps]
+    energy = energy_path(problem, Decision(charge, discharge, case.site.solar_kw))[:, begun_steps]
     site = case.site
-    for step in range(case.steps):
-        headroom = _headroom(problem, step)
-        gain = case.hours * devices.charge_efficiency
+    for step in range(begun_steps, case.steps):
+        headroom = _headroom(problem, phases, step)
         power = np.maximum(devices.charge_limit_kw[:, step], 1e-9)
+        limit = np.minimum(devices.charge_limit_kw[:, step], devices.tapers.most_kw(energy))
         order = np.argsort((energy - least[:, step]) / (gain * power), kind="stable").astype(np.int64)
         for ceiling in (np.minimum(goal[:, step], devices.ceiling_kwh), devices.ceiling_kwh):
-            wanted_kw = np.clip(
-                (ceiling - energy) / gain - charge[:, step],
-                0.0,
-                devices.charge_limit_kw[:, step] - charge[:, step],
+            wanted_kw = np.clip((ceiling - energy) / gain - charge[:, step], 0.0, limit - charge[:, step])
+            room_kw = np.clip((devices.ceiling_kwh - energy) / gain, 0.0, limit)
+            least_kw = np.maximum(0.0, devices.least_charge_kw - charge[:, step])
+            wanted_kw = np.where(wanted_kw > 0.0, np.maximum(wanted_kw, least_kw), 0.0)
+            wanted_kw = np.minimum(wanted_kw, room_kw - charge[:, step])
+            charge[:, step] += _share(
+                problem, headroom, (members, phases.shares), order, (wanted_kw, least_kw)
             )
-            charge[:, step] += _share(problem, headroom, members, order, wanted_kw)
             surplus_kw = site.solar_kw[step] - site.building_load_kw[step] - charge[:, step].sum()
             surplus_kw -= site.export_limit_kw[step]
             if site.solar_curtailable or surplus_kw <= 0.0:
                 break
             headroom.site_kw[0] = min(headroom.site_kw[0], surplus_kw)
         energy += gain * charge[:, step] - devices.use_kwh[:, step]
-    idle = np.zeros_like(charge)
-    return Decision(charge, idle, solar_used(problem, charge))
+    return Decision(charge, discharge, solar_used(problem, charge))
 
 
-def _headroom(problem: Problem, step: int) -> _Headroom:
+def _headroom(problem: Problem, phases: PhaseLimits, step: int) -> _Headroom:
     case = problem.case
     site = case.site
     free = site.import_limit_kw[step] - site.building_load_kw[step] + site.solar_kw[step]
     return _Headroom(
         site_kw=np.array([max(0.0, free)]),
         nodes_kw=np.array([node.import_limit_kw[step] for node in site.nodes]),
+        phases_kw=phases.limits_kw[:, step].copy(),
         chargers_kw=np.array([charger.max_charge_kw for charger in case.chargers]),
     )
 
 
 def _share(
-    problem: Problem, headroom: _Headroom, members: BoolArray, order: IntArray, wanted_kw: FloatArray
+    problem: Problem,
+    headroom: _Headroom,
+    above_it: tuple[BoolArray, FloatArray],
+    order: IntArray,
+    wishes: tuple[FloatArray, FloatArray],
 ) -> FloatArray:
-    """Give each device, in order, what it wants of what is left above it."""
+    """Give each device, in order, what it wants of what is left above it: nodes, and phases by their shares.
+
+    A device whose wish and least power (kW) are `wishes` gets nothing where less than the least is left.
+    """
+    members, shares = above_it
+    wanted_kw, least_kw = wishes
     given = np.zeros_like(wanted_kw)
     for device in order:
         if wanted_kw[device] <= 0.0:
             continue
-        above = members[:, device]
+        above, loaded = members[:, device], shares[:, device] > 0.0
         charger = problem.devices.charger_index[device]
         power = min(
             wanted_kw[device],
             headroom.site_kw[0],
             headroom.nodes_kw[above].min(initial=np.inf),
+            (headroom.phases_kw[loaded] / shares[loaded, device]).min(initial=np.inf),
             headroom.chargers_kw[charger] if charger >= 0 else np.inf,
         )
+        if power < least_kw[device]:
+            continue
         given[device] = power
         headroom.site_kw[0] -= power
         headroom.nodes_kw[above] -= power
+        headroom.phases_kw[loaded] -= power * shares[loaded, device]
         if charger >= 0:
             headroom.chargers_kw[charger] -= power
     return given
@@ -103,13 +125,14 @@ def _needed_at(problem: Problem) -> FloatArray:
     return np.minimum(needed, devices.ceiling_kwh[:, None])
 
 
-def _latest_needs(problem: Problem) -> FloatArray:
+def latest_needs(problem: Problem) -> FloatArray:
     """Return the least energy at each boundary from which all later needs can be met at full power."""
     devices, hours = problem.devices, problem.case.hours
     needs = _needed_at(problem)
-    gain = hours * devices.charge_limit_kw * devices.charge_efficiency[:, None]
+    per_kw = hours * devices.charge_efficiency
     for step in range(problem.case.steps - 1, -1, -1):
-        later = needs[:, step + 1] + devices.use_kwh[:, step] - gain[:, step]
+        after, gain = needs[:, step + 1] + devices.use_kwh[:, step], per_kw * devices.charge_limit_kw[:, step]
+        later = least_before(after, gain, per_kw, devices.tapers)
         needs[:, step] = np.maximum(needs[:, step], later)
     return needs
 
@@ -117,7 +140,7 @@ def _latest_needs(problem: Problem) -> FloatArray:
 def _goals(problem: Problem) -> FloatArray:
     """Return the energy to charge to in each step: the most that is needed until the device has left, (D, T)."""
     devices = problem.devices
-    latest, needed = _latest_needs(problem), _needed_at(problem)
+    latest, needed = latest_needs(problem), _needed_at(problem)
     goals = np.empty_like(devices.use_kwh)
     goal = needed[:, -1]
     for step in range(problem.case.steps - 1, -1, -1):

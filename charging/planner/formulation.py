@@ -6,8 +6,8 @@ State rows between checkpoints hold the energy balance; the SoC limits in betwee
 an answer crosses them, because they bind at few moments.
 
 The strict programme takes all limits as hard. The relaxed one, for cases where that is impossible, counts in kWh
-what is beyond the grid connection's limits, missing at "must" targets, missing to the minimum SoC, missing to the
-backup, and missing to what a person ordered.
+what is beyond the grid connection's limits, missing at "must" targets, missing at them on the bad day, missing to what
+such a day wants vehicles to leave with, to the minimum SoC, to the backup, and to what a person ordered.
 """
 
 from dataclasses import dataclass
@@ -16,17 +16,28 @@ from itertools import pairwise
 import numpy as np
 
 from charging.planner.arrays import LinearProgramme, ProgrammeBuilder
-from charging.planner.case import BoolArray, DemandCharge, DepotCase, FloatArray, IntArray
+from charging.planner.bad_day import add_bad_day
+from charging.planner.band_columns import BandColumns, Surroundings, add_bands
+from charging.planner.case import BoolArray, DepotCase, FloatArray, IntArray
+from charging.planner.demand import DemandCharge
 from charging.planner.devices import (
     Devices,
     Envelope,
     Problem,
     energy_per_kw,
     metering_groups,
-    node_members,
 )
 from charging.planner.gates import Gates, Places, add_gates, add_stays
 from charging.planner.offers import Columns, add_offers, offer_points
+from charging.planner.store_rows import (
+    Powers,
+    add_changes,
+    add_energy,
+    add_energy_balance,
+    add_nodes,
+    add_phases,
+    add_shared_chargers,
+)
 from charging.planner.turning import turning_points
 
 
@@ -52,6 +63,7 @@ class Formulation:
     deficit_at: IntArray
     balance_rows: IntArray
     goals: tuple[FloatArray, ...]
+    bands: BandColumns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,20 +74,6 @@ class _Site:
     exports: tuple[IntArray, ...]
     solar: IntArray
     balance_rows: IntArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Powers:
-    """Charge and discharge columns with their devices and steps."""
-
-    charge_at: IntArray
-    discharge_at: IntArray
-
-    def entries(self, charging: bool) -> tuple[IntArray, IntArray, IntArray]:
-        """Return device, step and column of every charge (or discharge) column."""
-        places = self.charge_at if charging else self.discharge_at
-        device, step = np.nonzero(places >= 0)
-        return device, step, places[device, step]
 
 
 def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArray) -> Formulation:
@@ -91,39 +89,38 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
         _, step, columns = powers.entries(charging)
         builder.put(site.balance_rows[step], columns, sign)
     _add_demand_charges(builder, case, site)
-    _add_nodes(builder, case, devices, powers)
-    _add_shared_chargers(builder, case, devices, powers)
+    add_nodes(builder, case, devices, powers)
+    add_phases(builder, case, devices, powers)
+    add_shared_chargers(builder, case, devices, powers)
+    add_changes(builder, case, devices, powers)
     points = _checkpoints(case, devices, gates) | offer_points(problem)
     points[:, 0] = False
-    energy_at = _add_energy(builder, envelope, points, least_kwh)
-    _add_energy_balance(builder, case.hours, devices, envelope, powers, energy_at)
+    energy_at = add_energy(builder, envelope, points, least_kwh)
+    add_energy_balance(builder, case.hours, devices, envelope, powers, energy_at)
     deficit_at = _add_deficits(builder, envelope, least_kwh, relaxed)
+    unsafe = add_bad_day(builder, problem, powers, relaxed).missing
+    unprepared = _add_ready(builder, problem, energy_at, relaxed)
     unheeded = _add_orders(builder, devices, energy_at, relaxed)
     _add_directions(builder, problem, site, gates.direction)
-    none = np.full_like(energy_at, -1)
-    places = Places(
-        powers.charge_at, powers.discharge_at, energy_at, none, none, none, np.full_like(powers.charge_at, -1)
-    )
-    places = add_stays(builder, problem, places, least_kwh)
+    places = add_stays(builder, problem, _places(powers, energy_at), least_kwh)
     missing = _add_targets(builder, devices, envelope, places, relaxed)
     places = add_gates(builder, problem, places, gates, least_kwh)
     offered = Columns(site.imports, site.exports, powers.charge_at, powers.discharge_at, energy_at)
+    bands = add_bands(
+        builder, devices.bands, gates.bands, _surroundings(problem, powers, energy_at, least_kwh)
+    )
     unready = add_offers(builder, problem, offered, least_kwh, relaxed)
-    programme = builder.programme()
-    excess = np.concatenate([*site.imports[1:], *site.exports[1:], np.empty(0, dtype=np.int64)])
-    goals = tuple(
-        _goal(builder, columns, weight)
-        for columns, weight in (
-            (excess, case.hours),
-            (missing, 1.0),
-            (deficit_at[deficit_at >= 0], case.hours),
-            (unready, case.hours),
-            (unheeded, case.hours),
-        )
-        if columns.size
+    goals = (
+        (np.concatenate([*site.imports[1:], *site.exports[1:], np.empty(0, dtype=np.int64)]), case.hours),
+        (missing, 1.0),
+        (unsafe, 1.0),
+        (unprepared, 1.0),
+        (deficit_at[deficit_at >= 0], case.hours),
+        (unready, case.hours),
+        (unheeded, case.hours),
     )
     return Formulation(
-        programme=programme,
+        programme=builder.programme(),
         import_columns=np.stack(site.imports),
         export_columns=np.stack(site.exports),
         solar_columns=site.solar,
@@ -136,7 +133,30 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
         risen_at=places.risen_at,
         deficit_at=deficit_at,
         balance_rows=site.balance_rows,
-        goals=goals,
+        goals=tuple(_goal(builder, columns, weight) for columns, weight in goals if columns.size),
+        bands=bands,
+    )
+
+
+def _places(powers: Powers, energy_at: IntArray) -> Places:
+    """Return the places of powers and energies; what stays and gates add has none yet."""
+    none = np.full_like(energy_at, -1)
+    risen_at = np.full_like(powers.charge_at, -1)
+    return Places(powers.charge_at, powers.discharge_at, energy_at, none, none, none, risen_at)
+
+
+def _surroundings(
+    problem: Problem, powers: Powers, energy_at: IntArray, least_kwh: FloatArray
+) -> Surroundings:
+    """Return what wear by bands looks at: discharge, and the energies between which each battery moves."""
+    devices, envelope = problem.devices, problem.envelope
+    return Surroundings(
+        powers.discharge_at,
+        energy_at,
+        least_kwh,
+        np.maximum(least_kwh, np.minimum(envelope.fullest_kwh, envelope.upper_kwh)),
+        -energy_per_kw(devices, problem.case.hours, False),
+        devices.plugged,
     )
 
 
@@ -175,7 +195,7 @@ def unavoidable_excess(case: DepotCase) -> tuple[FloatArray, FloatArray]:
     return np.maximum(over_import, 0.0), np.maximum(over_export, 0.0)
 
 
-def _add_powers(builder: ProgrammeBuilder, case: DepotCase, devices: Devices, envelope: Envelope) -> _Powers:
+def _add_powers(builder: ProgrammeBuilder, case: DepotCase, devices: Devices, envelope: Envelope) -> Powers:
     """Add charge and discharge columns where a device has power at all; wear is priced per kWh leaving it."""
     charge_limit = devices.charge_limit_kw
     # What a device can hold at most bounds what may leave it above its floor; it saves switches later.
@@ -190,7 +210,7 @@ def _add_powers(builder: ProgrammeBuilder, case: DepotCase, devices: Devices, en
         at = np.full(limit.shape, -1, dtype=np.int64)
         at[used] = builder.add_columns(int(used.sum()), cost[used], 0.0, limit[used])
         places.append(at)
-    return _Powers(*places)
+    return Powers(*places)
 
 
 def wear_per_ac_kwh(devices: Devices) -> FloatArray:
@@ -227,41 +247,11 @@ def _add_peaks(builder: ProgrammeBuilder, charge: DemandCharge) -> IntArray:
     return peaks
 
 
-def _add_nodes(builder: ProgrammeBuilder, case: DepotCase, devices: Devices, powers: _Powers) -> None:
-    """Add each node's limits in the steps where the devices below it could reach them."""
-    for node, members in zip(case.site.nodes, node_members(case, devices), strict=True):
-        binding = (devices.charge_limit_kw[members].sum(axis=0) > node.import_limit_kw) | (
-            devices.discharge_limit_kw[members].sum(axis=0) > node.export_limit_kw
-        )
-        rows = np.full(case.steps, -1, dtype=np.int64)
-        rows[binding] = builder.add_rows(
-            int(binding.sum()), -node.export_limit_kw[binding], node.import_limit_kw[binding]
-        )
-        for charging, sign in ((True, 1.0), (False, -1.0)):
-            device, step, columns = powers.entries(charging)
-            chosen = members[device] & binding[step]
-            builder.put(rows[step[chosen]], columns[chosen], sign)
-
-
-def _add_shared_chargers(
-    builder: ProgrammeBuilder, case: DepotCase, devices: Devices, powers: _Powers
-) -> None:
-    """Limit the total power of vehicles that share a charger."""
-    for number, charger in enumerate(case.chargers):
-        members = devices.charger_index == number
-        if members.sum() < 2:
-            continue
-        for charging, limit in ((True, charger.max_charge_kw), (False, charger.max_discharge_kw)):
-            rows = builder.add_rows(case.steps, upper=limit)
-            device, step, columns = powers.entries(charging)
-            chosen = members[device]
-            builder.put(rows[step[chosen]], columns[chosen], 1.0)
-
-
 def _checkpoints(case: DepotCase, devices: Devices, gates: Gates) -> BoolArray:
     """Return the boundaries (D, T + 1) whose energy is a column of its own; the start never is."""
     points = np.zeros((len(devices.ids), case.steps + 1), dtype=bool)
-    points[:, 1:] = gates.floor | gates.ceiling
+    points[:, 1:] = gates.floor | gates.ceiling | gates.bands
+    points[:, :-1] |= gates.tail | gates.bands
     points[:, 1:-1] |= devices.plugged[:, 1:] != devices.plugged[:, :-1]
     points[:, -1] = True
     turns = turning_points(case)
@@ -271,47 +261,6 @@ def _checkpoints(case: DepotCase, devices: Devices, gates: Gates) -> BoolArray:
         points[device, [target.boundary for target in targets]] = True
     points[:, 0] = False
     return points
-
-
-def _add_energy(
-    builder: ProgrammeBuilder, envelope: Envelope, points: BoolArray, least_kwh: FloatArray
-) -> IntArray:
-    """Add an energy column at each checkpoint within least_kwh and the envelope's upper limit."""
-    energy_at = np.full(points.shape, -1, dtype=np.int64)
-    energy_at[points] = builder.add_columns(
-        int(points.sum()), 0.0, least_kwh[points], envelope.upper_kwh[points]
-    )
-    return energy_at
-
-
-def _add_energy_balance(
-    builder: ProgrammeBuilder,
-    hours: float,
-    devices: Devices,
-    envelope: Envelope,
-    powers: _Powers,
-    energy_at: IntArray,
-) -> None:
-    """Add the row that leads from each checkpoint a to the next one, b.
-
-    energy[b] = energy[a] + hours * (sum of efficiency * charge - sum of discharge / efficiency) - use over a..b
-    """
-    device, boundary = np.nonzero(energy_at >= 0)
-    before = np.r_[0, boundary[:-1]][: len(device)]
-    first = np.r_[True, device[1:] != device[:-1]][: len(device)]
-    before[first] = 0
-    # The idle path falls by the use alone, so its change between two checkpoints is the energy used there.
-    change = envelope.idle_kwh[device, boundary] - envelope.idle_kwh[device, before]
-    change[first] += devices.initial_kwh[device[first]]
-    rows = builder.add_rows(len(device), change, change)
-    builder.put(rows, energy_at[device, boundary], 1.0)
-    builder.put(rows[~first], energy_at[device, before][~first], -1.0)
-    row_of_step = np.full(powers.charge_at.shape, -1, dtype=np.int64)
-    for unit, start, end, row in zip(device, before, boundary, rows, strict=True):
-        row_of_step[unit, start:end] = row
-    for charging in (True, False):
-        owner, step, columns = powers.entries(charging)
-        builder.put(row_of_step[owner, step], columns, -energy_per_kw(devices, hours, charging)[owner])
 
 
 def _add_targets(
@@ -365,6 +314,21 @@ def _add_orders(builder: ProgrammeBuilder, devices: Devices, energy_at: IntArray
     device, boundary = np.nonzero((devices.ordered_kwh > -np.inf) & relaxed)
     missing = builder.add_columns(len(device))
     rows = builder.add_rows(len(device), lower=devices.ordered_kwh[device, boundary])
+    builder.put(rows, energy_at[device, boundary], 1.0)
+    builder.put(rows, missing, 1.0)
+    return missing
+
+
+def _add_ready(builder: ProgrammeBuilder, problem: Problem, energy_at: IntArray, relaxed: bool) -> IntArray:
+    """Add energy + missing >= what a bad day wants a vehicle to leave with; return the columns of what is missing.
+
+    The strict programme holds it in the least energy.
+    """
+    if problem.ready_kwh is None or not relaxed:
+        return np.empty(0, dtype=np.int64)
+    device, boundary = np.nonzero(problem.ready_kwh > -np.inf)
+    missing = builder.add_columns(len(device))
+    rows = builder.add_rows(len(device), lower=problem.ready_kwh[device, boundary])
     builder.put(rows, energy_at[device, boundary], 1.0)
     builder.put(rows, missing, 1.0)
     return missing

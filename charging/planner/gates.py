@@ -1,6 +1,6 @@
 """The rules that need a switch (0 or 1): where they are asked for, and their columns and rows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from charging.planner.arrays import ProgrammeBuilder
 from charging.planner.case import BoolArray, FloatArray, IntArray
 from charging.planner.devices import Problem, energy_per_kw, required_kwh
+from charging.planner.taper import Under, hold_under
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,25 +18,30 @@ class Gates:
     `direction`: the site imports or exports, not both, where exporting pays more than importing costs.
     `one_way`: charge or discharge, not both. `floor`: nothing is discharged before the energy has come up to the
     discharge floor, and from then on it stays there until the pull-out; it is asked for in whole stretches.
-    `ceiling`: charge only if the energy stays at or below the maximum.
+    `ceiling`: charge only if the energy stays at or below the maximum. `tail`: charge below the lines of a taper, or
+    below its last power. `least`: charge, or discharge, nothing or at least the least power; it is asked for in whole
+    stretches. `bands`: steps whose wear the answer pays too little for; the powers themselves are allowed.
     """
 
     direction: BoolArray
     one_way: BoolArray
     floor: BoolArray
     ceiling: BoolArray
+    tail: BoolArray
+    bands: BoolArray
+    least: BoolArray
 
     @classmethod
     def none(cls, shape: tuple[int, ...]) -> "Gates":
         """Return no gates at all."""
-        return cls(np.zeros(shape[1], bool), *(np.zeros(shape, bool) for _ in range(3)))
+        return cls(np.zeros(shape[1], bool), *(np.zeros(shape, bool) for _ in range(6)))
 
     def of_devices(self) -> bool:
         """Tell whether there is any gate of a device."""
-        return bool((self.one_way | self.floor | self.ceiling).any())
+        return bool((self.one_way | self.floor | self.ceiling | self.tail | self.least).any())
 
     def any(self) -> bool:
-        """Tell whether there is any gate."""
+        """Tell whether there is any gate but those of wear."""
         return self.of_devices() or bool(self.direction.any())
 
     def tightened(self, broken: "Gates", plugged: BoolArray) -> "Gates":
@@ -47,6 +53,9 @@ class Gates:
             self.one_way | broken.one_way | wider,
             self.floor | spread(broken.floor, stretches),
             self.ceiling | broken.ceiling,
+            self.tail | broken.tail,
+            self.bands | broken.bands | spread(broken.bands & self.bands, stretches),
+            self.least | spread(broken.least, stretches),
         )
 
     def together(self, other: "Gates") -> "Gates":
@@ -56,11 +65,14 @@ class Gates:
             self.one_way | other.one_way,
             self.floor | other.floor,
             self.ceiling | other.ceiling,
+            self.tail | other.tail,
+            self.bands | other.bands,
+            self.least | other.least,
         )
 
     def count(self) -> int:
         """Return the number of steps with a gate."""
-        return sum(int(item.sum()) for item in (self.direction, self.one_way, self.floor, self.ceiling))
+        return sum(int(getattr(self, field.name).sum()) for field in fields(self))
 
 
 def stretches_of(plugged: BoolArray) -> IntArray:
@@ -198,6 +210,8 @@ def add_gates(
         return places
     _add_one_way(builder, problem, places, gates.one_way)
     _add_ceilings(builder, problem, places, gates.ceiling)
+    _add_tails(builder, problem, places, gates.tail)
+    _add_least(builder, problem, places, gates.least)
     return replace(places, risen_at=_add_floors(builder, problem, places, gates.floor, least_kwh))
 
 
@@ -254,6 +268,35 @@ def _add_ceilings(builder: ProgrammeBuilder, problem: Problem, places: Places, m
     _switch(builder, places.energy_at[device, step + 1], charging, above, highest)
 
 
+def _add_tails(builder: ProgrammeBuilder, problem: Problem, places: Places, marked: BoolArray) -> None:
+    """Add charge <= the lines of the taper, or <= its last power, in the marked steps."""
+    devices = problem.devices
+    device, step = np.nonzero(marked & (places.charge_at >= 0))
+    under = Under(
+        device,
+        places.energy_at[device, step],
+        devices.initial_kwh[device],
+        ((places.charge_at[device, step], 1.0),),
+        devices.charge_limit_kw[device, step],
+    )
+    hold_under(builder, devices.tapers, under, problem.envelope.upper_kwh.max(axis=1))
+
+
+def _add_least(builder: ProgrammeBuilder, problem: Problem, places: Places, marked: BoolArray) -> None:
+    """Add least * switch <= power <= most * switch in the marked steps."""
+    devices = problem.devices
+    for at, least, most in (
+        (places.charge_at, devices.least_charge_kw, devices.charge_limit_kw),
+        (places.discharge_at, devices.least_discharge_kw, devices.discharge_limit_kw),
+    ):
+        device, step = np.nonzero(marked & (at >= 0) & (least > 0.0)[:, None])
+        on = builder.add_switches(len(device))
+        _switch(builder, at[device, step], on, -most[device, step], 0.0)
+        rows = builder.add_rows(len(device), lower=0.0)
+        builder.put(rows, at[device, step], 1.0)
+        builder.put(rows, on, -least[device])
+
+
 def _switch(
     builder: ProgrammeBuilder, columns: IntArray, switches: IntArray, factor: FloatArray, upper: ArrayLike
 ) -> None:
@@ -266,13 +309,16 @@ def _switch(
 def lowest_kwh(problem: Problem, relaxed: bool) -> FloatArray:
     """Return the energy (D, T + 1) that no allowed plan goes below: discharge stops at the floor, trips go on.
 
-    Strict, it counts on the minimum and the "must" targets; relaxed, only on the rule that forbids to discharge below
-    the floor. So a stretch that certainly begins above the floor is held there without any switch.
+    Strict, it counts on the minimum, the "must" targets and what a bad day wants; relaxed, only on the rule that
+    forbids to discharge below the floor. So a stretch that certainly begins above the floor is held there without any
+    switch.
     """
     devices, envelope = problem.devices, problem.envelope
     lowest = np.empty_like(envelope.idle_kwh)
     lowest[:, 0] = devices.initial_kwh
     required = np.full_like(lowest, -np.inf) if relaxed else required_kwh(devices, envelope)
+    if problem.ready_kwh is not None and not relaxed:
+        required = np.maximum(required, problem.ready_kwh)
     most = -energy_per_kw(devices, problem.case.hours, False)[:, None] * devices.discharge_limit_kw
     for step in range(problem.case.steps):
         discharged = np.maximum(devices.discharge_floor_kwh, lowest[:, step] - most[:, step])

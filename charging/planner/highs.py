@@ -1,6 +1,7 @@
 """One HiGHS instance that holds a linear programme: solve it, change it, solve it again from the last basis."""
 
 import time
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
 from enum import Enum
@@ -27,7 +28,7 @@ DUAL, PRIMAL = 1, 4
 
 
 class SolverError(RuntimeError):
-    """HiGHS refused an option or a model; the message says which."""
+    """HiGHS refused an option or a model, or failed to solve it; the message says which."""
 
 
 class Outcome(Enum):
@@ -149,8 +150,21 @@ class Solver:
         strategy = PRIMAL if self._feasible else DUAL
         _check(self._highs.setOptionValue("simplex_strategy", strategy), "the kind of simplex")
         self._feasible = False
-        self._highs.run()
+        self._run()
         return self._answer()
+
+    def _run(self) -> None:
+        """Run HiGHS; raises SolverError where it fails a second time.
+
+        All of HiGHS in one thread shares a scheduler. Where another user of it began with another number of threads,
+        a run is refused until it takes what there is, which is what 0 threads says.
+        """
+        if self._highs.run() != highspy.HighsStatus.kError:
+            return
+        _check(self._highs.setOptionValue("threads", 0), "the option threads=0")
+        if self._highs.run() == highspy.HighsStatus.kError:
+            reason = self._highs.modelStatusToString(self._highs.getModelStatus())
+            raise SolverError(f"HiGHS could not solve the programme: {reason}")
 
     def _wanted(self, answer: Answer) -> IntArray:
         """Return the columns to bring in: those with a negative reduced cost, or all if there is no point without."""
@@ -256,6 +270,13 @@ class Solver:
             count, _numbers(count), lower[self._columns], upper[self._columns]
         )
         _check(status, "new bounds")
+
+    def tighten(self, limits: Iterable[tuple[int, float, float]]) -> None:
+        """Narrow the bounds of some columns to a lower and an upper value, beside those that hold already."""
+        lower, upper = self._lower.copy(), self._upper.copy()
+        for column, low, high in limits:
+            lower[column], upper[column] = max(lower[column], low), min(upper[column], high)
+        self.set_bounds(lower, upper)
 
     def set_deadline(self, deadline: float) -> None:
         """Replace the deadline, in seconds of `time.perf_counter`."""

@@ -10,7 +10,7 @@ from charging.planner.rules import stored_kwh
 from charging.planner.run import ENERGY_KWH, Found, Idle, found_in
 from charging.planner.settle import energy_path, flows_of
 
-TURNS = 8
+TURNS = 10
 
 
 def mended(found: Found, share: float) -> Found | None:
@@ -24,14 +24,14 @@ def mended(found: Found, share: float) -> Found | None:
     stretches = stretches_of(problem.devices.plugged)
     nothing: BoolArray = np.zeros_like(problem.devices.plugged)
     steps: BoolArray = np.zeros(problem.case.steps, dtype=bool)
-    idle, least = Idle(nothing, nothing, steps, steps), found.run.least_kwh
+    idle, least = Idle(nothing, nothing, steps, steps, nothing, nothing, nothing), found.run.least_kwh
     held = nothing
     for turn in range(TURNS):
         # One stretch can push the trouble to the next: after some turns all are held where they are.
         marked = (spread(found.broken.floor, stretches) | (turn >= TURNS // 2)) & ~held
         least, silent = _held(found, share, marked, least)
         held = held | marked
-        idle = _idler(idle, found)
+        idle = _least_decided(_idler(idle, found), found, share, turn)
         idle = replace(
             idle, discharge=idle.discharge | silent | spread(found.broken.floor & ~marked, stretches)
         )
@@ -56,6 +56,33 @@ def _idler(idle: Idle, found: Found) -> Idle:
         idle.discharge | (broken.one_way & gaining),
         idle.imports | (broken.direction & ~importing),
         idle.exports | (broken.direction & importing),
+        idle.slow | broken.tail,
+        idle.charge_on,
+        idle.discharge_on,
+    )
+
+
+def _least_decided(idle: Idle, found: Found, share: float, turn: int) -> Idle:
+    """Return what is idle and what is on at least at its least power.
+
+    A power that is too small is on where it is at least a share of the least one, and idle elsewhere. After half of
+    the turns each power is what the answer has: on, or idle, and what is too small is idle.
+    """
+    devices, last = found.run.problem.devices, turn >= TURNS // 2
+    if not found.broken.least.any():
+        return idle
+    decided = []
+    for power, least, off, on in (
+        (found.decision.charge_kw, devices.least_charge_kw, idle.charge, idle.charge_on),
+        (found.decision.discharge_kw, devices.least_discharge_kw, idle.discharge, idle.discharge_on),
+    ):
+        rows = (least > 0.0)[:, None]
+        small = found.broken.least & rows & (power > 0.0) & (power < least[:, None])
+        enough = small & (power >= share * least[:, None]) & (not last) & ~off
+        decided.append(off | (small & ~enough) | (rows & last & (power <= 0.0)))
+        decided.append((on | enough | (rows & last & (power >= least[:, None]))) & ~decided[-1])
+    return replace(
+        idle, charge=decided[0], charge_on=decided[1], discharge=decided[2], discharge_on=decided[3]
     )
 
 

@@ -8,6 +8,7 @@ from charging.planner.arrays import ProgrammeBuilder
 from charging.planner.case import BoolArray, DepotCase, FloatArray, IntArray
 from charging.planner.devices import Problem
 from charging.planner.earnings import pay_per_kw_step
+from charging.planner.taper import Under, hold_under
 from charging.planner.values import Event, Frequency
 
 
@@ -176,6 +177,8 @@ def _add_frequency(
     down = up if frequency.symmetric else builder.add_columns(len(steps), pay, 0.0, frequency.max_kw)
     for held, upward in ((up, True), (down, False)):
         offers = _device_offers(builder, problem, columns, (device, step), frequency.hours, least_kwh, upward)
+        if not upward:
+            _add_tapers(builder, problem, columns, (device, step), offers)
         rows = builder.add_rows(len(steps), lower=0.0)
         builder.put(rows[number[step]], offers, 1.0)
         builder.put(rows, held, -1.0)
@@ -185,6 +188,31 @@ def _add_frequency(
         builder.put(rows, (columns.exports if upward else columns.imports)[0][steps], 1.0)
         for group in columns.imports if upward else columns.exports:
             builder.put(rows, group[steps], -1.0)
+
+
+def _add_tapers(
+    builder: ProgrammeBuilder,
+    problem: Problem,
+    columns: Columns,
+    places: tuple[IntArray, IntArray],
+    offers: IntArray,
+) -> None:
+    """Add offer + charge - discharge <= what the taper leaves at the energy with which the step begins."""
+    devices, (device, step) = problem.devices, places
+    tapered = np.isin(device, devices.tapers.rows)
+    device, step = device[tapered], step[tapered]
+    under = Under(
+        device,
+        columns.energy_at[device, step],
+        devices.initial_kwh[device],
+        (
+            (offers[tapered], 1.0),
+            (columns.charge_at[device, step], 1.0),
+            (columns.discharge_at[device, step], -1.0),
+        ),
+        devices.charge_limit_kw[device, step],
+    )
+    hold_under(builder, devices.tapers, under, problem.envelope.upper_kwh.max(axis=1))
 
 
 def _device_offers(

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from charging.planner.case import Target, Vehicle
+from charging.planner.case import Vehicle
 from charging.planner.causes import Circumstances, cause_of_shortfall
+from charging.planner.duties import Target
 from charging.planner.overrides import Override
 from charging.planner.plan import ExceededLimit
 

@@ -6,7 +6,7 @@ reached, and keeps it. Where orders overlap, the strictest limit counts. No orde
 site.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from typing import Literal, cast
@@ -71,11 +71,16 @@ def limit_powers(overrides: Sequence[Override], charge_kw: FloatArray, discharge
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alone:
-    """A vehicle as if it were alone at the depot: most energy to gain per step, use per step (kWh), and its stays."""
+    """A vehicle as if it were alone at the depot: most power per step, use per step (kWh), and its stays.
+
+    One kW over a step adds `per_kw` kWh, and `taken_kw` is the most power that it takes at an energy in kWh.
+    """
 
     capacity_kwh: float
     initial_kwh: float
-    gain_kwh: FloatArray
+    limit_kw: FloatArray
+    per_kw: float
+    taken_kw: Callable[[float], float]
     use_kwh: FloatArray
     plugged: NDArray[np.bool_]
 
@@ -96,7 +101,8 @@ def ordered_kwh(overrides: Sequence[Override], alone: Alone) -> FloatArray:
         for step in range(item.from_step, item.to_step):
             if not alone.plugged[step] and energy >= wanted:
                 break
-            gained = min(float(alone.gain_kwh[step]), max(0.0, wanted - energy))
+            power = min(float(alone.limit_kw[step]), alone.taken_kw(energy))
+            gained = min(alone.per_kw * power, max(0.0, wanted - energy))
             energy += gained - float(alone.use_kwh[step])
             ordered[step + 1] = max(float(ordered[step + 1]), min(energy, wanted))
     return ordered

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from charging.planner.case import FloatArray, Tier, names
+from charging.planner.case import FloatArray, names
+from charging.planner.duties import Tier
+from charging.planner.plugs import ASSIGNED, Swap
 
 VERSION = 1
 Status = Literal["optimal", "feasible", "fallback"]
@@ -49,12 +51,13 @@ class SiteFlows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VehiclePlan:
-    """What a vehicle does at its charger."""
+    """What a vehicle does at its charger; one without its own has `chargers`, that of each step (None: on none)."""
 
     charger: str
     charge_kw: FloatArray
     discharge_kw: FloatArray
     soc: FloatArray
+    chargers: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,8 +156,27 @@ class WhatIf:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class BadDayStore:
+    """What a vehicle, battery or flexible load does on a bad day."""
+
+    charge_kw: FloatArray
+    soc: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BadDayPlan:
+    """A way through a bad day that begins as the plan does, by device, and what even this way misses."""
+
+    devices: dict[str, BadDayStore]
+    shortfalls: tuple[Shortfall, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class DepotPlan:
-    """A plan for one depot case; `bound` is a proven lower bound of `objective`, which holds no penalty."""
+    """A plan for one depot case; `bound` is a proven lower bound of `objective`, which holds no penalty.
+
+    `changed_kw` is by how much the first steps differ from what the last plan was about to do (rolling.Previous).
+    """
 
     case: str
     status: Status
@@ -175,11 +197,17 @@ class DepotPlan:
     events: dict[str, EventPlan] = field(default_factory=dict)
     reserve: ReservePlan | None = None
     what_if: WhatIf = WhatIf()
+    swaps: tuple[Swap, ...] = ()
+    bad_day: BadDayPlan | None = None
+    changed_kw: float = 0.0
 
 
 def plan_to_json(plan: DepotPlan) -> dict[str, Any]:
     """Return the plan as the JSON object of INTERFACES section 2."""
-    return {"version": VERSION} | {key: _plain(getattr(plan, key)) for key in names(DepotPlan)}
+    data = {"version": VERSION} | {key: _plain(getattr(plan, key)) for key in names(DepotPlan)}
+    for vehicle in data["vehicles"].values():
+        del vehicle["chargers" if vehicle["charger"] else "charger"]
+    return data
 
 
 def _plain(value: Any) -> Any:
@@ -203,7 +231,7 @@ def plan_from_json(data: dict[str, Any]) -> DepotPlan:
         seconds=Seconds(**data["seconds"]),
         cost=Cost(**data["cost"]),
         site=SiteFlows(**_arrays(data["site"])),
-        vehicles={key: VehiclePlan(**_arrays(item)) for key, item in data["vehicles"].items()},
+        vehicles={key: _vehicle(item) for key, item in data["vehicles"].items()},
         storage={key: StoragePlan(**_arrays(item)) for key, item in data["storage"].items()},
         shortfalls=tuple(Shortfall(**item) for item in data["shortfalls"]),
         exceeded_limits=tuple(ExceededLimit(**item) for item in data["exceeded_limits"]),
@@ -215,6 +243,22 @@ def plan_from_json(data: dict[str, Any]) -> DepotPlan:
         events={key: EventPlan(**_arrays(item)) for key, item in data.get("events", {}).items()},
         reserve=ReservePlan(**_arrays(data["reserve"])) if data.get("reserve") else None,
         what_if=_what_if(data.get("what_if", {})),
+        swaps=tuple(Swap(**item) for item in data.get("swaps", ())),
+        bad_day=_bad_day(data["bad_day"]) if data.get("bad_day") else None,
+        changed_kw=data.get("changed_kw", 0.0),
+    )
+
+
+def _vehicle(data: dict[str, Any]) -> VehiclePlan:
+    chargers = tuple(data.get("chargers", ()))
+    powers = _arrays({key: value for key, value in data.items() if key != "chargers"})
+    return VehiclePlan(**{"charger": ASSIGNED} | powers, chargers=chargers)
+
+
+def _bad_day(data: dict[str, Any]) -> BadDayPlan:
+    return BadDayPlan(
+        devices={key: BadDayStore(**_arrays(item)) for key, item in data["devices"].items()},
+        shortfalls=tuple(Shortfall(**item) for item in data["shortfalls"]),
     )
 
 

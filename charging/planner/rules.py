@@ -9,10 +9,13 @@ from charging.planner.devices import Problem, node_members
 from charging.planner.earnings import most_earned
 from charging.planner.formulation import Formulation
 from charging.planner.gates import Gates
-from charging.planner.settle import Decision, energy_path
+from charging.planner.phases import phase_limits
+from charging.planner.settle import Decision, changed_kw, energy_path
 
 POWER_KW = 1e-5
 RULE_KWH = 1e-4
+TAPER_KW = 2e-4
+LEAST_KW = 2e-4
 
 
 def decision_from(form: Formulation, values: FloatArray) -> Decision:
@@ -39,7 +42,7 @@ def kept_one_way(problem: Problem, decision: Decision) -> Decision:
     """Replace charge and discharge at once by the one that stores the same energy, where that costs nothing.
 
     It leaves more power at the site. That is never worse where no reserve is sold, prices are not negative and the
-    export limits, of the site and of every node, still hold; elsewhere the answer stays as it is.
+    export limits, of the site, of every node and of every phase, still hold; elsewhere the answer stays as it is.
     """
     case, devices = problem.case, problem.devices
     both = (decision.charge_kw > 0.0) & (decision.discharge_kw > 0.0)
@@ -62,6 +65,8 @@ def kept_one_way(problem: Problem, decision: Decision) -> Decision:
     free = (case.prices.import_per_kwh >= 0.0) & (surplus <= export_limit + POWER_KW)
     for node, members in zip(case.site.nodes, node_members(case, devices), strict=True):
         free &= -_net(single)[members].sum(axis=0) <= node.export_limit_kw + POWER_KW
+    phases = phase_limits(case, devices)
+    free &= (np.abs(phases.load_kw(_net(single))) <= phases.limits_kw + POWER_KW).all(axis=0)
     free &= both.any(axis=0)
     if case.reserve is not None and case.reserve.frequency is not None:
         # Reserve hangs on the power itself.
@@ -78,16 +83,30 @@ def _net(decision: Decision) -> FloatArray:
 
 
 def broken_rules(problem: Problem, decision: Decision) -> Gates:
-    """Return where powers break a rule: both ways at once, discharge below the floor, charge above the maximum."""
+    """Return where powers break a rule.
+
+    Both ways at once, discharge below the floor, charge above maximum or taper, less than the least power.
+    """
     devices = problem.devices
     charging, discharging = decision.charge_kw > POWER_KW, decision.discharge_kw > POWER_KW
-    after = energy_path(problem, decision)[:, 1:]
+    path = energy_path(problem, decision)
+    after = path[:, 1:]
     return Gates(
         direction=np.zeros(problem.case.steps, dtype=bool),
         one_way=charging & discharging,
         floor=discharging & (after < devices.discharge_floor_kwh[:, None] - RULE_KWH),
         ceiling=charging & (after > devices.ceiling_kwh[:, None] + RULE_KWH),
+        tail=decision.charge_kw > devices.tapers.most_kw(path[:, :-1]) + TAPER_KW,
+        bands=np.zeros_like(charging),
+        least=_too_little(decision.charge_kw, devices.least_charge_kw)
+        | _too_little(decision.discharge_kw, devices.least_discharge_kw),
     )
+
+
+def _too_little(power_kw: FloatArray, least_kw: FloatArray) -> BoolArray:
+    """Return where a power is above nothing and below the least one."""
+    found: BoolArray = (power_kw > POWER_KW) & (power_kw < least_kw[:, None] - LEAST_KW)
+    return found
 
 
 def both_directions(problem: Problem, form: Formulation, values: FloatArray) -> BoolArray:
@@ -104,10 +123,11 @@ def both_directions(problem: Problem, form: Formulation, values: FloatArray) -> 
 
 
 def penalty_of(problem: Problem, decision: Decision) -> float:
-    """Return the price of missed "should" targets, as far as they can be reached at all."""
+    """Return the price of missed "should" targets, as far as they can be reached, and of changes to the last plan."""
     path = energy_path(problem, decision)
     devices, fullest = problem.devices, problem.envelope.fullest_kwh
-    penalty = 0.0
+    before = problem.case.previous
+    penalty = 0.0 if before is None else before.price_per_kw * changed_kw(problem, decision)
     for device, targets in enumerate(devices.targets):
         for target in targets:
             if target.tier == "should":

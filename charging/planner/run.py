@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from charging.planner.band_columns import underpriced
 from charging.planner.case import BoolArray, FloatArray, IntArray
 from charging.planner.devices import Problem
 from charging.planner.energy_rows import (
@@ -15,15 +16,18 @@ from charging.planner.energy_rows import (
     kept_rows,
     limit_rows,
     minimum_rows,
+    taper_rows,
 )
 from charging.planner.formulation import formulate
 from charging.planner.gates import Gates, lowest_kwh
 from charging.planner.highs import Answer, Outcome, Solver
 from charging.planner.pricing import first_columns
 from charging.planner.rules import both_directions, broken_rules, decision_from, kept_one_way, penalty_of
-from charging.planner.settle import Decision, energy_path, flows_of, total_cost
+from charging.planner.settle import Decision, energy_path, flows_of, leaving_kwh, total_cost
+from charging.planner.taper import hull_of
 
 ENERGY_KWH = 1e-5
+TAPER_KW = 2e-5
 GOAL_KWH = 1e-4
 # Where the last plan was as near as this to a row, the next one probably needs it.
 NEAR_KWH = 0.1
@@ -35,24 +39,26 @@ SAME_AMOUNT = 1e-4
 class Known:
     """What has a row of its own.
 
-    Boundaries (D, T + 1): SoC limits, what a stretch keeps, and the relaxed minimum. `falls` are numbers of
-    pairs of checkpoints (energy_rows.Falls), sorted.
+    Boundaries (D, T + 1): SoC limits, what a stretch keeps, and the relaxed minimum. Steps (D, T): the taper. `falls`
+    are numbers of pairs of checkpoints (energy_rows.Falls), sorted.
     """
 
     limits: BoolArray
     kept: BoolArray
     minimum: BoolArray
     falls: IntArray
+    taper: BoolArray
 
     @classmethod
     def nothing(cls, problem: Problem) -> "Known":
         """Return no rows."""
         none = np.zeros(problem.envelope.idle_kwh.shape, bool)
-        return cls(none, none, none, np.empty(0, np.int64))
+        return cls(none, none, none, np.empty(0, np.int64), none[:, 1:])
 
     def any(self) -> bool:
         """Tell whether there is any."""
-        return bool((self.limits | self.kept | self.minimum).any()) or self.falls.size > 0
+        marked = self.limits | self.kept | self.minimum
+        return bool(marked.any()) or self.falls.size > 0 or bool(self.taper.any())
 
     def without(self, other: "Known") -> "Known":
         """Return what is here and not in the other."""
@@ -61,6 +67,7 @@ class Known:
             self.kept & ~other.kept,
             self.minimum & ~other.minimum,
             np.setdiff1d(self.falls, other.falls),
+            self.taper & ~other.taper,
         )
 
     def together(self, other: "Known") -> "Known":
@@ -70,6 +77,7 @@ class Known:
             self.kept | other.kept,
             self.minimum | other.minimum,
             np.union1d(self.falls, other.falls),
+            self.taper | other.taper,
         )
 
 
@@ -93,6 +101,7 @@ class Run:
         self.least_kwh = lowest_kwh(problem, relaxed)
         self.form = formulate(problem, gates, relaxed, self.least_kwh)
         self._falls = falls_of(self.form, problem, self.least_kwh)
+        self._lines = hull_of(problem.case.vehicles, problem.envelope.upper_kwh.max(axis=1))
         programme, active = self.form.programme, None
         if loose:
             programme = replace(programme, whole=np.zeros_like(programme.whole))
@@ -110,6 +119,7 @@ class Run:
             kept_rows(self.form, self.problem, known.kept),
             minimum_rows(self.form, self.problem, known.minimum),
             fall_rows(self.form, self._falls.some(np.isin(self._falls.number, known.falls))),
+            taper_rows(self.form, self.problem, self._lines, known.taper),
         ):
             self._add_rows(rows)
 
@@ -160,8 +170,8 @@ class Run:
 
     def _crossed(self, values: FloatArray) -> Known:
         """Return the boundaries whose energy limits an answer breaks."""
-        form = self.form
-        envelope, path = self.problem.envelope, energy_path(self.problem, decision_from(form, values))
+        form, decision = self.form, decision_from(self.form, values)
+        envelope, path = self.problem.envelope, energy_path(self.problem, decision)
         beyond = (path < self.least_kwh - ENERGY_KWH) | (path > envelope.upper_kwh + ENERGY_KWH)
         kept = np.where(form.kept_at >= 0, values[form.kept_at], -np.inf)
         deficit = np.where(form.deficit_at >= 0, values[form.deficit_at], np.inf)
@@ -170,6 +180,7 @@ class Run:
             path < kept - ENERGY_KWH,
             path + deficit < envelope.lower_kwh - ENERGY_KWH,
             self._falls.number[self._falls.lacking_kwh(path) > ENERGY_KWH],
+            self._lines.crossed(decision.charge_kw, path, TAPER_KW),
         )
 
     def suggest(self, decision: Decision) -> None:
@@ -195,12 +206,21 @@ class Run:
             lower[column], upper[column] = max(lower[column], low), min(upper[column], high)
         self.solver.set_bounds(lower, upper)
 
+    def hold_order(self, path_kwh: FloatArray) -> None:
+        """Hold the order of the bands as a path (D, T + 1) fills them, beside what is held already."""
+        self.solver.tighten(self.form.bands.at_path(path_kwh))
+
     def restrict(self, idle: "Idle", least_kwh: FloatArray) -> None:
         """Hold powers at zero where they are to be idle, and energies (D, T + 1) at or above `least_kwh`."""
-        form = self.form
+        form, tapers = self.form, self.problem.devices.tapers
         lower, upper = form.programme.lower.copy(), form.programme.upper.copy()
+        device, step = np.nonzero(idle.slow & (form.charge_at >= 0))
+        upper[form.charge_at[device, step]] = np.minimum(
+            upper[form.charge_at[device, step]], tapers.end_kw(len(form.charge_at))[device]
+        )
         for places, marked in ((form.charge_at, idle.charge), (form.discharge_at, idle.discharge)):
             upper[places[marked & (places >= 0)]] = 0.0
+        self._hold_least(idle, lower, upper)
         upper[form.import_columns[:, idle.imports]] = 0.0
         upper[form.export_columns[:, idle.exports]] = 0.0
         points = form.energy_at >= 0
@@ -214,23 +234,42 @@ class Run:
             self.known = replace(self.known, limits=(self.known.limits & ~raised) | likely)
             self._add_rows(limit_rows(form, self.problem, likely, least_kwh))
 
+    def _hold_least(self, idle: "Idle", lower: FloatArray, upper: FloatArray) -> None:
+        """Hold powers that are to be on at or above their least one, where they may be on at all."""
+        devices = self.problem.devices
+        for places, marked, least in (
+            (self.form.charge_at, idle.charge_on, devices.least_charge_kw),
+            (self.form.discharge_at, idle.discharge_on, devices.least_discharge_kw),
+        ):
+            device, step = np.nonzero(marked & (places >= 0))
+            columns = places[device, step]
+            lower[columns] = np.minimum(np.maximum(lower[columns], least[device]), upper[columns])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Idle:
-    """Steps without charge and without discharge of a device (D, T), without import and without export (T,)."""
+    """Steps without charge and without discharge of a device (D, T), without import and without export (T,).
+
+    `slow`: steps (D, T) with at most the last power of the taper. `charge_on`, `discharge_on`: steps (D, T) with at
+    least the least power.
+    """
 
     charge: BoolArray
     discharge: BoolArray
     imports: BoolArray
     exports: BoolArray
+    slow: BoolArray
+    charge_on: BoolArray
+    discharge_on: BoolArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
     """Powers read from an answer, with what is proven about them.
 
-    `goals_kwh` are the levels above money: excess of the site, missing at "must" targets, missing to the minimum,
-    to the backup, and to what a person ordered to charge now.
+    `goals_kwh` are the levels above money: excess of the site, missing at "must" targets, the same on the bad day,
+    missing to what such a day wants vehicles to leave with, to the minimum, to the backup, and to what a person
+    ordered to charge now.
     `total` is the cost plus the price of missed "should" targets; `bound` is a proven lower bound of `total` among
     plans that reach the same goals (-inf when none is known).
     """
@@ -259,7 +298,18 @@ def found_in(run: Run, answer: Answer, values: FloatArray, goals_kwh: tuple[floa
     problem = run.problem
     decision = kept_one_way(problem, decision_from(run.form, values))
     broken = broken_rules(problem, decision)
-    broken = replace(broken, direction=both_directions(problem, run.form, values))
+    broken = replace(
+        broken,
+        direction=both_directions(problem, run.form, values),
+        bands=underpriced(
+            problem.devices.bands,
+            run.form.bands,
+            values,
+            leaving_kwh(problem, decision),
+            energy_path(problem, decision),
+            problem.devices.plugged,
+        ),
+    )
     cost = total_cost(problem, decision)
     total = cost + penalty_of(problem, decision)
     return Found(decision, broken, cost, total, goals_kwh, answer.bound, run, answer)

@@ -18,10 +18,16 @@ from charging.planner.gates import Gates
 from charging.planner.highs import Outcome
 from charging.planner.mending import mended
 from charging.planner.run import SAME_AMOUNT, SAME_SHARE, Found, Known, Run, better, found_in
+from charging.planner.settle import energy_path
 
 # Each stretch is mended by what its switch says; these are the shares from which on it counts as yes.
 MENDING_SHARES = (0.5, 0.05)
 ROUNDS = 30
+TURNS = 3
+# The order of the wear bands is worth little money and many switches: with more of them than this, it is left at
+# so many times the gap.
+MANY_ORDERS = 300
+ORDER_SHARE = 10.0
 Bounds = list[tuple[tuple[float, ...], float]]
 """Proven bounds of the money, each with the goals above it that its programme reached."""
 
@@ -53,19 +59,44 @@ def search(problem: Problem, deadline: float, gap: float, *, linear: bool = Fals
             best = better(best, found)
         if broken.any():
             best = _mended(found, best, bounds, gap)
-        best = best and _bounded(best, bounds)
-        if linear or (best is not None and best.within(gap)):
+        best = best and _bounded(cheaper_order(best), bounds)
+        if linear or (best is not None and (best.within(gap) or _near_enough(best, run, gap))):
             break
         known = run.known
         if broken.any() and loose and not relaxed:
             best, broken = _branched(found, best, gap, bounds)
         # Where no rule is broken, only switches of events and reserve, taken as fractions, can promise too much.
-        searched = not (broken.any() or (loose and run.form.programme.whole.any()))
+        searched = not (broken.any() or broken.bands.any() or (loose and run.form.programme.whole.any()))
         if searched or (best is not None and best.within(gap)):
             break
         tighter = gates.tightened(broken, problem.devices.plugged)
         loose = loose and tighter.count() > gates.count()
         gates = tighter
+    return best
+
+
+def _near_enough(best: Found, run: Run, gap: float) -> bool:
+    """Tell whether nothing but the order of many wear bands keeps a plan from its bound, and little of that."""
+    many = run.form.bands.switch.size > MANY_ORDERS
+    return many and not best.broken.any() and best.within(ORDER_SHARE * gap)
+
+
+def cheaper_order(best: Found) -> Found:
+    """Return a plan, or a cheaper one near it, solved again with the bands of wear in the order of its path."""
+    for _ in range(TURNS):
+        if best.run.relaxed or not (
+            best.run.loose and best.broken.bands.any() and best.run.form.bands.switch.size
+        ):
+            break
+        run = best.run.again()
+        run.hold_order(energy_path(run.problem, best.decision))
+        answer, goals = run.solve()
+        if answer.values is None:
+            break
+        found = replace(found_in(run, answer, answer.values, goals), bound=-np.inf)
+        if found.broken.any() or found.total >= best.total - SAME_AMOUNT or better(best, found) is best:
+            break
+        best = found
     return best
 
 

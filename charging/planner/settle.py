@@ -33,6 +33,7 @@ from charging.planner.plan import (
     StoragePlan,
     VehiclePlan,
 )
+from charging.planner.wear_bands import extra_wear
 
 MISSING_KWH = 1e-3
 EXCESS_KW = 1e-4
@@ -118,7 +119,7 @@ def outcome_of(problem: Problem, decision: Decision) -> Outcome:
     demand = {item.id: demand_cost(item, np.array(peaks[item.id])) for item in case.demand_charges}
     events = {event.id: delivered_to(case, event, flows) for event in case.events}
     reserve = _reserve(problem, decision, flows, path)
-    wear = _wear(problem, decision)
+    wear = _wear(problem, decision, path)
     standing = standing_cost(case, devices, path)
     programmes = -sum(item.pay for item in events.values()) - (reserve.pay if reserve else 0.0)
     total = energy_import + energy_export + wear + sum(demand.values()) + programmes + standing
@@ -135,11 +136,18 @@ def _reserve(problem: Problem, decision: Decision, flows: SiteFlows, path: Float
     return held_at_site(problem.case, reserve.frequency, free, flows)
 
 
-def _wear(problem: Problem, decision: Decision) -> float:
+def leaving_kwh(problem: Problem, decision: Decision) -> FloatArray:
+    """Return what leaves each battery for its charger in each step, shape (D, T)."""
+    return problem.case.hours * decision.discharge_kw / problem.devices.discharge_efficiency[:, None]
+
+
+def _wear(problem: Problem, decision: Decision, path: FloatArray) -> float:
     case, devices = problem.case, problem.devices
-    leaving = case.hours * decision.discharge_kw.sum(axis=1) / devices.discharge_efficiency
+    steps = leaving_kwh(problem, decision)
+    leaving = steps.sum(axis=1)
+    banded = sum(float(item.sum()) for item in extra_wear(devices.bands, steps, path).values())
     beyond = sum(throughput_cost(item, float(kwh)) for item, kwh in zip(case.vehicles, leaving, strict=False))
-    return float(leaving @ devices.wear_cost_per_kwh) + beyond
+    return float(leaving @ devices.wear_cost_per_kwh) + banded + beyond
 
 
 def total_cost(problem: Problem, decision: Decision) -> float:
@@ -190,7 +198,17 @@ def plan_of(problem: Problem, decision: Decision, proof: Proof) -> DepotPlan:
             *unheeded_orders(circumstances),
         ),
         marginal_price_per_kwh=proof.marginal_price_per_kwh,
+        changed_kw=changed_kw(problem, decision),
     )
+
+
+def changed_kw(problem: Problem, decision: Decision) -> float:
+    """Return by how many kW, summed over steps, a decision differs from what the last plan was about to do."""
+    before = problem.case.previous
+    if before is None:
+        return 0.0
+    net = decision.charge_kw - decision.discharge_kw
+    return sum(before.changed_kw(name, net[row]) for row, name in enumerate(problem.devices.ids))
 
 
 def shortfalls_of(circumstances: Circumstances) -> tuple[Shortfall, ...]:

@@ -101,22 +101,6 @@ class Reserve:
     frequency: Frequency | None = None
 
 
-# What the solving modules do not plan yet: at the top, and in the items of a list.
-NOT_YET_IN = {"vehicles": ("wear_bands", "taper"), "chargers": ("phase",)}
-
-
-def note_unplanned(fields: Fields) -> None:
-    """Refuse by name what the solving modules would leave out."""
-    site = fields.data.get("site")
-    nodes = site.get("nodes") if isinstance(site, dict) else None
-    lists = [(key, fields.data.get(key), parts) for key, parts in NOT_YET_IN.items()]
-    for key, items, parts in [*lists, ("site.nodes", nodes, ("phase_limit_kw",))]:
-        for index, item in enumerate(items if isinstance(items, list) else []):
-            for part in parts:
-                if isinstance(item, dict) and item.get(part) not in (None, []):
-                    fields.note(f"{key}[{index}].{part}", "is not planned yet; remove it")
-
-
 def read_tiers(fields: Fields) -> tuple[PriceTier, ...]:
     """Read the tiers of a demand charge; they and `price_per_kw` exclude each other."""
     items = fields.children("tiers", ("from_kw", "price_per_kw"))

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from charging.planner.case import BoolArray, DemandCharge, DepotCase, FloatArray
+from charging.planner.case import BoolArray, DepotCase, FloatArray
+from charging.planner.demand import DemandCharge
 from charging.planner.plan import DepotPlan, Shortfall, StoragePlan, VehiclePlan
+from charging.planner.rolling import BadDay
+from charging.planner.verify_bad_day import as_bad_day, bad_day_faults
+from charging.planner.verify_chargers import as_assigned, charger_faults
 from charging.planner.verify_offers import (
     demand_due,
     offer_faults,
@@ -19,6 +23,7 @@ from charging.planner.verify_offers import (
     throughput_due,
 )
 from charging.planner.verify_orders import order_faults
+from charging.planner.verify_physics import banded_wear, physics_faults
 
 POWER_KW = 1e-3
 ENERGY_KWH = 2e-3
@@ -59,13 +64,17 @@ def verify(case: DepotCase, plan: DepotPlan) -> list[Violation]:
     """Return every violation of a plan; an empty list means that the plan is sound.
 
     Checked: limits of chargers, vehicles, batteries, nodes and grid connection; no power while away; no charge and
-    discharge at once; discharge only where allowed and above its floor; a person's orders; SoC limits and traces;
-    every missed target and every limit that could not be held named; events, reserve and backup; cost parts, peaks,
-    and bound <= cost. A limit that the plan names as exceeded is accepted only where the plan's own powers do not add
-    to it.
+    discharge at once; discharge only where allowed and above its floor; a person's orders; tapers and phases; SoC
+    limits and traces; every missed target and every limit that could not be held named; the way through the bad day;
+    events, reserve and backup; cost parts, peaks, and bound <= cost. A limit that the plan names as exceeded is
+    accepted only where the plan's own powers do not add to it.
     """
     if set(plan.vehicles) != {item.id for item in case.vehicles}:
         return [Violation("vehicles", "plan", "does not hold exactly the case's vehicles")]
+    faults = [Violation(*fault) for fault in charger_faults(case, plan)]
+    if faults:
+        return faults
+    case, plan = as_assigned(case, plan)
     if set(plan.storage) != {item.id for item in case.storage}:
         return [Violation("storage", "plan", "does not hold exactly the case's batteries")]
     if set(plan.flexible_loads) != {item.id for item in case.flexible_loads}:
@@ -85,9 +94,26 @@ def verify(case: DepotCase, plan: DepotPlan) -> list[Violation]:
         found += [*_power_faults(store), *_energy_faults(case, plan, store)]
         found += _target_faults(store, shortfalls.get(store.name, []))
     found += [*_charger_faults(case, stores), *_node_faults(case, stores)]
-    found += [Violation(*fault) for fault in order_faults(case, plan)]
+    found += [Violation(*fault) for fault in (*order_faults(case, plan), *physics_faults(case, plan))]
+    if case.bad_day is not None:
+        found += _bad_day_faults(case, plan, case.bad_day)
     offers = [Violation(*fault) for fault in offer_faults(case, plan)]
     return [*found, *_site_faults(case, plan, stores), *offers, *([] if offers else _cost_faults(case, plan))]
+
+
+def _bad_day_faults(case: DepotCase, plan: DepotPlan, day: BadDay) -> list[Violation]:
+    """Return what is wrong with the way through the bad day that the plan names, and with what it misses there."""
+    found = [Violation(*fault) for fault in bad_day_faults(case, plan, day)]
+    if found:
+        return found
+    case, plan = as_bad_day(case, plan, day)
+    stores = [*_vehicles(case, plan), *_batteries(case, plan), *_loads(case, plan)]
+    for store in stores:
+        missed = [item for item in plan.shortfalls if item.vehicle == store.name]
+        found += [*_power_faults(store), *_energy_faults(case, plan, store), *_target_faults(store, missed)]
+    found += [*_charger_faults(case, stores), *_node_faults(case, stores)]
+    found += [Violation(*fault) for fault in physics_faults(case, plan)]
+    return [Violation("bad_day", item.place, f"on the bad day: {item.sentence}") for item in found]
 
 
 def _vehicles(case: DepotCase, plan: DepotPlan) -> Iterator[_Store]:
@@ -98,6 +124,8 @@ def _vehicles(case: DepotCase, plan: DepotPlan) -> Iterator[_Store]:
         for trip in item.away:
             use[trip.from_step : trip.to_step] += trip.energy_kwh / (trip.to_step - trip.from_step)
             away[trip.from_step : trip.to_step] = True
+        for window in item.unplugged:
+            away[window.from_step : window.to_step] = True
         charge, discharge = charger.max_charge_kw, charger.max_discharge_kw if item.v2g else 0.0
         if item.max_charge_kw is not None:
             charge = min(charge, item.max_charge_kw)
@@ -328,8 +356,20 @@ def _cost_faults(case: DepotCase, plan: DepotPlan) -> Iterator[Violation]:
     for name, (stated, own) in parts.items():
         if not abs(stated - own) <= MONEY + MONEY_SHARE * abs(own):
             yield Violation("cost", name, f"{stated:.4f} is stated where {own:.4f} follows from the powers")
+    if abs(plan.changed_kw - _changed_kw(case, plan)) > POWER_KW * (1 + len(case.vehicles)):
+        yield Violation("changes", "plan", "what changes the last plan does not follow from the powers")
     if plan.bound > plan.objective + MONEY + MONEY_SHARE * abs(plan.objective):
         yield Violation("bound", "plan", f"the bound {plan.bound:.4f} is above the cost {plan.objective:.4f}")
+
+
+def _changed_kw(case: DepotCase, plan: DepotPlan) -> float:
+    """Return by how many kW the first steps differ from what the last plan was about to do."""
+    changed = 0.0
+    for name, before in () if case.previous is None else case.previous.net_kw.items():
+        own = plan.vehicles[name] if name in plan.vehicles else plan.storage[name]
+        for step, net_kw in enumerate(before):
+            changed += abs(float(own.charge_kw[step] - own.discharge_kw[step]) - net_kw)
+    return changed
 
 
 def _wear(case: DepotCase, plan: DepotPlan) -> float:
@@ -339,7 +379,7 @@ def _wear(case: DepotCase, plan: DepotPlan) -> float:
         leaving = (
             plan.vehicles[vehicle.id].discharge_kw.sum() / chargers[vehicle.charger].discharge_efficiency
         )
-        wear += vehicle.wear_cost_per_kwh * case.hours * float(leaving)
+        wear += vehicle.wear_cost_per_kwh * case.hours * float(leaving) + banded_wear(case, plan, vehicle)
         wear += throughput_due(vehicle, case.hours * float(leaving))
     for battery in case.storage:
         leaving = plan.storage[battery.id].discharge_kw.sum() / battery.discharge_efficiency

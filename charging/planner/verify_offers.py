@@ -7,16 +7,25 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from charging.planner.case import DemandCharge, DepotCase, FloatArray, Vehicle
+from charging.planner.case import DepotCase, FloatArray, Vehicle
+from charging.planner.demand import DemandCharge
 from charging.planner.plan import DepotPlan
 from charging.planner.values import Event, Frequency
 from charging.planner.verify_orders import allowed_kw
+from charging.planner.verify_physics import taken_kw
 
 POWER_KW = 1e-3
 ENERGY_KWH = 2e-3
 
 Fault = tuple[str, str, str]
 """A kind, a place and a sentence."""
+
+
+def _off_charger(vehicle: Vehicle) -> set[int]:
+    """Return the steps in which a vehicle is away, or at the depot but on no charger."""
+    spans = [(trip.from_step, trip.to_step) for trip in vehicle.away]
+    spans += [(window.from_step, window.to_step) for window in vehicle.unplugged]
+    return {step for first, last in spans for step in range(first, last)}
 
 
 def offer_faults(case: DepotCase, plan: DepotPlan) -> Iterator[Fault]:
@@ -63,7 +72,7 @@ def standing_due(case: DepotCase, plan: DepotPlan) -> float:
     for vehicle in case.vehicles:
         if vehicle.standing is None:
             continue
-        away = {step for trip in vehicle.away for step in range(trip.from_step, trip.to_step)}
+        away = _off_charger(vehicle)
         for step, soc in enumerate(plan.vehicles[vehicle.id].soc[1:].tolist()):
             if step not in away:
                 above = max(0.0, soc - vehicle.standing.above_soc) * vehicle.capacity_kwh
@@ -123,11 +132,15 @@ def _stores(
     """Give SoC trace, least SoC, capacity, and power limits in a step of all that is plugged in then."""
     chargers = {charger.id: charger for charger in case.chargers}
     for item in case.vehicles:
-        if any(trip.from_step <= step < trip.to_step for trip in item.away):
+        if step in _off_charger(item):
             continue
         charger = chargers[item.charger]
         limits = (
-            min(charger.max_charge_kw, _or(item.max_charge_kw)),
+            min(
+                charger.max_charge_kw,
+                _or(item.max_charge_kw),
+                taken_kw(item, float(plan.vehicles[item.id].soc[step])),
+            ),
             min(charger.max_discharge_kw, _or(item.max_discharge_kw)) if item.v2g else 0.0,
         )
         yield plan.vehicles[item.id].soc, item.min_soc, item.capacity_kwh, allowed_kw(item, step, limits)
@@ -167,7 +180,7 @@ def _free(case: DepotCase, plan: DepotPlan, frequency: Frequency, step: int) -> 
             item.capacity_kwh,
         )
         for item in case.vehicles
-        if not any(trip.from_step <= step < trip.to_step for trip in item.away)
+        if step not in _off_charger(item)
     ] + [
         (
             plan.storage[item.id],

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from charging.planner.case import BoolArray, DepotCase, FloatArray, Vehicle
+from charging.planner.case import BoolArray, Charger, DepotCase, FloatArray, Vehicle
 from charging.planner.plan import DepotPlan
+from charging.planner.verify_physics import taken_kw
 
 POWER_KW = 1e-3
 ENERGY_KWH = 2e-3
@@ -58,7 +59,9 @@ def _wanted_kwh(case: DepotCase, vehicle: Vehicle) -> FloatArray:
     for trip in vehicle.away:
         use[trip.from_step : trip.to_step] += trip.energy_kwh / (trip.to_step - trip.from_step)
         away[trip.from_step : trip.to_step] = True
-    power = _most_kw(vehicle, charger.max_charge_kw, away)
+    for window in vehicle.unplugged:
+        away[window.from_step : window.to_step] = True
+    power = _most_kw(vehicle, charger, away)
     wanted = np.full(case.steps + 1, -np.inf)
     for item in vehicle.overrides:
         if item.soc is None:
@@ -69,17 +72,20 @@ def _wanted_kwh(case: DepotCase, vehicle: Vehicle) -> FloatArray:
             if kwh >= goal and away[step]:
                 break
             if kwh < goal:
-                kwh = min(goal, kwh + case.hours * charger.charge_efficiency * power[step])
+                most = min(power[step], taken_kw(vehicle, kwh / vehicle.capacity_kwh))
+                kwh = min(goal, kwh + case.hours * charger.charge_efficiency * most)
             kwh -= use[step]
             wanted[step + 1] = max(wanted[step + 1], min(kwh, goal))
     return wanted
 
 
-def _most_kw(vehicle: Vehicle, charger_kw: float, away: BoolArray) -> FloatArray:
-    own = charger_kw if vehicle.max_charge_kw is None else min(charger_kw, vehicle.max_charge_kw)
-    return np.array(
+def _most_kw(vehicle: Vehicle, charger: Charger, away: BoolArray) -> FloatArray:
+    own = charger.max_charge_kw
+    own = own if vehicle.max_charge_kw is None else min(own, vehicle.max_charge_kw)
+    most = np.array(
         [0.0 if gone else allowed_kw(vehicle, step, (own, 0.0))[0] for step, gone in enumerate(away)]
     )
+    return np.where(most < charger.min_charge_kw, 0.0, most)
 
 
 def allowed_kw(vehicle: Vehicle, step: int, limits_kw: tuple[float, float]) -> tuple[float, float]:

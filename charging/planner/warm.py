@@ -1,4 +1,4 @@
-"""Begin a search with what the last plan did: most of it is still right a step later."""
+"""Begin with what the last plan did: most of it is still right a step later, and going on with it is a plan too."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,9 @@ import numpy as np
 
 from charging.planner.case import BoolArray, FloatArray
 from charging.planner.devices import Problem, Start
+from charging.planner.fallback import solar_used
 from charging.planner.plan import DepotPlan
+from charging.planner.settle import Decision
 
 USED_KW = 1e-6
 # What moves from plan to plan mostly moves by less than this.
@@ -36,6 +38,41 @@ def start_of(problem: Problem, last: LastPlan) -> Start:
             soc = own.soc[last.steps_ago :][: problem.case.steps + 1]
             energy[row, : len(soc)] = capacity * soc
     return Start(charge, discharge, energy)
+
+
+def continued(problem: Problem, last: LastPlan) -> Decision:
+    """Return the powers of the last plan from now on, as far as limits and batteries take them; after its end nothing.
+
+    What vehicles, nodes and the site share is not looked at: the check of the plan does that.
+    """
+    devices, hours = problem.devices, problem.case.hours
+    charge, discharge = np.zeros_like(devices.use_kwh), np.zeros_like(devices.use_kwh)
+    for row, name in enumerate(devices.ids):
+        for powers, planned in zip((charge, discharge), _planned_kw(last.plan, name), strict=True):
+            rest = planned[last.steps_ago :][: problem.case.steps]
+            powers[row, : len(rest)] = rest
+    energy = devices.initial_kwh.copy()
+    gain, loss = hours * devices.charge_efficiency, hours / devices.discharge_efficiency
+    for step in range(problem.case.steps):
+        most = np.minimum(devices.charge_limit_kw[:, step], devices.tapers.most_kw(energy))
+        most = np.minimum(most, np.maximum(0.0, devices.ceiling_kwh - energy) / gain)
+        spare = np.maximum(0.0, energy - devices.discharge_floor_kwh) / loss
+        charge[:, step] = np.minimum(charge[:, step], most)
+        discharge[:, step] = np.minimum(
+            discharge[:, step], np.minimum(devices.discharge_limit_kw[:, step], spare)
+        )
+        for power, least in ((charge, devices.least_charge_kw), (discharge, devices.least_discharge_kw)):
+            power[:, step] = np.where(power[:, step] < least, 0.0, power[:, step])
+        energy += gain * charge[:, step] - loss * discharge[:, step] - devices.use_kwh[:, step]
+    return Decision(charge, discharge, solar_used(problem, charge - discharge))
+
+
+def _planned_kw(plan: DepotPlan, name: str) -> tuple[FloatArray, FloatArray]:
+    """Return charge and discharge of a device in a plan; empty where the plan did not know it."""
+    if name in plan.flexible_loads:
+        return plan.flexible_loads[name].power_kw, np.empty(0)
+    own = plan.vehicles.get(name) or plan.storage.get(name)
+    return (np.empty(0), np.empty(0)) if own is None else (own.charge_kw, own.discharge_kw)
 
 
 def _near(power_kw: FloatArray, near: int, steps: int) -> BoolArray:

@@ -16,6 +16,7 @@ from charging.selectors.timeline import Timeline
 from depot.money import currency_sign
 from fleet.models import Vehicle
 from fleet.selectors.duties import Duty
+from fleet.selectors.needs import Need, need_of
 
 Floats = npt.NDArray[np.float64]
 LEVELS = 4
@@ -47,7 +48,7 @@ class Absence:
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """A departure ahead: the charge it needs and the charge the plan gives, both 0..1."""
+    """A departure ahead, when the schedule has it: the charge it needs and the charge the plan gives, both 0..1."""
 
     at: datetime
     required_soc: float
@@ -80,6 +81,8 @@ class Lane:
     departures: list[Departure]
     reasons: list[Reason]
     notes: list[str]
+    need: Need | None = None
+    """Of the next departure."""
 
     @property
     def now(self) -> Reason | None:
@@ -111,9 +114,10 @@ def _lane(
     before = past.power_kw.get(vehicle.pk)
     stays = past.stays.get(vehicle.pk, [])
     absences = _absent(line, stays, duties)
+    need = _next_need(line, duties)
     if row is None:
         power = line.joined(before, np.zeros(line.plan.steps))
-        return Lane(vehicle, power, _flows(line, power, None), absences, [], [], notes)
+        return Lane(vehicle, power, _flows(line, power, None), absences, [], [], notes, need)
     answer = line.plan.answer["vehicles"][row["id"]]
     signed = np.asarray(answer["charge_kw"]) - np.asarray(answer["discharge_kw"])
     power = line.joined(before, signed)
@@ -122,10 +126,18 @@ def _lane(
         power_kw=power,
         flows=_flows(line, power, row),
         absences=absences + _will_be_away(line, row, duties),
-        departures=_departures(line, row, answer["soc"]),
-        reasons=_reasons(line, row["id"], signed),
+        departures=_departures(line, row, answer["soc"], duties),
+        reasons=_reasons(line, row, signed),
         notes=notes,
+        need=need,
     )
+
+
+def _next_need(line: Timeline, duties: list[Duty]) -> Need | None:
+    now = line.grid.time_of(line.now_step)
+    ahead = (duty for duty in duties if duty.pull_out_at > now and duty.outage is None)
+    duty = next(ahead, None)
+    return need_of(duty, duty.vehicle) if duty and duty.vehicle else None
 
 
 def _flows(line: Timeline, power_kw: Floats, row: dict[str, Any] | None) -> list[Flow]:
@@ -184,38 +196,53 @@ def _blocks(start: datetime, end: datetime, duties: list[Duty]) -> str:
     return ", ".join(names)
 
 
-def _departures(line: Timeline, row: dict[str, Any], soc: list[float]) -> list[Departure]:
+def _departures(line: Timeline, row: dict[str, Any], soc: list[float], duties: list[Duty]) -> list[Departure]:
+    """Return the departures from now on; the plan has its vehicles ready at the step before the pull-out."""
     leaves = {trip["from_step"] for trip in row["away"]}
-    return [
-        Departure(line.grid.time_of(line.step_of(target["boundary"])), target["soc"], soc[target["boundary"]])
-        for target in row["targets"]
-        if target["boundary"] in leaves and line.step_of(target["boundary"]) >= line.now_step
-    ]
-
-
-def _reasons(line: Timeline, key: str, signed_kw: Floats) -> list[Reason]:
-    """Return the plan's own explanations from now on."""
+    pull_out_at = {line.grid.boundary_of(duty.pull_out_at, "pull_out"): duty.pull_out_at for duty in duties}
     found = []
-    for told in line.plan.answer["explanations"].get(key, []):
-        if line.step_of(told["to_step"]) <= line.now_step:
-            continue
-        start = max(told["from_step"], line.now_step - line.plan_step)
-        found.append(
-            Reason(
-                line.grid.time_of(line.step_of(told["from_step"])),
-                line.grid.time_of(line.step_of(told["to_step"])),
-                ACTIONS[told["action"]],
-                float(signed_kw[start]),
-                _why(line, key, told),
-            )
-        )
+    for target in row["targets"]:
+        step = line.step_of(target["boundary"])
+        if target["boundary"] in leaves and step >= line.now_step:
+            at = pull_out_at.get(step, line.grid.time_of(step))
+            found.append(Departure(at, target["soc"], soc[target["boundary"]]))
     return found
 
 
-def _why(line: Timeline, key: str, told: dict[str, Any]) -> str:
+def reason_now(line: Timeline, row: dict[str, Any]) -> Reason | None:
+    """Return what the plan says a vehicle does now, and why; `row` is the vehicle's in the plan's case."""
+    step = line.now_step - line.plan_step
+    for told in line.plan.answer["explanations"].get(row["id"], []):
+        if told["from_step"] <= step < told["to_step"]:
+            answer = line.plan.answer["vehicles"][row["id"]]
+            return _reason(line, row, told, answer["charge_kw"][step] - answer["discharge_kw"][step])
+    return None
+
+
+def _reasons(line: Timeline, row: dict[str, Any], signed_kw: Floats) -> list[Reason]:
+    """Return the plan's own explanations from now on."""
+    found = []
+    for told in line.plan.answer["explanations"].get(row["id"], []):
+        if line.step_of(told["to_step"]) <= line.now_step:
+            continue
+        start = max(told["from_step"], line.now_step - line.plan_step)
+        found.append(_reason(line, row, told, float(signed_kw[start])))
+    return found
+
+
+def _reason(line: Timeline, row: dict[str, Any], told: dict[str, Any], power_kw: float) -> Reason:
+    return Reason(
+        line.grid.time_of(line.step_of(told["from_step"])),
+        line.grid.time_of(line.step_of(told["to_step"])),
+        ACTIONS[told["action"]],
+        power_kw,
+        _why(line, row, told),
+    )
+
+
+def _why(line: Timeline, row: dict[str, Any], told: dict[str, Any]) -> str:
     """Return an explanation without the action and times before its colon, with the currency's sign."""
-    trips = next(row["away"] for row in line.plan.case["vehicles"] if row["id"] == key)
-    if told["action"] == "away" and told["from_step"] == 0 and trips[0]["energy_kwh"] == 0:
+    if told["action"] == "away" and told["from_step"] == 0 and row["away"][0]["energy_kwh"] == 0:
         return "It should be here, but no charger reports it as plugged in."
     words = told["because"].partition(": ")[2] or told["because"]
     sign = currency_sign(line.plan.currency)

@@ -11,7 +11,7 @@ from django.core.cache import cache
 from django.db.models import Q
 
 from charging.models import ChargingSession, MeterSample
-from depot.forecasting.registers import counted_energy
+from charging.selectors.energy import greatest_kw, group
 from depot.models import Depot
 from depot.selectors.metering import boundaries_of
 from depot.timegrid import TimeGrid
@@ -46,30 +46,21 @@ def _measure(depot: Depot, grid: TimeGrid) -> Measured:
     ).order_by("plugged_in_at")
     stays: dict[int, list[Stay]] = {}
     vehicle_of: dict[int, int] = {}
-    for pk, vehicle_id, plugged_in_at, unplugged_at in sessions.values_list(
-        "pk", "vehicle_id", "plugged_in_at", "unplugged_at"
+    limits: dict[int, float] = {}
+    charger = "connector__charger__max"
+    for pk, vehicle_id, plugged_in_at, unplugged_at, *ratings in sessions.values_list(
+        "pk", "vehicle_id", "plugged_in_at", "unplugged_at", f"{charger}_charge_kw", f"{charger}_discharge_kw"
     ):
         vehicle_of[pk] = vehicle_id
+        limits[pk] = greatest_kw(*ratings)
         stays.setdefault(vehicle_id, []).append((plugged_in_at, unplugged_at))
     power = {vehicle_id: np.zeros(grid.steps) for vehicle_id in stays}
     edges = boundaries_of(grid)
-    for session_id, rows in _registers(list(vehicle_of), grid).items():
-        at, imported, exported = np.array(rows, dtype=float).T
-        energy = counted_energy(at, imported, edges) - counted_energy(at, exported, edges)
-        power[vehicle_of[session_id]] += energy / grid.step_hours
-    return Measured(power, stays)
-
-
-def _registers(session_ids: list[int], grid: TimeGrid) -> dict[int, list[tuple[float, float, float]]]:
     margin = timedelta(hours=1)
     samples = MeterSample.objects.filter(
-        session__in=session_ids,
-        sampled_at__gte=grid.start_at - margin,
-        sampled_at__lte=grid.end_at + margin,
-    ).order_by("session_id", "sampled_at")
-    found: dict[int, list[tuple[float, float, float]]] = {}
-    for session_id, at, imported, exported in samples.values_list(
-        "session_id", "sampled_at", "import_kwh_total", "export_kwh_total"
-    ):
-        found.setdefault(session_id, []).append((at.timestamp(), imported, exported))
-    return found
+        session__in=list(limits), sampled_at__range=(grid.start_at - margin, grid.end_at + margin)
+    )
+    for session_id, readings in group(samples, limits):
+        into, out = readings.counted("import", edges), readings.counted("export", edges)
+        power[vehicle_of[session_id]] += (into.energy_kwh - out.energy_kwh) / grid.step_hours
+    return Measured(power, stays)

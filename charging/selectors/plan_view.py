@@ -81,7 +81,9 @@ def plan_view(depot: Depot, now: datetime) -> PlanView | None:
     line = timeline(plan, depot, now)
     power = site_power(line, depot)
     labels = demand_labels(depot, line.grid)
-    vehicles = Vehicle.objects.filter(depot=depot, active=True).order_by("name")
+    vehicles = (
+        Vehicle.objects.filter(depot=depot, active=True).select_related("type", "state").order_by("name")
+    )
     return PlanView(
         depot=depot,
         now=now,
@@ -145,6 +147,8 @@ def compare(plan: Plan, labels: dict[str, str]) -> Comparison:
         ),
         CostLine("Battery wear", other.cost.wear, cost["wear"]),
     ]
+    if plan.case.get("events"):
+        lines.append(CostLine("Grid programmes", other.cost.programmes, cost["programmes"]))
     stored = CostLine("Left in the vehicles at the end", other.stored_kwh, stored_kwh(plan))
     return Comparison(
         lines,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from charging.models import Connector, Plan
 from charging.permission import charge_limit_kw
+from charging.selectors.links import is_linked
 from charging.selectors.plans import grid_of, latest_plan
 from depot.models import Depot
 from depot.templatetags.depot_pages import percent
+from fleet.battery.charge_taper import read_charge_taper
+from fleet.demand.charging_time import Charging, latest_start
 from fleet.models import Vehicle
 from fleet.selectors.duties import Duty, duties
 from fleet.selectors.needs import Need, need_of
@@ -21,6 +25,8 @@ STALE_PLAN = timedelta(hours=1)
 STALE_SOC = timedelta(hours=2)
 JUST_BACK = timedelta(minutes=30)
 TIME_TO_ACT = timedelta(hours=1)
+HORIZON = timedelta(hours=24)
+SEVERITY: dict[State, int] = {"ready": 0, "on_track": 1, "at_risk": 10, "will_miss": 100}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class Readiness:
     state: State
     reason: str
     act_by: datetime | None
+    because: str = ""
+    """Why it needs that much."""
 
     @property
     def sure(self) -> bool:
@@ -45,7 +53,9 @@ class Readiness:
 @dataclass(frozen=True, slots=True)
 class Case:
     """What is known of one pull-out. `first` is false while another duty of the vehicle comes before it;
-    `back_at` is when its last duty ended, if that was less than half an hour ago."""
+    `back_at` is when its last duty ended, if that was less than half an hour ago. `free_soc` is the most it can have
+    when it can charge again, at `free_at`. A `trial` is judged by what charging at full power gives: no plan knows
+    of it yet."""
 
     need: Need
     vehicle: Vehicle
@@ -53,7 +63,14 @@ class Case:
     plan: Plan | None
     now: datetime
     first: bool
+    free_at: datetime
+    free_soc: float | None = None
     back_at: datetime | None = None
+    trial: bool = False
+
+    @property
+    def charging(self) -> Charging | None:
+        return charging_of(self.vehicle, self.connector)
 
     @property
     def soc_now(self) -> float | None:
@@ -75,28 +92,84 @@ def reaches(soc: float, required_soc: float) -> bool:
     return soc >= required_soc - TOLERANCE
 
 
-def readiness(depot: Depot, now: datetime, horizon: timedelta = timedelta(hours=24)) -> list[Readiness]:
+def charging_of(vehicle: Vehicle, connector: Connector | None) -> Charging | None:
+    """Return how a vehicle charges at its connector; None where it cannot."""
+    if connector is None or (power_kw := charge_limit_kw(vehicle, connector.charger)) <= 0:
+        return None
+    return Charging(
+        vehicle.capacity_kwh,
+        power_kw,
+        connector.charger.charge_efficiency,
+        vehicle.type.max_soc,
+        read_charge_taper(vehicle.type.charge_taper),
+    )
+
+
+def connectors_of(depot: Depot) -> dict[int, Connector]:
+    """Return by vehicle id the connectors at which vehicles park, with their chargers, from one query."""
+    related = Connector.objects.filter(charger__depot=depot, vehicle__isnull=False).select_related("charger")
+    return {row.vehicle_id: row for row in related if row.vehicle_id is not None}
+
+
+def readiness(depot: Depot, now: datetime, horizon: timedelta = HORIZON) -> list[Readiness]:
     """Return the pull-outs of the coming `horizon`, in their order."""
     plan = latest_plan(depot, now)
-    related = Connector.objects.filter(charger__depot=depot, vehicle__isnull=False).select_related("charger")
-    connectors = {row.vehicle_id: row for row in related}
-    found, seen, back_at = [], set(), {}
-    for duty in duties(depot, now - JUST_BACK, now + horizon):
-        if duty.vehicle is not None and duty.pull_in_at <= now:
-            back_at[duty.vehicle.pk] = duty.pull_in_at
-        elif duty.vehicle is not None and duty.pull_out_at <= now:
-            seen.add(duty.vehicle.pk)
-        if duty.pull_out_at <= now or duty.pull_out_at > now + horizon:
-            continue
+    connectors = connectors_of(depot)
+    coming = duties(depot, now - JUST_BACK, now + horizon)
+    return judged(coming, connectors, plan, now, horizon)
+
+
+def judged(
+    coming: Iterable[Duty],
+    connectors: Mapping[int, Connector],
+    plan: Plan | None,
+    now: datetime,
+    horizon: timedelta = HORIZON,
+    trials: Collection[str] = (),
+) -> list[Readiness]:
+    """Judge the pull-outs among duties in time order; `trials` are the keys of duties that no plan knows of yet.
+
+    `coming` holds also those of the last half hour; `connectors` are those at which vehicles park, by vehicle id.
+    Asks no database.
+    """
+    found, seen = [], set()
+    back_at: dict[int, datetime] = {}
+    free: dict[int, tuple[float | None, datetime]] = {}
+    for duty in coming:
         if duty.vehicle is None:
-            found.append(_nobody(duty))
+            if now < duty.pull_out_at <= now + horizon:
+                found.append(_nobody(duty))
             continue
-        first = duty.vehicle.pk not in seen
-        seen.add(duty.vehicle.pk)
-        connector, back = connectors.get(duty.vehicle.pk), back_at.get(duty.vehicle.pk)
+        vehicle_id = duty.vehicle.pk
+        if duty.pull_in_at <= now:
+            back_at[vehicle_id] = duty.pull_in_at
+            continue
+        connector = connectors.get(vehicle_id)
+        state = getattr(duty.vehicle, "state", None)
+        soc, at = free.get(vehicle_id, (state.soc if state else None, now))
         need = need_of(duty, duty.vehicle)
-        found.append(_judge(Case(need, duty.vehicle, connector, plan, now, first, back)))
+        if now < duty.pull_out_at <= now + horizon:
+            first = vehicle_id not in seen
+            back, trial = back_at.get(vehicle_id), duty.key in trials
+            case = Case(need, duty.vehicle, connector, plan, now, first, at, soc, back, trial)
+            found.append(_judge(case))
+        seen.add(vehicle_id)
+        free[vehicle_id] = (soc_after(need, connector, soc, at, now), duty.pull_in_at)
     return found
+
+
+def soc_after(
+    need: Need, connector: Connector | None, soc: float | None, at: datetime, now: datetime
+) -> float | None:
+    """Return the most SoC a vehicle can come back with from a duty; of one that is out, only the rest is used."""
+    duty = need.duty
+    if soc is None or duty.vehicle is None:
+        return None
+    charging = charging_of(duty.vehicle, connector)
+    if charging is not None and duty.pull_out_at > at:
+        soc = charging.reached(soc, (duty.pull_out_at - at).total_seconds() / 3600)
+    left = (duty.pull_in_at - max(now, duty.pull_out_at)) / (duty.pull_in_at - duty.pull_out_at)
+    return max(0.0, soc - left * need.energy_kwh / duty.vehicle.capacity_kwh)
 
 
 def _nobody(duty: Duty) -> Readiness:
@@ -106,11 +179,22 @@ def _nobody(duty: Duty) -> Readiness:
 
 def _judge(case: Case) -> Readiness:
     duty = case.need.duty
-    planned = planned_soc(case.plan, case.vehicle, duty.pull_out_at)
+    if duty.outage is not None:
+        return _out_of_service(case)
+    planned = _reachable_soc(case) if case.trial else planned_soc(case.plan, case.vehicle, duty.pull_out_at)
     state, reason = _verdict(case, planned)
     act_by = _act_by(case) if state in ("at_risk", "will_miss") else None
     required = case.need.required_soc
-    return Readiness(duty, case.vehicle, case.soc_now, planned, required, state, reason, act_by)
+    because = case.need.reason
+    return Readiness(duty, case.vehicle, case.soc_now, planned, required, state, reason, act_by, because)
+
+
+def _out_of_service(case: Case) -> Readiness:
+    duty, outage = case.need.duty, case.need.duty.outage
+    why = f" ({outage.reason.rstrip('.')})" if outage and outage.reason else ""
+    reason = f"{case.vehicle} is out of service{why}. Give the block to another vehicle."
+    required = case.need.required_soc
+    return Readiness(duty, case.vehicle, case.soc_now, None, required, "will_miss", reason, duty.pull_out_at)
 
 
 def _verdict(case: Case, planned: float | None) -> tuple[State, str]:
@@ -129,6 +213,8 @@ def _verdict(case: Case, planned: float | None) -> tuple[State, str]:
         return "at_risk", f"{obstacle} It has {has} and {needs}."
     if planned is None:
         return "at_risk", f"It is in no plan yet and {needs}."
+    if case.trial:
+        return "on_track", f"Can leave with up to {percent(planned)}, {needs}."
     return "on_track", f"Will leave with {percent(planned)}, {needs}."
 
 
@@ -138,12 +224,13 @@ def _miss(case: Case, planned: float | None) -> str:
     needs = f"needs {percent(required)}"
     if case.need.exceeds_battery:
         return case.need.reason
-    if case.soc_now is not None and planned is not None and not reaches(planned, required):
+    if not case.trial and case.soc_now is not None and planned is not None and not reaches(planned, required):
         cause = shortfall_cause(case.plan, case.vehicle)
         return f"It leaves with {percent(planned)} but {needs}{': ' + cause if cause else ''}."
     reachable = _reachable_soc(case)
     if reachable is not None and not reaches(reachable, required):
-        return f"Even at full power from now on it leaves with {percent(reachable)}; it {needs}."
+        since = "from now on" if case.first else "as soon as it is back"
+        return f"Even at full power {since} it leaves with {percent(reachable)}; it {needs}."
     return ""
 
 
@@ -151,13 +238,13 @@ def _obstacle(case: Case) -> str:
     connector = case.connector
     if connector is None:
         return "It has no charger."
-    if case.plan is None:
+    if case.plan is None and not case.trial:
         return "There is no plan yet."
-    if case.now - case.plan.made_at > STALE_PLAN:
+    if case.plan is not None and not case.trial and case.now - case.plan.made_at > STALE_PLAN:
         return "The plan is older than an hour."
     if case.first and not case.here:
         return "It is not plugged in."
-    if case.here and not connector.charger.connected:
+    if case.here and not is_linked(connector.charger, case.now):
         return f"Charger {connector.charger.name} does not answer."
     if case.here and connector.status == Connector.Status.FAULTED:
         return f"Charger {connector.charger.name} reports a fault."
@@ -171,40 +258,27 @@ def _is_being_parked(case: Case) -> bool:
     if case.back_at is None or case.here or not case.first or case.connector is None or case.enough:
         return False
     act_by = _act_by(case)
-    return act_by is not None and act_by - case.now > TIME_TO_ACT
-
-
-def _full_power_kw(case: Case) -> float:
-    """Return the most power that reaches the battery, in kW; 0 without a charger."""
-    if case.connector is None:
-        return 0.0
-    charger = case.connector.charger
-    return charge_limit_kw(case.vehicle, charger) * charger.charge_efficiency
+    return act_by - case.now > TIME_TO_ACT
 
 
 def _reachable_soc(case: Case) -> float | None:
-    """Return the SoC at pull-out if it charged at full power from now on; None when that cannot be told."""
-    power_kw = _full_power_kw(case)
-    if not case.first or case.soc_now is None or power_kw <= 0:
+    """Return the SoC at pull-out if it charged at full power whenever it can; None when that cannot be told."""
+    if case.charging is None or case.free_soc is None:
         return None
-    hours = (case.need.duty.pull_out_at - case.now).total_seconds() / 3600
-    return min(case.vehicle.type.max_soc, case.soc_now + power_kw * hours / case.vehicle.capacity_kwh)
+    hours = (case.need.duty.pull_out_at - case.free_at).total_seconds() / 3600
+    return case.charging.reached(case.free_soc, max(0.0, hours))
 
 
-def _act_by(case: Case) -> datetime | None:
+def _act_by(case: Case) -> datetime:
     """Return until when acting helps: full power must begin; after that only another vehicle can leave instead."""
-    pull_out_at, power_kw = case.need.duty.pull_out_at, _full_power_kw(case)
-    if not case.first or case.soc_now is None or power_kw <= 0:
-        return pull_out_at
-    missing_kwh = max(0.0, case.need.required_soc - case.soc_now) * case.vehicle.capacity_kwh
-    latest = pull_out_at - timedelta(hours=missing_kwh / power_kw)
-    return latest if latest > case.now else pull_out_at
+    leaves_at, required = case.need.duty.pull_out_at, case.need.required_soc
+    return latest_start(case.charging, case.free_soc, required, leaves_at, case.free_at)
 
 
 def _keeps_enough(case: Case) -> bool:
     """Tell whether the plan leaves the vehicle what it needs until it leaves, and does not use it meanwhile."""
     row = case.plan.answer["vehicles"].get(str(case.vehicle.pk)) if case.plan else None
-    if case.plan is None or row is None:
+    if case.plan is None or row is None or case.trial:
         return True
     grid = grid_of(case.plan)
     ahead = row["soc"][

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.core.cache import cache
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, OuterRef, Subquery
 
 from billing.selectors.prices import Prices, prices_for
 from charging.models import Charger, ChargingSession, MeterSample, Plan
+from charging.selectors.links import linked
 from charging.selectors.timeline import PeakSoFar
-from depot.models import Depot, ElectricalNode, InterconnectionAgreement, Meter, MeterReading
+from depot.models import Depot, ElectricalNode, InterconnectionAgreement, Meter, MeterReading, Quality
 from depot.templatetags.depot_pages import percent
 from depot.timegrid import TimeGrid, floor_to_step
 
 STALE = timedelta(minutes=2)
+SILENT = timedelta(minutes=5)
+"""A vehicle whose charger has not measured for longer is not counted: nobody knows what it draws now."""
 PRICED_S = 900
 
 
@@ -30,8 +33,26 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
+class Silent:
+    """How many vehicles at a plug are not counted in a power, and when the last of them was measured."""
+
+    vehicles: int
+    heard_at: datetime | None
+
+    @property
+    def noun(self) -> str:
+        return "vehicle" if self.vehicles == 1 else "vehicles"
+
+
+NOBODY = Silent(0, None)
+
+
+@dataclass(frozen=True, slots=True)
 class SiteNow:
-    """Live powers (None where nothing measures it), limits, peaks of this month, and chargers."""
+    """Live powers (None where nothing measures it), limits, peaks of this month, and chargers.
+
+    `silent` are the vehicles whose power is not in `vehicles`, because it was measured too long ago.
+    """
 
     net: Live | None
     building: Live | None
@@ -44,6 +65,7 @@ class SiteNow:
     chargers: int
     metered: bool
     """Whether any meter has ever reported."""
+    silent: Silent = NOBODY
 
     @property
     def exporting(self) -> bool:
@@ -51,9 +73,11 @@ class SiteNow:
 
     @property
     def level(self) -> float | None:
-        """Return the share (0..1) of the limit that is used, of import or of export."""
+        """Return the share (0..1) of the limit that is used, of import or of export; None when nobody knows now."""
+        if self.net is None or self.net.stale:
+            return None
         limit_kw = self.export_limit_kw if self.exporting else self.import_limit_kw
-        return abs(self.net.power_kw) / limit_kw if self.net and limit_kw else None
+        return abs(self.net.power_kw) / limit_kw if limit_kw else None
 
     @property
     def level_words(self) -> str:
@@ -87,12 +111,12 @@ def site_limits(depot: Depot) -> SiteLimits:
 def site_now(depot: Depot, now: datetime, plan: Plan | None) -> SiteNow:
     """Return the site as last measured; in a fixed number of queries."""
     meters = _meters(depot, now)
-    vehicles = _vehicles(depot, now)
+    vehicles, silent = _vehicles(depot, now)
     net, solar = meters.get(Meter.Kind.GRID), meters.get(Meter.Kind.SOLAR)
-    building = meters.get(Meter.Kind.BUILDING) or _rest(net, solar, vehicles)
+    building = meters.get(Meter.Kind.BUILDING) or (None if silent.vehicles else _rest(net, solar, vehicles))
     limits = site_limits(depot)
     chargers = Charger.objects.filter(depot=depot).aggregate(
-        all=Count("pk"), connected=Count("pk", filter=Q(connected=True))
+        all=Count("pk"), connected=Count("pk", filter=linked(now))
     )
     return SiteNow(
         net=net,
@@ -105,11 +129,14 @@ def site_now(depot: Depot, now: datetime, plan: Plan | None) -> SiteNow:
         connected=chargers["connected"],
         chargers=chargers["all"],
         metered=bool(meters),
+        silent=silent,
     )
 
 
 def _meters(depot: Depot, now: datetime) -> dict[str, Live]:
-    newest = MeterReading.objects.filter(meter=OuterRef("pk"), observed_at__lte=now).order_by("-observed_at")
+    """Return the power of each kind of meter; a reading that is suspect tells nothing."""
+    readings = MeterReading.objects.filter(meter=OuterRef("pk"), observed_at__lte=now)
+    newest = readings.exclude(quality=Quality.SUSPECT).order_by("-observed_at")
     rows = Meter.objects.filter(depot=depot).annotate(
         observed_at=Subquery(newest.values("observed_at")[:1]),
         power_kw=Subquery(newest.values("power_kw")[:1]),
@@ -121,18 +148,17 @@ def _meters(depot: Depot, now: datetime) -> dict[str, Live]:
     return {kind: _sum(values, now) for kind, values in found.items()}
 
 
-def _vehicles(depot: Depot, now: datetime) -> Live | None:
-    """Return the power of all vehicles at a plug; the newest sample of each open session counts."""
+def _vehicles(depot: Depot, now: datetime) -> tuple[Live | None, Silent]:
+    """Return the power of all vehicles at a plug, and who is not counted; of each the newest sample counts."""
     newest = MeterSample.objects.filter(session=OuterRef("pk"), sampled_at__lte=now).order_by("-sampled_at")
     sessions = ChargingSession.objects.filter(connector__charger__depot=depot, unplugged_at__isnull=True)
     rows = sessions.annotate(
         at=Subquery(newest.values("sampled_at")[:1]), power_kw=Subquery(newest.values("power_kw")[:1])
     ).values_list("at", "power_kw")
     values = [(at, power_kw) for at, power_kw in rows if at is not None]
-    if not values:
-        return None
-    newest_at = max(at for at, _ in values)
-    return Live(sum(power_kw for _, power_kw in values), newest_at, now - newest_at > STALE)
+    live = [(at, power_kw) for at, power_kw in values if now - at <= SILENT]
+    heard = [at for at, _ in values if now - at > SILENT]
+    return _sum(live, now) if live else None, Silent(len(heard), max(heard, default=None))
 
 
 def _sum(values: Iterable[tuple[datetime, float]], now: datetime) -> Live:
@@ -151,7 +177,7 @@ def _rest(net: Live | None, solar: Live | None, vehicles: Live | None) -> Live |
 
 def _peaks(depot: Depot, now: datetime, plan: Plan | None) -> list[PeakSoFar]:
     """Return the month's demand peaks, and what the plan makes of them."""
-    prices = _prices(depot, now)
+    prices = prices_now(depot, now)
     planned = plan.answer["demand_peaks"] if plan else {}
     found = []
     for charge in prices.demand_charges:
@@ -162,7 +188,7 @@ def _peaks(depot: Depot, now: datetime, plan: Plan | None) -> list[PeakSoFar]:
     return found
 
 
-def _prices(depot: Depot, now: datetime) -> Prices:
+def prices_now(depot: Depot, now: datetime) -> Prices:
     """Return the coming day's prices; a peak only changes when an interval closes, so they are kept for a step."""
     start_at = floor_to_step(now, depot.step_minutes)
     key = f"prices-now:{depot.pk}:{start_at.timestamp():.0f}"

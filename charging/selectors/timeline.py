@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -99,9 +100,23 @@ def site_power(line: Timeline, depot: Depot) -> SitePower:
         charge_kw=line.joined(ledger.kw("charge_kwh"), planned("charge_kw")),
         discharge_kw=line.joined(ledger.kw("discharge_kwh"), planned("discharge_kw")),
         net_kw=line.joined(ledger.kw("import_kwh") - ledger.kw("export_kwh"), net),
-        import_price=line.joined(ledger.kwh("import_price_per_kwh"), series(prices["import_per_kwh"])),
-        export_price=line.joined(ledger.kwh("export_price_per_kwh"), series(prices["export_per_kwh"])),
+        import_price=bridged(
+            line.joined(ledger.kwh("import_price_per_kwh"), series(prices["import_per_kwh"]))
+        ),
+        export_price=bridged(
+            line.joined(ledger.kwh("export_price_per_kwh"), series(prices["export_per_kwh"]))
+        ),
     )
+
+
+def bridged(prices: Floats) -> Floats:
+    """Fill gaps between two equal prices: the newest intervals are in the ledger minutes after their end."""
+    known = np.flatnonzero(np.isfinite(prices))
+    filled = prices.copy()
+    for before, after in pairwise(known):
+        if prices[before] == prices[after]:
+            filled[before:after] = prices[before]
+    return filled
 
 
 @dataclass(frozen=True, slots=True)

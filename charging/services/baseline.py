@@ -5,6 +5,7 @@ The rule is published in docs/algorithms/savings.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -14,12 +15,12 @@ from django.db.models import Max, Min, OuterRef, Q, Subquery
 from billing.models import Interval
 from billing.savings.counterfactual import Session, unmanaged
 from billing.savings.site import site_power
+from billing.selectors.charge_only import export_limit_kw
 from billing.selectors.ledger import read_ledger
 from billing.services.ledger import Unmanaged, record_unmanaged
 from charging.models import ChargingSession
 from charging.permission import charge_limit_kw
-from charging.selectors.energy import registers, sessions_on
-from depot.forecasting.registers import counted_energy
+from charging.selectors.energy import readings_of, sessions_on
 from depot.models import Depot
 from depot.selectors.metering import boundaries_of
 from depot.timegrid import TimeGrid
@@ -27,6 +28,7 @@ from fleet.models import Vehicle
 
 Floats = npt.NDArray[np.float64]
 LONGEST_WAIT = timedelta(days=7)
+Change = Callable[[Session, datetime | None], Session]
 
 
 def update_baseline(depot: Depot, now: datetime) -> int:
@@ -48,7 +50,7 @@ def update_baseline(depot: Depot, now: datetime) -> int:
         np.nan_to_num(ledger.kw("building_kwh")),
         np.nan_to_num(ledger.kw("solar_kwh")),
         charge_kw,
-        _export_limit_kw(depot),
+        export_limit_kw(depot),
     )
     hours = grid.step_hours
     rows = [
@@ -62,13 +64,6 @@ def update_baseline(depot: Depot, now: datetime) -> int:
         for index, at in enumerate(grid.times())
     ]
     return record_unmanaged(depot, rows, now)
-
-
-def _export_limit_kw(depot: Depot) -> float:
-    """Return what may flow to the grid; without an approved agreement nothing."""
-    connection = depot.nodes.filter(kind="grid").first()
-    agreement = getattr(depot, "agreement", None)
-    return min(connection.export_limit_kw, agreement.allowed_export_kw) if connection and agreement else 0.0
 
 
 def _charging(depot: Depot, grid: TimeGrid, now: datetime) -> tuple[Floats, datetime]:
@@ -96,12 +91,31 @@ def _charging(depot: Depot, grid: TimeGrid, now: datetime) -> tuple[Floats, date
     return total, max(oldest_open, now - LONGEST_WAIT)
 
 
+def unmanaged_kw(depot: Depot, grid: TimeGrid, now: datetime, change: Change | None = None) -> Floats:
+    """Return what unmanaged charging would have drawn on a grid, in kW per step; writes nothing.
+
+    `change` varies a stay, given the moment from which its place was free; the energy for driving stays.
+    """
+    total = _strangers_kw(depot, grid)
+    for vehicle, chain in _chains(depot, grid, now):
+        carry_kwh, free_from = chain[0].unmanaged_carry_kwh, None
+        for row in chain:
+            session = _session(vehicle, row, now)
+            if session is None:
+                continue
+            baseline = unmanaged([change(session, free_from) if change else session], grid, carry_kwh)
+            total += baseline.charge_kw
+            carry_kwh, free_from = baseline.carry_kwh, session.unplugged_at
+    return total
+
+
 def _strangers_kw(depot: Depot, grid: TimeGrid) -> Floats:
     """Return the charging of sessions whose vehicle nobody knows: it is taken as it was, in kW per step."""
     edges = boundaries_of(grid)
     total_kwh = np.zeros(grid.steps)
-    for _, (at, import_totals, _) in registers(sessions_on(depot, grid).filter(vehicle__isnull=True), grid):
-        total_kwh += counted_energy(at, import_totals, edges)
+    strangers = sessions_on(depot, grid).filter(vehicle__isnull=True)
+    for _, readings in readings_of(strangers, grid):
+        total_kwh += readings.counted("import", edges).energy_kwh
     return total_kwh / grid.step_hours
 
 

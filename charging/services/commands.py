@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 import redis
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from charging.models import Charger, ChargerCommand, Connector, Plan
 from depot import clock
@@ -22,8 +22,20 @@ CHANNEL = "depot:charger-commands"
 LIFETIME = timedelta(minutes=10)
 State = ChargerCommand.State
 LONGEST_CALL = timedelta(minutes=2)
-SAFE_TO_REPEAT = ("set_schedule", "set_default")
+SAFE_TO_REPEAT = (
+    "set_schedule", "set_default", "set_ceiling", "clear_profiles", "composite", "get_variables", "report",
+    "transaction_status", "allow_energy_transfer",
+)  # fmt: skip
 """Actions that do the same when they come twice; others are never repeated by themselves."""
+URGENT = ("remote_stop", "set_ceiling", "set_default", "unlock", "clear_profiles", "setpoint", "afrr_signal")
+PATIENT = (
+    "get_variables", "report", "get_log", "update_firmware", "local_list", "local_list_version", "composite",
+    "get_profiles", "certificates", "transaction_status",
+)  # fmt: skip
+PRIORITIES = dict.fromkeys(URGENT, 0) | dict.fromkeys(PATIENT, 8)
+USUAL_PRIORITY = 5
+RETRY_AFTER = timedelta(seconds=10)
+MOST_ATTEMPTS = 4
 STILL_MEANT = (State.WAITING, State.SENT, State.ACCEPTED)
 
 
@@ -35,12 +47,13 @@ def send(
     connector: Connector | None = None,
     plan: Plan | None = None,
     coalesce: str = "",
-    priority: int = 5,
+    priority: int | None = None,
     lifetime: timedelta = LIFETIME,
 ) -> ChargerCommand:
     """Queue a command for a charger and wake its gateway.
 
-    Commands with the same `coalesce` key that still wait are superseded. `lifetime` is wall time.
+    Commands with the same `coalesce` key that still wait are superseded. `lifetime` is wall time. Without a
+    `priority` stops and limits come first and reports last.
     """
     now = clock.wall_now()
     with transaction.atomic():
@@ -53,7 +66,7 @@ def send(
             action=action,
             payload=payload,
             coalesce=coalesce,
-            priority=priority,
+            priority=PRIORITIES.get(action, USUAL_PRIORITY) if priority is None else priority,
             created_at=now,
             expires_at=now + lifetime,
         )
@@ -105,13 +118,28 @@ def send_again(charger: Charger, connector: Connector | None = None) -> None:
         )
 
 
+def setpoint_now(charger: Charger, evse_id: int) -> float | None:
+    """Return the power of the newest schedule that is still meant at this moment, in kW; None without one."""
+    schedules = ChargerCommand.objects.filter(
+        charger=charger, action="set_schedule", payload__evse_id=evse_id
+    )
+    newest = schedules.order_by("-created_at").first()
+    if newest is None or newest.state not in STILL_MEANT or newest.expires_at <= clock.wall_now():
+        return None
+    start_at = datetime.fromisoformat(newest.payload["start_at"])
+    step = int((clock.now() - start_at).total_seconds() // newest.payload["step_seconds"])
+    powers = newest.payload["power_kw"]
+    return float(powers[step]) if 0 <= step < len(powers) else None
+
+
 def claim(charger_ids: Collection[int], owner: str) -> list[ChargerCommand]:
     """Take the next command of each of these chargers for `owner`; of two gateways only one gets it."""
     now = clock.wall_now()
     waiting = ChargerCommand.objects.filter(state=State.WAITING)
     waiting.filter(expires_at__lte=now).update(state=State.EXPIRED, answered_at=now)
     first: dict[int, ChargerCommand] = {}
-    rows = waiting.filter(charger__in=charger_ids).order_by("priority", "created_at")
+    due = Q(due_at__isnull=True) | Q(due_at__lte=now)
+    rows = waiting.filter(due, charger__in=charger_ids).order_by("priority", "created_at")
     for command in rows.select_related("charger", "connector"):
         first.setdefault(command.charger_id, command)
     return [
@@ -128,6 +156,20 @@ def settle(command: ChargerCommand, state: str, answer: dict[str, Any]) -> None:
     ChargerCommand.objects.filter(pk=command.pk, state=State.SENT).update(
         state=state, answer=answer, answered_at=clock.wall_now()
     )
+
+
+def try_again(command: ChargerCommand, answer: dict[str, Any]) -> bool:
+    """Let a command that was refused for a passing reason wait once more; tell whether it may.
+
+    Only what is safe to repeat, a few times, with growing pauses, before it expires, and while nothing newer waits.
+    """
+    due_at = clock.wall_now() + RETRY_AFTER * 2**command.attempts
+    newer = command.coalesce and _waiting(command.charger, command.coalesce).exists()
+    may = command.action in SAFE_TO_REPEAT and command.attempts + 1 < MOST_ATTEMPTS
+    if newer or not may or due_at >= command.expires_at:
+        return False
+    sent = ChargerCommand.objects.filter(pk=command.pk, state=State.SENT)
+    return bool(sent.update(state=State.WAITING, due_at=due_at, answer=answer))
 
 
 def give_back(command_ids: Collection[Any], reason: str) -> None:

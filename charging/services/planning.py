@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
 
 from charging.assemble import Assembled, assemble
 from charging.models import Plan
@@ -15,11 +18,13 @@ from charging.planner.plan import DepotPlan, plan_to_json
 from charging.planner.solve import fallback, solve
 from charging.planner.verify import verify
 from charging.services.dispatch import dispatch
+from charging.services.standing_down import stand_down_if_steered
 from depot import clock
 from depot.alerts import clear, raise_alert
 from depot.alerts.services import Cause
-from depot.models import Depot, Forecast
+from depot.models import Depot, Forecast, Webhook
 from depot.services.forecasts import forecast_all
+from depot.webhooks import publish
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +58,7 @@ def propose(depot: Depot, now: datetime, *, tidy: bool = True, gap: float = GAP)
     assembled = assemble(depot, now)
     case = case_from_json(assembled.case)
     try:
-        answer = solve(case, TIME_LIMIT_S, tidy=tidy, gap=gap)
+        answer = solve(case, TIME_LIMIT_S, tidy=tidy, gap=gap, last=assembled.last)
         rejected = _faults(case, answer)
     except SolverError as error:
         rejected = [f"The solver failed: {error}"]
@@ -84,7 +89,7 @@ def make_plan(depot: Depot, now: datetime, trigger: str, *, tidy: bool = True) -
         clear(depot, "plan:unsound")
     grid, notes = proposal.assembled.grid, proposal.assembled.notes
     answer = plan_to_json(proposal.answer)
-    return Plan.objects.create(
+    plan = Plan(
         depot=depot,
         made_at=now,
         start_at=grid.start_at,
@@ -99,11 +104,29 @@ def make_plan(depot: Depot, now: datetime, trigger: str, *, tidy: bool = True) -
         currency=depot.currency,
         case=proposal.assembled.case,
         answer=answer,
-        notes={"vehicles": notes.vehicles, "depot": notes.depot},
+        notes={"vehicles": notes.vehicles, "depot": notes.depot, "away": notes.away},
         unmanaged_cost=unmanaged(proposal.case).cost.total,
         verified_at=None if proposal.violations else clock.now(),
         violations=proposal.violations,
     )
+    with transaction.atomic():
+        plan.save()
+        publish(depot, Webhook.Topic.PLANS, "plan.changed", _told(plan))
+    return plan
+
+
+def _told(plan: Plan) -> dict[str, Any]:
+    """Return what programs are told of a new plan; the rest is at `plans/latest`."""
+    return {
+        "id": plan.pk,
+        "made_at": plan.made_at.isoformat(),
+        "trigger": plan.trigger,
+        "status": plan.status,
+        "objective": plan.objective,
+        "currency": plan.currency,
+        "sent": plan.depot.dispatch_enabled and not plan.violations,
+        "shortfalls": plan.answer["shortfalls"],
+    }
 
 
 def plan_and_dispatch(depot: Depot, trigger: str, *, tidy: bool = True) -> Plan:
@@ -111,7 +134,9 @@ def plan_and_dispatch(depot: Depot, trigger: str, *, tidy: bool = True) -> Plan:
     now = clock.now()
     refresh_forecasts(depot, now)
     plan = make_plan(depot, now, trigger, tidy=tidy)
-    if depot.dispatch_enabled and not plan.violations:
+    if not depot.dispatch_enabled:
+        stand_down_if_steered(depot)
+    elif not plan.violations:
         dispatch(plan)
     return plan
 

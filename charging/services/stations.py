@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F, Q
 
 from charging.models import Charger, Connector
+from charging.ocpp.events import Outcome
+from charging.selectors.links import heard_since
 from charging.services.commands import give_back_of, send_again, send_defaults
 from depot import clock
+from depot.alerts.services import Cause, raise_alert
+from depot.intake import FUTURE_LIMIT
 
-SILENT_S = 45.0
-"""A link whose gateway has shown no life for this long, in wall time, counts as gone."""
 MOST_CONNECTORS = 16
+CLOCK_STEP_S = 1.0
+WRONG_CLOCK_S = 60.0
+DAY = timedelta(days=1)
+FIRST_MOMENT = datetime(2020, 1, 1, tzinfo=UTC)
+"""What a station dates before this was dated by a clock that has not been set."""
+LIMIT_S = FUTURE_LIMIT.total_seconds()
 
 
 def connect(charger_id: int, protocol: str) -> int:
@@ -26,6 +35,7 @@ def connect(charger_id: int, protocol: str) -> int:
         Charger.objects.filter(pk=charger_id).update(
             connected=True, connection=F("connection") + 1, protocol=protocol, last_seen_at=clock.now()
         )
+        Charger.objects.filter(pk=charger_id).update(clock_offset_s=None)
         give_back_of(charger_id, "The charger logged in again before it had answered.")
         return int(Charger.objects.values_list("connection", flat=True).get(pk=charger_id))
 
@@ -35,26 +45,103 @@ def disconnect(charger_id: int, connection: int) -> None:
     Charger.objects.filter(pk=charger_id, connection=connection).update(connected=False)
 
 
-def keep_alive(links: Mapping[int, int]) -> set[int]:
-    """Note that these links (charger -> log-in number) live; return the chargers that have a newer link.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A link: its log-in's number, the hash of the password it came with ("" = none), whether its boot is accepted."""
+
+    connection: int
+    credential: str = ""
+    accepted: bool = True
+
+
+def keep_alive(links: Mapping[int, Held]) -> dict[int, str]:
+    """Note that the links of these chargers live; return those that must end, with the reason.
 
     Links of gateways that have ended without a word are marked as gone.
     """
     now = clock.now()
-    newest = dict(Charger.objects.filter(pk__in=list(links)).values_list("pk", "connection"))
-    mine = {charger_id for charger_id, connection in links.items() if newest.get(charger_id) == connection}
-    Charger.objects.filter(pk__in=mine).update(connected=True, last_seen_at=now)
-    silent = timedelta(seconds=SILENT_S * clock.clock().speed)
-    Charger.objects.filter(connected=True, last_seen_at__lt=now - silent).update(connected=False)
-    return set(links) - mine
+    chargers = Charger.objects.in_bulk(list(links))
+    ended = {
+        charger_id: reason
+        for charger_id, held in links.items()
+        if (reason := _must_end(held, chargers.get(charger_id)))
+    }
+    mine = links.keys() - ended.keys()
+    with transaction.atomic():
+        # Who is being written to just now shows life anyway: waiting for it could end in a deadlock.
+        free = Charger.objects.filter(pk__in=mine).select_for_update(no_key=True, skip_locked=True)
+        Charger.objects.filter(pk__in=list(free.values_list("pk", flat=True))).update(
+            connected=True, last_seen_at=now
+        )
+    Charger.objects.filter(connected=True, last_seen_at__lt=heard_since(now)).update(connected=False)
+    return ended
 
 
-def booted(charger: Charger, vendor: str, model: str, firmware: str) -> None:
-    """Note what the charger is, and queue what it must know: the safe default first, then the plan."""
+def _must_end(held: Held, charger: Charger | None) -> str:
+    """Return why a link may not live on, "" when it may."""
+    if charger is None:
+        return "this charger is not set up any more"
+    if charger.connection != held.connection:
+        return "this charger is connected elsewhere"
+    if held.credential and held.credential != charger.password_hash:
+        return "its password has changed"
+    if held.accepted and charger.admission != Charger.Admission.ACCEPTED:
+        return "it is not accepted any more"
+    return ""
+
+
+def greet(charger: Charger, vendor: str, model: str, firmware: str, serial: str = "") -> Outcome:
+    """Note what a station that has booted is, and return how its boot is answered.
+
+    One that is accepted is told what it must know: the safe default first, then the plan.
+    """
     Charger.objects.filter(pk=charger.pk).update(
-        vendor=vendor[:50], model=model[:50], firmware=firmware[:50], booted_at=clock.now()
+        vendor=vendor[:50], model=model[:50], firmware=firmware[:50], serial=serial[:50], clock_offset_s=None
     )
-    instruct(charger)
+    if charger.admission == Charger.Admission.ACCEPTED:
+        Charger.objects.filter(pk=charger.pk).update(booted_at=clock.now())
+        instruct(charger)
+    return Outcome(admission=charger.admission)
+
+
+def note_clock(charger: Charger, said_at: datetime, now: datetime) -> None:
+    """Note how far a station's clock is ahead of ours; one whose words are not believed any more is an alert.
+
+    Messages come late rather than early, so of all since its boot the one that is least behind tells it best.
+    One that is about right after others were far ahead shows that the clock has been set.
+    """
+    offset_s = (said_at - now).total_seconds()
+    known = charger.clock_offset_s
+    mended = known is not None and abs(offset_s) <= WRONG_CLOCK_S < known
+    if known is not None and offset_s <= known + CLOCK_STEP_S and not mended:
+        return
+    charger.clock_offset_s = offset_s
+    Charger.objects.filter(pk=charger.pk).update(clock_offset_s=offset_s)
+    if said_at > now + FUTURE_LIMIT:
+        raise_alert(charger.depot, clock_cause(charger))
+
+
+def clock_cause(charger: Charger) -> Cause:
+    """Return the alert on a wrong clock; `watch` clears it."""
+    offset_s = charger.clock_offset_s or 0.0
+    size = f"{abs(offset_s):.0f} s" if abs(offset_s) < 600 else f"{abs(offset_s) / 60:.0f} min"
+    doubted = " What it measures counts from when it came, and is marked." if offset_s > LIMIT_S else ""
+    return Cause(
+        f"clock:{charger.pk}",
+        "warning",
+        f"The clock of charger {charger.name} is {size} {'fast' if offset_s > 0 else 'slow'}",
+        f"Its schedules begin at the wrong moment.{doubted} Set its time source in the charger.",
+    )
+
+
+def trusted(said_at: datetime, now: datetime) -> datetime:
+    """Return a moment a station has said: `now` when its clock was never set, and never over a day ahead."""
+    return min(said_at, now + DAY) if said_at >= FIRST_MOMENT else now
+
+
+def believed(said_at: datetime, now: datetime) -> datetime:
+    """Return a moment that nothing can be stuck at: what is said to come from the future comes from now."""
+    return now if said_at > now + FUTURE_LIMIT else said_at
 
 
 def instruct(charger: Charger) -> None:
@@ -81,6 +168,8 @@ def find_connector(charger: Charger, evse_id: int, connector_id: int = 0) -> Con
 
 
 def set_status(connector: Connector, status: str, at: datetime) -> None:
-    """Note how a connector is, unless something newer is known."""
-    newer = Q(status_at__isnull=True) | Q(status_at__lte=at)
+    """Note how a connector is, unless something newer is known; what claims to come from the future is not newer."""
+    now = clock.now()
+    at = believed(at, now)
+    newer = Q(status_at__isnull=True) | Q(status_at__lte=at) | Q(status_at__gt=max(now, at) + FUTURE_LIMIT)
     Connector.objects.filter(newer, pk=connector.pk).update(status=status, status_at=at)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from charging.models import Charger
+from charging.selectors.links import linked
 from charging.selectors.plan_view import site_view
 from charging.selectors.plans import cost_sentence, running_plan
 from charging.selectors.readiness import Outlook, readiness
@@ -82,7 +83,7 @@ def site_card(request: HttpRequest, depot: Depot) -> HttpResponse:
 def connection(request: HttpRequest, depot: Depot) -> HttpResponse:
     """Say how many chargers are connected, for the top bar."""
     counts = Charger.objects.filter(depot=depot).aggregate(
-        all=Count("pk"), connected=Count("pk", filter=Q(connected=True))
+        all=Count("pk"), connected=Count("pk", filter=linked(clock.now()))
     )
     return render(request, "charging/connection.html", counts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import get_template
 from django.views import defaults
@@ -12,8 +12,8 @@ from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.exceptions import PermissionDenied as ApiPermissionDenied
 from rest_framework.views import exception_handler
 
-MEDIA_TYPE = "application/problem+json"
-API_PREFIX = "/api/"
+from depot.access.wire import API_PREFIX, MEDIA_TYPE
+
 RETRY_AFTER_S = 5
 
 
@@ -64,6 +64,13 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         return defaults.page_not_found(request, exception)
     detail = "There is no such address. Addresses of the API have no slash at the end; see /api/docs/."
     return _problem(404, "not_found", "Not found.", detail)
+
+
+def bad_address(request: HttpRequest) -> HttpResponse:
+    """Answer an address that cannot be read: in the API's shape below /api/, as a page elsewhere."""
+    if not request.path.startswith(API_PREFIX):
+        return defaults.bad_request(request, SuspiciousOperation("NUL in the address"))
+    return _problem(400, "bad_address", "Malformed request.", "The address holds a NUL (%00). Leave it out.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -12,10 +12,21 @@ from depot import audit, clock
 from depot.models import ApiKey, Depot, Scope, User
 
 LIFETIME = timedelta(days=365)
+LONGEST_LIFETIME = timedelta(days=3650)
 
 
 def digest(raw: str) -> str:
     return hashlib.sha256(raw.encode()).hexdigest()
+
+
+def expiry_problem(expires_at: datetime) -> str | None:
+    """Say what is wrong with the end of a new key, or None: it lies ahead, by ten years at most."""
+    now = clock.wall_now()
+    if expires_at <= now:
+        return "This moment is over already. Enter one that lies ahead."
+    if expires_at > now + LONGEST_LIFETIME:
+        return f"A key lives {LONGEST_LIFETIME.days:,} days at most. Enter an earlier moment."
+    return None
 
 
 def make_key(
@@ -25,12 +36,18 @@ def make_key(
     created_by: User | None = None,
     expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
-    """Make a key and return it with its only readable copy. Unknown or no scopes raise ValueError."""
+    """Make a key and return it with its only readable copy.
+
+    Unknown or no scopes, and an end that is over or more than ten years ahead, raise ValueError.
+    """
     if not scopes:
         raise ValueError(f"A key needs a scope. Known: {', '.join(Scope.values)}.")
     unknown = set(scopes) - set(Scope.values)
     if unknown:
         raise ValueError(f"Unknown scopes: {', '.join(sorted(unknown))}. Known: {', '.join(Scope.values)}.")
+    problem = expiry_problem(expires_at) if expires_at is not None else None
+    if problem:
+        raise ValueError(problem)
     prefix = f"dk{secrets.token_hex(4)}"
     raw = f"{prefix}.{secrets.token_urlsafe(32)}"
     now = clock.wall_now()

@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
-from depot.access.roles import abilities
+from depot.access.roles import abilities_in, role_of
 from depot.models import Depot
 
 View = Callable[..., HttpResponse]
@@ -20,7 +20,8 @@ View = Callable[..., HttpResponse]
 def depot_page(ability: str = "view") -> Callable[[View], View]:
     """Turn `view(request, depot, ...)` into a view of `<slug>/...`: 404 for strangers, 403 without the ability.
 
-    The view finds what its user may do in `request.abilities`.
+    The view finds the user's role in `request.role` (None for a superuser), and what they may do in
+    `request.abilities`.
     """
 
     def decorate(view: View) -> View:
@@ -29,7 +30,9 @@ def depot_page(ability: str = "view") -> Callable[[View], View]:
         def wrapped(request: HttpRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponse:
             depot = get_object_or_404(Depot.objects.visible_to(request.user), slug=slug)
             request.depot = depot  # type: ignore[attr-defined]
-            request.abilities = abilities(request.user, depot)  # type: ignore[attr-defined]
+            user: Any = request.user
+            request.role = role_of(user, depot)  # type: ignore[attr-defined]
+            request.abilities = abilities_in(request.role, superuser=user.is_superuser)  # type: ignore[attr-defined]
             if ability not in request.abilities:  # type: ignore[attr-defined]
                 raise PermissionDenied(
                     f"Your role in {depot} does not allow this. Ask an owner of the depot."

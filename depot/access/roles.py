@@ -10,6 +10,7 @@ from depot.models import Depot, Membership, Role
 
 MEMBERS = frozenset(Role)
 DISPATCH = frozenset({Role.DISPATCHER, Role.MANAGER, Role.OWNER})
+MONEY = frozenset({Role.MANAGER, Role.OWNER})
 SITE = frozenset({Role.TECHNICIAN, Role.MANAGER, Role.OWNER})
 
 ABILITIES: dict[str, frozenset[str]] = {
@@ -17,19 +18,31 @@ ABILITIES: dict[str, frozenset[str]] = {
     "write_schedules": DISPATCH,
     "replan": DISPATCH,
     "override": DISPATCH,
+    "handle_alerts": MEMBERS - {Role.VIEWER},
     "set_up_site": SITE,
     "command_chargers": SITE,
     "write_tariffs": SITE,
+    "settle_bills": MONEY,
+    "write_programmes": MONEY,
     "manage_people": frozenset({Role.OWNER}),
 }
 
 
+def role_of(user: Any, depot: Depot) -> str | None:
+    """Return the role of `user` in `depot`; None for a stranger and for a superuser, who needs none."""
+    if user.is_superuser:
+        return None
+    return Membership.objects.filter(user=user, depot=depot).values_list("role", flat=True).first()
+
+
+def abilities_in(role: str | None, *, superuser: bool = False) -> frozenset[str]:
+    """Return all that a role may do, or a superuser."""
+    return frozenset(ability for ability, roles in ABILITIES.items() if superuser or role in roles)
+
+
 def abilities(user: Any, depot: Depot) -> frozenset[str]:
     """Return all that `user` may do in `depot`."""
-    if user.is_superuser:
-        return frozenset(ABILITIES)
-    role = Membership.objects.filter(user=user, depot=depot).values_list("role", flat=True).first()
-    return frozenset(ability for ability, roles in ABILITIES.items() if role in roles)
+    return abilities_in(role_of(user, depot), superuser=user.is_superuser)
 
 
 def may(user: Any, depot: Depot, ability: str) -> bool:

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import unquote
 from django.db.models import ForeignKey, Model, QuerySet
-from django.forms import ModelChoiceField
+from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest
 
 from depot import audit
@@ -18,6 +18,14 @@ from depot.jobs.registry import KINDS
 from depot.models import Depot, Scoped, User
 
 OWN_DEPOTS = ("depot", admin.RelatedOnlyFieldListFilter)
+
+
+def depots_of(request: HttpRequest, ability: str) -> frozenset[int]:
+    """Return the ids of the depots in which the request's user may do `ability`; asked once a request."""
+    known: dict[str, frozenset[int]] = request.__dict__.setdefault("depots_by_ability", {})
+    if ability not in known:
+        known[ability] = frozenset(depots_where(request.user, ability))
+    return known[ability]
 
 
 def depot_id_of(row: Any) -> Any:
@@ -46,8 +54,8 @@ class ByRole:
             return False
         if user.is_superuser:
             return True
-        depots = depots_where(user, ability)
-        return depots.exists() if row is None else depot_id_of(row) in depots
+        depots = depots_of(request, ability)
+        return bool(depots) if row is None else depot_id_of(row) in depots
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.allowed(request, self.view_ability)
@@ -68,7 +76,7 @@ class ByRole:
         rows = super().get_queryset(request)  # type: ignore[misc]
         if request.user.is_superuser:
             return rows
-        return rows.of_depots(depots_where(request.user, self.view_ability))
+        return rows.of_depots(depots_of(request, self.view_ability))
 
     def formfield_for_foreignkey(
         self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any
@@ -77,7 +85,7 @@ class ByRole:
         related = db_field.remote_field.model
         if isinstance(related, type) and issubclass(related, Scoped):
             edited = self._edited(request)
-            depots = depots_where(request.user, self.ability) if edited is None else [depot_id_of(edited)]
+            depots = depots_of(request, self.ability) if edited is None else [depot_id_of(edited)]
             kwargs["queryset"] = related.objects.of_depots(depots)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
 
@@ -86,8 +94,21 @@ class ByRole:
         key = request.resolver_match.kwargs.get("object_id") if request.resolver_match else None
         if key is None:
             return None
-        owner = self.admin_site.get_model_admin(getattr(self, "parent_model", self.model))
-        return owner.get_object(request, unquote(key))
+        edited: dict[str, Any] = request.__dict__.setdefault("edited_rows", {})
+        if key not in edited:
+            owner = self.admin_site.get_model_admin(getattr(self, "parent_model", self.model))
+            edited[key] = owner.get_object(request, unquote(key))
+        return edited[key]
+
+
+class UniqueInDepot:
+    """A form that checks what is unique in a depot also where the row's depot is fixed and so no field."""
+
+    instance: Any
+
+    def _get_validation_exclusions(self) -> set[str]:
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded - {"depot"} if self.instance.pk else excluded
 
 
 class DepotAdmin(ByRole, admin.ModelAdmin):
@@ -95,6 +116,12 @@ class DepotAdmin(ByRole, admin.ModelAdmin):
 
     list_per_page = 50
     save_on_top = True
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> type[ModelForm]:
+        form = super().get_form(request, obj, change, **kwargs)
+        return type(form.__name__, (UniqueInDepot, form), {})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         fixed = ("depot",) if obj is not None and obj.depot_path == "depot" else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, cast
 
 from django import forms
@@ -10,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from depot.access.keys import make_key, revoke
+from depot.access.keys import expiry_problem, make_key, revoke
 from depot.admin.base import OWN_DEPOTS, DepotAdmin
 from depot.models import ApiKey, Scope, User
 
@@ -35,6 +36,13 @@ class ApiKeyForm(forms.ModelForm):
     class Meta:
         model = ApiKey
         fields = ["depot", "name", "scopes", "expires_at"]
+
+    def clean_expires_at(self) -> datetime:
+        expires_at: datetime = self.cleaned_data["expires_at"]
+        problem = expiry_problem(expires_at)
+        if problem:
+            raise forms.ValidationError(problem)
+        return expires_at
 
 
 @admin.register(ApiKey)

@@ -31,6 +31,6 @@ class Jobs(Records):
 class Alerts(Records):
     """What needed somebody, and until when."""
 
-    list_display = ["title", "depot", "level", "raised_at", "seen_at", "cleared_at"]
+    list_display = ["title", "depot", "level", "raised_at", "seen_at", "cleared_at", "acknowledged_by_name"]
     list_filter = ["level", OWN_DEPOTS, ("cleared_at", admin.EmptyFieldListFilter)]
     search_fields = ["title", "detail", "key"]

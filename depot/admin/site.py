@@ -30,6 +30,10 @@ class NodeFormSet(forms.BaseInlineFormSet):
         nodes = [form.instance for form in forms_of.values()]
         for problem in nesting_problems(nodes):
             forms_of[id(problem.node)].add_error(problem.field, problem.message)
+        grids = [node for node in nodes if node.kind == ElectricalNode.Kind.GRID]
+        for node in grids[1:]:
+            message = f"A depot has one grid connection, and {grids[0].name} is it. Choose another kind."
+            forms_of[id(node)].add_error("kind", message)
 
 
 class NodeInline(DepotInline):

@@ -56,13 +56,9 @@ def figure(
     choices = _category_ticks(traces) if axis is None else axis.tick_choices()
     layout["meta"] = {"tick_choices": choices}
     layout["xaxis"] = _x_axis(axis, len(panels)) | (choices[-1] if choices else {})
-    plain = go.Figure(data=list(traces), layout=layout).to_plotly_json()
-    plain["layout"].pop("template", None)
-    return {
-        "data": _plain(plain["data"]),
-        "layout": _plain(plain["layout"]),
-        "legend": _legend(plain["data"]),
-    }
+    # Not through go.Figure: it would copy and check all traces once more, which takes longer than making them.
+    data = [trace.to_plotly_json() for trace in traces]
+    return {"data": _plain(data), "layout": _plain(layout), "legend": _legend(data)}
 
 
 def _frame(height_px: int, hover: str) -> dict[str, Any]:
@@ -190,8 +186,8 @@ def _y_axis(panel: Panel, bottom: float, top: float) -> dict[str, Any]:
             "tickmode": "array",
             "tickvals": rows,
             "tickfont": {"color": _TEXT},
-            "tickformat": None,
         }
+        del y_axis["tickformat"]
     return y_axis
 
 

@@ -47,7 +47,7 @@ class TimeAxis:
     def label(self, at: datetime) -> str:
         """Return a moment in true local words: Tue 24 Nov 06:10."""
         local = at.astimezone(self.tz)
-        return f"{local:%a} {local.day} {local:%b} {local:%H:%M}"
+        return f"{local:%a {local.day} %b %H:%M}"
 
     def labels(self, moments: Iterable[datetime]) -> list[str]:
         """Return moments in true local words."""
@@ -61,7 +61,8 @@ class TimeAxis:
     def tick_choices(self) -> list[dict[str, list[str]]]:
         """Return sets of ticks from dense to sparse; the browser takes the first that fits its width."""
         if self.to_at - self.from_at > timedelta(days=DAYS_WITH_HOURS):
-            return [self._day_ticks(every) for every in (1, 2, 7, 14, 31)]
+            midnights = self._round_moments(24)
+            return [self._day_ticks(midnights[::every]) for every in (1, 2, 7, 14, 31)]
         choices = [self.ticks(hours) for hours in TICK_HOURS]
         return [choice for choice in choices if choice["tickvals"]]
 
@@ -77,16 +78,18 @@ class TimeAxis:
     def _round_moments(self, hours: int) -> list[datetime]:
         at = self.from_at.astimezone(UTC)
         at -= timedelta(minutes=at.minute % 15, seconds=at.second, microseconds=at.microsecond)
+        # The next one is as many hours away, or one fewer or more when the clock changes.
+        leap = max(_SEARCH_STEP, timedelta(hours=hours - 2))
         moments: list[datetime] = []
         while at <= self.to_at:
             local = at.astimezone(self.tz)
-            if at >= self.from_at and local.minute == 0 and local.hour % hours == 0:
+            found = at >= self.from_at and local.minute == 0 and local.hour % hours == 0
+            if found:
                 moments.append(at)
-            at += _SEARCH_STEP
+            at += leap if found else _SEARCH_STEP
         return moments
 
-    def _day_ticks(self, every: int) -> dict[str, list[str]]:
-        midnights: Sequence[datetime] = self._round_moments(24)[::every]
+    def _day_ticks(self, midnights: Sequence[datetime]) -> dict[str, list[str]]:
         return {"tickvals": self.xs(midnights), "ticktext": [self._day(at) for at in midnights]}
 
     def _tick_text(self, at: datetime) -> str:

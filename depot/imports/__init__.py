@@ -4,7 +4,7 @@ It knows no schedule, no tariff and no database. A format hands it bytes or text
 sentences back, and the same functions serve the preview and the commit.
 """
 
-from depot.imports.columns import Column, Matched, match_columns, parse_column
+from depot.imports.columns import Column, Matched, match_columns, parse_column, plain_title
 from depot.imports.dates import DateStyle, date_style, parse_date
 from depot.imports.decode import MAX_BYTES, Decoded, decode
 from depot.imports.delimited import MAX_ROWS, escape_cell, read_delimited, write_delimited
@@ -48,6 +48,7 @@ __all__ = [
     "parse_number",
     "parse_yes_no",
     "percent_column",
+    "plain_title",
     "read_delimited",
     "write_delimited",
 ]

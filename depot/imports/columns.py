@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 from depot.imports.table import RowError, Table
@@ -25,24 +26,37 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """Where each known column stands (`index`) and what the file calls it (`header`)."""
+    """Where each known column stands (`index`), what the file calls it (`header`), and titles nobody knows."""
 
     index: Mapping[str, int]
     header: Mapping[str, str]
     errors: tuple[RowError, ...]
+    unknown: tuple[str, ...] = ()
 
 
-def match_columns(table: Table, columns: Sequence[Column]) -> Matched:
-    """Find each known column of a table; missing, doubled and unknown ones are errors by name."""
-    known = {_plain(alias): column.name for column in columns for alias in (column.name, *column.aliases)}
+def match_columns(
+    table: Table, columns: Sequence[Column], named: Mapping[str, str] = MappingProxyType({})
+) -> Matched:
+    """Find each known column of a table; missing, doubled and unknown ones are errors by name.
+
+    `named` says what a person decided headers mean (plain title -> column name); "" leaves a column out.
+    """
+    known = {
+        plain_title(alias): column.name for column in columns for alias in (column.name, *column.aliases)
+    }
+    known |= named
+    unknown: list[str] = []
     index: dict[str, int] = {}
     errors: list[RowError] = []
     for position, title in enumerate(table.header.cells):
-        name = known.get(_plain(title))
+        name = known.get(plain_title(title))
+        if name == "":
+            continue
         problem = ""
         if not title:
             problem = f"Column {position + 1} has no name. Name it or delete it."
         elif name is None:
+            unknown.append(title)
             problem = f"“{title}” is not a column of a schedule. {_cure(title, known, columns)}"
         elif name in index:
             first = table.header.cells[index[name]]
@@ -63,7 +77,7 @@ def match_columns(table: Table, columns: Sequence[Column]) -> Matched:
         for name in missing
     ]
     header = {name: table.header.cells[position] for name, position in index.items()}
-    return Matched(index, header, tuple(errors))
+    return Matched(index, header, tuple(errors), tuple(unknown))
 
 
 def parse_column(cells: Iterable[str], parse: Callable[[str], Value]) -> list[Value | CellError]:
@@ -80,12 +94,13 @@ def parse_column(cells: Iterable[str], parse: Callable[[str], Value]) -> list[Va
     return values
 
 
-def _plain(title: str) -> str:
+def plain_title(title: str) -> str:
+    """Return a column's title without case, spaces and signs."""
     return re.sub(r"[^0-9a-z]+", "_", title.casefold()).strip("_")
 
 
 def _cure(title: str, known: Mapping[str, str], columns: Sequence[Column]) -> str:
-    close = difflib.get_close_matches(_plain(title), known, n=1, cutoff=0.75)
+    close = difflib.get_close_matches(plain_title(title), known, n=1, cutoff=0.75)
     if close:
         return f"Do you mean {known[close[0]]}?"
     return f"Delete it, or name it as one of {', '.join(column.name for column in columns)}."

@@ -12,22 +12,37 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
-from django.db.models import F, Q
+from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import OperationalError as DatabaseAway
+from django.db.models import F, QuerySet
 from kombu.exceptions import OperationalError
 
 from depot import clock
+from depot.alerts.services import Cause, clear, raise_alert
 from depot.jobs.registry import KINDS
-from depot.models import Depot, Job, User
+from depot.models import Alert, Depot, Job, User
+from depot.webhooks import services as webhooks
 
 log = logging.getLogger(__name__)
 
 KEEP_FINISHED = timedelta(days=14)
+KEEP_FREQUENT = timedelta(hours=1)
+LONGEST_UNHEARD = timedelta(minutes=5)
+MOST_MESSAGES = 500
 UNFINISHED = (Job.State.QUEUED, Job.State.RUNNING)
+ANEW: dict[str, Any] = {
+    "state": Job.State.QUEUED, "claim": None, "attempts": 0, "progress": 0.0, "step": "", "error": "",
+    "started_at": None, "finished_at": None,
+}  # fmt: skip
+"""What a job has that nobody has begun."""
 
 
 class JobError(Exception):
     """Work that failed for a reason its user can act on; the message is shown as it is."""
+
+
+class JobStopped(Exception):  # noqa: N818 - stopping is asked for, not a fault of the program
+    """Nobody waits for this work any more: it was cancelled, or another attempt has taken it over."""
 
 
 def enqueue(
@@ -37,22 +52,25 @@ def enqueue(
     payload: dict[str, Any] | None = None,
     requested_by: User | None = None,
 ) -> Job:
-    """Ask for a job once: the same kind, depot and window again returns the job that is there."""
+    """Ask for a job once: the same kind, depot and window again returns the job that is there.
+
+    One that was cancelled is queued again.
+    """
     if kind not in KINDS:
         raise ValueError(f"There is no job of kind {kind!r}; known: {', '.join(sorted(KINDS))}.")
-    job, created = Job.objects.get_or_create(
-        kind=kind,
-        depot=depot,
-        window=window,
-        defaults={
-            "payload": payload or {},
-            "requested_by": requested_by,
-            "due_at": clock.now(),
-            "created_at": clock.wall_now(),
-            "heartbeat_at": clock.wall_now(),
-        },
-    )
-    if created:
+    asked = {
+        "payload": payload or {},
+        "requested_by": requested_by,
+        "due_at": clock.now(),
+        "created_at": clock.wall_now(),
+        "heartbeat_at": clock.wall_now(),
+    }
+    job, fresh = Job.objects.get_or_create(kind=kind, depot=depot, window=window, defaults=asked)
+    if job.state == Job.State.CANCELLED:
+        cancelled = Job.objects.filter(pk=job.pk, state=Job.State.CANCELLED)
+        fresh = bool(cancelled.update(**asked, **ANEW))
+        job.refresh_from_db()
+    if fresh:
         transaction.on_commit(lambda: _wake(job.pk))
     return job
 
@@ -70,7 +88,11 @@ def _wake(job_id: uuid.UUID) -> None:
 
 
 def run(job_id: uuid.UUID | str, *, beat: bool = True) -> bool:
-    """Run a waiting job in this process; False when somebody else has it or it is finished."""
+    """Run a waiting job in this process; False when somebody else has it or it is finished.
+
+    A database that is away for a moment puts it back in the queue, up to `max_attempts` of its kind. What failed
+    for good raises an alert, which the next success of the kind clears.
+    """
     claim = uuid.uuid4()
     now = clock.wall_now()
     mine = Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(
@@ -87,7 +109,8 @@ def run(job_id: uuid.UUID | str, *, beat: bool = True) -> bool:
     held = Job.objects.filter(pk=job_id, claim=claim, state=Job.State.RUNNING)
 
     def progress(fraction: float, step: str) -> None:
-        held.update(progress=fraction, step=step[:200], heartbeat_at=clock.wall_now())
+        if not held.update(progress=fraction, step=step[:200], heartbeat_at=clock.wall_now()):
+            raise JobStopped(f"Job {job.kind} {job.window} was cancelled or taken over.")
 
     about = structlog.contextvars.bound_contextvars(
         job=job.kind, window=job.window, depot=job.depot.slug if job.depot else None
@@ -96,17 +119,51 @@ def run(job_id: uuid.UUID | str, *, beat: bool = True) -> bool:
         with about, _heartbeat(job, claim) if beat else nullcontext():
             result = KINDS[job.kind].run(job, progress)
     except JobError as error:
-        held.update(state=Job.State.FAILED, error=str(error), finished_at=clock.wall_now())
+        _fail(held, job, str(error))
+    except JobStopped as stopped:
+        log.info("%s", stopped)
+    except (DatabaseAway, InterfaceError) as error:
+        _try_again(held, job, error)
     except Exception:
         log.exception("job %s %s %s failed", job.kind, job.depot, job.window)
-        held.update(
-            state=Job.State.FAILED,
-            error="Something went wrong inside the program. The log has the details.",
-            finished_at=clock.wall_now(),
-        )
+        _fail(held, job, "Something went wrong inside the program. The log has the details.")
     else:
-        held.update(state=Job.State.DONE, result=result, progress=1.0, finished_at=clock.wall_now())
+        if held.update(state=Job.State.DONE, result=result, progress=1.0, finished_at=clock.wall_now()):
+            _clear_alert(job)
     return True
+
+
+def cancel(job: Job) -> bool:
+    """Cancel a job that waits or runs; False when it is finished already. One that runs stops at its next step."""
+    unfinished = Job.objects.filter(pk=job.pk, state__in=UNFINISHED)
+    return bool(unfinished.update(state=Job.State.CANCELLED, finished_at=clock.wall_now()))
+
+
+def _try_again(held: QuerySet[Job], job: Job, error: Exception) -> None:
+    """Put a job whose database was away back in the queue: the sweeper sends it again a little later."""
+    if job.attempts >= KINDS[job.kind].max_attempts:
+        log.exception("job %s %s %s failed", job.kind, job.depot, job.window)
+        _fail(held, job, f"The database did not answer {job.attempts} times. The log has the details.")
+        return
+    log.warning("job %s %s %s: the database is away (%s)", job.kind, job.depot, job.window, error)
+    held.update(state=Job.State.QUEUED, claim=None, progress=0.0, step="", heartbeat_at=clock.wall_now())
+
+
+def _fail(held: QuerySet[Job], job: Job, error: str) -> None:
+    if (
+        not held.update(state=Job.State.FAILED, error=error, finished_at=clock.wall_now())
+        or job.depot is None
+    ):
+        return
+    title = KINDS[job.kind].title if job.kind in KINDS else job.kind
+    raise_alert(
+        job.depot, Cause(f"job.{job.kind}", Alert.Level.WARNING, f"Background work failed: {title}", error)
+    )
+
+
+def _clear_alert(job: Job) -> None:
+    if job.depot is not None:
+        clear(job.depot, f"job.{job.kind}")
 
 
 @contextmanager
@@ -136,7 +193,7 @@ def _heartbeat(job: Job, claim: uuid.UUID) -> Iterator[None]:
 
 def tick(now: datetime) -> int:
     """Ask for all that is due and start again all that died; return how many messages were sent."""
-    return ask_for_due(now) + sweep()
+    return ask_for_due(now) + webhooks.ask_for_due() + sweep()
 
 
 def ask_for_due(now: datetime) -> int:
@@ -165,20 +222,39 @@ def sweep() -> int:
     """Queue again what died while running, fail what died too often, wake what nobody heard of."""
     wall = clock.wall_now()
     stale = timedelta(seconds=settings.JOB_STALE_SECONDS)
-    unheard = timedelta(seconds=settings.JOB_UNHEARD_SECONDS)
-    dead = Q(state=Job.State.RUNNING, heartbeat_at__lt=wall - stale)
+    dead = Job.objects.filter(state=Job.State.RUNNING, heartbeat_at__lt=wall - stale)
     for kind in KINDS.values():
-        Job.objects.filter(dead, kind=kind.name, attempts__gte=kind.max_attempts).update(
-            state=Job.State.FAILED,
-            finished_at=wall,
-            error=f"Its worker died {kind.max_attempts} times. The log has the details.",
-        )
-    Job.objects.filter(dead).update(state=Job.State.QUEUED, claim=None, heartbeat_at=wall - unheard * 2)
-    waiting = Job.objects.filter(state=Job.State.QUEUED, heartbeat_at__lt=wall - unheard)
-    sent = 0
-    for job_id in list(waiting.values_list("pk", flat=True)[:500]):
+        for job in dead.filter(kind=kind.name, attempts__gte=kind.max_attempts).select_related("depot"):
+            error = f"Its worker died {kind.max_attempts} times. The log has the details."
+            _fail(dead.filter(pk=job.pk), job, error)
+    died = list(dead.values_list("pk", flat=True)[:MOST_MESSAGES])
+    again = {"state": Job.State.QUEUED, "claim": None, "heartbeat_at": wall}
+    waking = [pk for pk in died if dead.filter(pk=pk).update(**again)]
+    waking += _unheard(wall)[: MOST_MESSAGES - len(waking)]
+    for job_id in waking:
         Job.objects.filter(pk=job_id).update(heartbeat_at=wall)
         _wake(job_id)
-        sent += 1
     Job.objects.exclude(state__in=UNFINISHED).filter(finished_at__lt=wall - KEEP_FINISHED).delete()
-    return sent
+    return len(waking)
+
+
+def _unheard(wall: datetime) -> list[uuid.UUID]:
+    """Return the waiting jobs to send again, the longest unheard of first.
+
+    Each wait is as long as all before it, up to 5 minutes: a broker that is only slow is not flooded.
+    """
+    shortest = timedelta(seconds=settings.JOB_UNHEARD_SECONDS)
+    waiting = Job.objects.filter(state=Job.State.QUEUED, heartbeat_at__lt=wall - shortest)
+    times = waiting.order_by("heartbeat_at").values_list("pk", "heartbeat_at", "started_at", "created_at")
+    return [
+        pk
+        for pk, sent_at, started_at, created_at in times
+        if sent_at is not None
+        and wall - sent_at >= min(sent_at - (started_at or created_at), LONGEST_UNHEARD)
+    ]
+
+
+def prune_jobs(depot: Depot, kind: str, wall: datetime) -> int:
+    """Delete the done jobs of a kind that comes every minute after an hour (wall time); return how many went."""
+    done = Job.objects.filter(depot=depot, kind=kind, state=Job.State.DONE)
+    return done.filter(finished_at__lt=wall - KEEP_FREQUENT).delete()[0]

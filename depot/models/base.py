@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 
 
@@ -35,3 +36,9 @@ class Scoped(models.Model):
 
     class Meta:
         abstract = True
+
+
+def person_of(request: Any = None, **_kwargs: Any) -> Any:
+    """Return the person to name in a row's history; None for a program with an API key, which the audit names."""
+    user = getattr(request, "user", None)
+    return user if isinstance(user, AbstractBaseUser) else None

@@ -66,6 +66,7 @@ class MeterReading(Scoped):
         constraints = [
             models.UniqueConstraint(fields=["meter", "observed_at"], name="one_reading_per_meter_and_moment"),
         ]
+        indexes = [models.Index(fields=["received_at"], name="readings_by_receipt")]
 
 
 class Forecast(Scoped):

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 from simple_history.models import HistoricalRecords
 
+from depot.cycles import Cycles
 from depot.models.base import Scoped
 from depot.models.nesting import nesting_problems
 
@@ -61,6 +62,16 @@ class Depot(Scoped):
         choices=[(5, "5 min"), (15, "15 min"), (30, "30 min"), (60, "60 min")],
         help_text="Length of a planning step and of a ledger interval, in minutes.",
     )
+    meter_reading_day = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(28)],
+        help_text="Day on which billing cycles begin, as the utility reads the meter; 1 = calendar months.",
+    )
+    meter_read_since = models.DateField(
+        null=True,
+        blank=True,
+        help_text="First day of the month from which on that day holds; empty = always. The cycle before it is longer.",
+    )
     dispatch_enabled = models.BooleanField(
         default=True, help_text="Send plans to the chargers. Off = plan and show only."
     )
@@ -79,7 +90,14 @@ class Depot(Scoped):
     def tz(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
 
+    @property
+    def cycles(self) -> Cycles:
+        """Return the billing cycles of the depot's meter."""
+        return Cycles(self.tz, self.meter_reading_day, self.meter_read_since)
+
     def clean(self) -> None:
+        if self.meter_read_since and self.meter_read_since.day != 1:
+            raise ValidationError({"meter_read_since": "Enter the first day of the month, like 2026-03-01."})
         if self.slug in RESERVED_SLUGS:
             raise ValidationError(
                 {"slug": f"“{self.slug}” is an address of the program itself. Choose another."}

@@ -68,9 +68,11 @@ class ImportBatch(Scoped):
     """An uploaded file, what was found in it, and whether it was saved."""
 
     class State(models.TextChoices):
+        WAITING = "waiting", "Being checked"
         CHECKED = "checked", "Checked, not saved"
         COMMITTED = "committed", "Saved"
         REFUSED = "refused", "Refused"
+        UNDONE = "undone", "Taken back"
 
     depot = models.ForeignKey(Depot, on_delete=models.CASCADE, related_name="imports")
     kind = models.CharField(max_length=30, help_text="What the file holds, like schedule.")

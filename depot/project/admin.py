@@ -4,23 +4,121 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.db.models import Max
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from billing.models import Interval, Tariff
+from billing.selectors.cycles import billed_otherwise
+from billing.services.close import drop_estimates
+from billing.tariff import TariffError, read_tariff
+from charging.models import Charger
+from charging.services.standing_down import stand_down
 from depot import clock
 from depot.admin.base import DepotAdmin
 from depot.admin.people import MembershipInline
-from depot.admin.site import AgreementInline, BatteryInline, MeterInline, NodeInline, SolarArrayInline
+from depot.admin.site import (
+    AgreementInline,
+    BatteryInline,
+    MeterInline,
+    NodeFormSet,
+    NodeInline,
+    SolarArrayInline,
+)
+from depot.cycles import Cycles
 from depot.models import Depot
+from depot.models.site import validate_time_zone
 from depot.project.checklist import missing
+
+
+class DepotForm(forms.ModelForm):
+    """The depot itself; refuses what would contradict its ledger or its tariffs."""
+
+    class Meta:
+        model = Depot
+        fields = "__all__"  # noqa: DJ007 - the admin's fieldsets choose
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "time_zone" in self.fields:  # refused before it is the depot's: the page tells the depot's time
+            self.fields["time_zone"].validators.append(validate_time_zone)
+
+    def clean_step_minutes(self) -> int:
+        """Keep the step of a depot that has a ledger: intervals of two lengths would overlap."""
+        minutes: int = self.cleaned_data["step_minutes"]
+        kept = self.instance.pk and "step_minutes" in self.changed_data
+        if kept and Interval.objects.filter(depot=self.instance).exists():
+            raise forms.ValidationError(
+                f"The ledger already has intervals of {self.initial['step_minutes']} min, so their length is fixed. "
+                f"Choose {self.initial['step_minutes']} min again."
+            )
+        return minutes
+
+    def clean(self) -> dict[str, Any]:
+        """Keep the cycles of final bills, and of the utility's own that were entered beside them."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if self.instance.pk and {"meter_reading_day", "meter_read_since"} & set(self.changed_data):
+            day, since = cleaned.get("meter_reading_day"), cleaned.get("meter_read_since")
+            cycles = Cycles(self.instance.tz, day, since) if day else None
+            if cycles and (billed := billed_otherwise(self.instance, cycles)):
+                self.add_error(
+                    "meter_read_since",
+                    f"{billed} was billed by other cycles, and that stays. Choose a later month.",
+                )
+        return cleaned
+
+    def clean_currency(self) -> str:
+        """Keep the currency in which the depot's tariffs are."""
+        currency: str = self.cleaned_data["currency"]
+        if not self.instance.pk or "currency" not in self.changed_data:
+            return currency
+        for tariff in Tariff.objects.filter(depot=self.instance):
+            other = _currency_of(tariff)
+            if other not in (None, currency):
+                raise forms.ValidationError(
+                    f"{tariff} is in {other}. Choose {other}, or delete the tariffs in {other} first."
+                )
+        return currency
+
+
+def _currency_of(tariff: Tariff) -> str | None:
+    try:
+        return read_tariff(tariff.definition).currency
+    except TariffError:
+        return None
+
+
+class SiteNodeFormSet(NodeFormSet):
+    """The electrical tree, which must also carry each charger at its nodes."""
+
+    def clean(self) -> None:
+        super().clean()
+        at_nodes = Charger.objects.filter(node__in=[form.instance.pk for form in self.initial_forms])
+        largest = dict(at_nodes.values_list("node").annotate(Max("max_charge_kw")))
+        for form in self.initial_forms:
+            most_kw, limit_kw = largest.get(form.instance.pk), form.cleaned_data.get("import_limit_kw")
+            if form in self.deleted_forms or most_kw is None or limit_kw is None:
+                continue
+            if most_kw > limit_kw:
+                form.add_error(
+                    "import_limit_kw",
+                    f"A charger at {form.instance.name} draws up to {most_kw:g} kW. "
+                    f"Enter {most_kw:g} kW or more, or lower the charger first.",
+                )
+
+
+class SiteNodeInline(NodeInline):
+    formset = SiteNodeFormSet
 
 
 @admin.register(Depot)
 class Depots(DepotAdmin):
     """A site with its electrical tree, agreement, meters, sun, storage and people."""
 
+    form = DepotForm
     list_display = ["name", "slug", "time_zone", "currency", "dispatch_enabled", "gaps"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
@@ -28,14 +126,27 @@ class Depots(DepotAdmin):
     fieldsets = [
         ("What is still missing", {"fields": ["still_missing"]}),
         (None, {"fields": ["name", "slug", "time_zone", "currency"]}),
+        (
+            "Billing cycles",
+            {
+                "fields": ["meter_reading_day", "meter_read_since"],
+                "description": "A cycle is named by the month in which it begins.",
+            },
+        ),
         ("Place", {"fields": [("latitude", "longitude", "elevation_m")]}),
-        ("Planning", {"fields": ["dispatch_enabled", "horizon_hours", "step_minutes"]}),
+        (
+            "Planning",
+            {
+                "fields": ["dispatch_enabled", "horizon_hours", "step_minutes"],
+                "description": "When dispatch is switched off every charger is sent its safe level at once.",
+            },
+        ),
     ]
 
     def get_inlines(
         self, request: HttpRequest, obj: Depot | None
     ) -> list[type[admin.options.InlineModelAdmin]]:
-        first: list[type[admin.options.InlineModelAdmin]] = [NodeInline, AgreementInline]
+        first: list[type[admin.options.InlineModelAdmin]] = [SiteNodeInline, AgreementInline]
         if obj is None:
             return [*first, MembershipInline]
         return [*first, MeterInline, SolarArrayInline, BatteryInline, MembershipInline]
@@ -52,6 +163,13 @@ class Depots(DepotAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.is_superuser
+
+    def save_model(self, request: HttpRequest, obj: Depot, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "dispatch_enabled" in form.changed_data and not obj.dispatch_enabled:
+            stand_down(obj, request.user)
+        if change and {"meter_reading_day", "meter_read_since"} & set(form.changed_data):
+            drop_estimates(obj)
 
     @admin.display(description="")
     def still_missing(self, depot: Depot) -> SafeString:

@@ -22,10 +22,15 @@ class Place:
 
 PLACES = (
     Place("Home", "home", "home"),
+    Place("Board", "charging:board", "board"),
     Place("Plan", "charging:plan", "plan"),
     Place("Schedules", "fleet:schedules", "schedule"),
+    Place("Vehicles", "charging:vehicles", "vehicle"),
     Place("Battery", "fleet:battery", "battery"),
     Place("Savings", "billing:savings", "savings"),
+    Place("Bills", "billing:bills", "bill"),
+    Place("Reports", "charging:reports", "report"),
+    Place("Tariffs", "billing:tariffs", "bill"),
 )
 
 

@@ -6,6 +6,8 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
+from charging.selectors.portfolio import portfolio, portfolio_sentence
+from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot
 
@@ -16,7 +18,8 @@ def depots(request: HttpRequest) -> HttpResponse:
     visible = list(Depot.objects.visible_to(request.user))
     if len(visible) == 1:
         return redirect("home", slug=visible[0].slug)
-    return render(request, "depot/depots.html", {"visible": visible})
+    rows = portfolio(request.user, visible, clock.now())
+    return render(request, "depot/depots.html", {"rows": rows, "sentence": portfolio_sentence(rows)})
 
 
 @depot_page()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 from environs import Env
 
 from depot.project.logs import logging_settings
@@ -50,7 +51,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "depot.access.addresses.NoNul",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",  # outside of what makes answers, inside of files that are packed already
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -86,6 +89,8 @@ AUTH_PASSWORD_VALIDATORS = [
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_HANDLER = "depot.access.log_in.LogInLimits"
+FAILURES_PER_ADDRESS = 50  # many people may share the address of their depot
 AXES_LOCKOUT_TEMPLATE = "depot/locked.html"
 
 TEMPLATES = [
@@ -183,10 +188,29 @@ CLOCK_SPEED = env.float("DEPOT_CLOCK_SPEED", 1.0)
 CLOCK_ANCHOR_WALL = env.str("DEPOT_CLOCK_ANCHOR_WALL", "")
 CLOCK_ANCHOR_SIMULATED = env.str("DEPOT_CLOCK_ANCHOR_SIMULATED", "")
 
+# Alerts by e-mail: off until a mail server is named.
+EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+if env.str("DEPOT_EMAIL_URL", ""):
+    vars().update(env.dj_email_url("DEPOT_EMAIL_URL"))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEPOT_EMAIL_FROM", "depot@localhost")
+EMAIL_TIMEOUT = 20
+PUBLIC_ADDRESS = env.str("DEPOT_PUBLIC_ADDRESS", "").rstrip("/")
+ENTSOE_TOKEN = env.str("DEPOT_ENTSOE_TOKEN", "")
+
+# Of readings older than this only a few of each quarter of an hour are kept; 0 keeps all.
+RAW_DAYS = env.int("DEPOT_RAW_DAYS", 90)
+if RAW_DAYS < 0 or 0 < RAW_DAYS < 35:
+    raise ImproperlyConfigured(
+        "DEPOT_RAW_DAYS must be 0 (keep all) or at least 35: bills must be final first."
+    )
+
 WEB_HOST = env.str("DEPOT_WEB_HOST", "127.0.0.1")
 WEB_PORT = env.int("DEPOT_WEB_PORT", 8000)
 GATEWAY_HOST = env.str("DEPOT_GATEWAY_HOST", "127.0.0.1")
 GATEWAY_PORT = env.int("DEPOT_GATEWAY_PORT", 9000)
+
+# Webhooks go to public addresses only, unless the receivers are in this machine's own network.
+WEBHOOKS_TO_PRIVATE = env.bool("DEPOT_WEBHOOKS_TO_PRIVATE", False)
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]
@@ -208,6 +232,7 @@ STORAGES = {
 }
 MEDIA_ROOT = VAR_DIR / "uploads"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+LARGEST_REQUEST = 32 * 1024 * 1024  # above what pages and API read, so that those can say what is too large
 FILE_UPLOAD_PERMISSIONS = 0o600
 
 SESSION_COOKIE_HTTPONLY = True
@@ -241,7 +266,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["depot.access.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["depot.access.parsers.JSONBody", "depot.access.parsers.JSONLines"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",

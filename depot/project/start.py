@@ -11,17 +11,22 @@ from http import HTTPStatus
 from django.db.models import Max
 
 from billing.models import Interval
+from charging.models import Charger
 from depot import clock
-from depot.models import MeterReading
+from depot.models import Depot, MeterReading
 
 
 def clock_settings(speed: float) -> dict[str, str]:
     """Return the clock's settings: it goes on from now, or from the newest record when that lies ahead of now.
 
-    A demonstration that ran accelerated leaves records in what is still the future; time never goes back.
+    A demonstration that ran accelerated leaves records in what is still the future; time never goes back. A real
+    depot keeps the clock on the wall: ValueError for another speed.
     """
     wall = clock.wall_now()
-    newest = latest_record()
+    real = Depot.objects.filter(demo=False).first()
+    if real is not None and speed != 1.0:
+        raise ValueError(f"{real} is a real depot, whose clock cannot run faster. Leave --speed out.")
+    newest = latest_record() if real is None else None
     start = max(wall, newest) if newest else wall
     if speed == 1.0 and start == wall:
         return {"DEPOT_CLOCK_ANCHOR_SIMULATED": "", "DEPOT_CLOCK_ANCHOR_WALL": "", "DEPOT_CLOCK_SPEED": "1"}
@@ -67,3 +72,13 @@ def wait_until_ready(address: str, seconds: float) -> bool:
         except OSError:
             time.sleep(0.3)
     return False
+
+
+def wait_for_chargers(seconds: float) -> bool:
+    """Tell whether every charger of the demonstrations logs in within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while Charger.objects.filter(depot__demo=True, connected=False).exists():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.3)
+    return True

@@ -77,7 +77,7 @@ def expect_solar(depot: Depot, now: datetime, grid: TimeGrid) -> tuple[Floats, s
         return np.zeros(grid.steps), "The depot has no solar array."
     place = place_of(depot)
     past = _past(depot, now, timedelta(days=14))
-    measured, _ = site_energy(depot, Meter.Kind.SOLAR, past)
+    measured = site_energy(depot, Meter.Kind.SOLAR, past).imported
     clear_past = solar.clear_sky_kw(arrays, place, middles(past))
     recent = int(RECENT / past.step)
     usual = solar.clearness(measured / past.step_hours, clear_past)
@@ -102,7 +102,7 @@ def local_slots(depot: Depot, grid: TimeGrid) -> tuple[npt.NDArray[np.int64], np
 def expect_building(depot: Depot, now: datetime, grid: TimeGrid) -> tuple[Floats, str]:
     """Return expected building load per step in kW, and how it was found."""
     past = _past(depot, now, HISTORY)
-    energy, _ = site_energy(depot, Meter.Kind.BUILDING, past)
+    energy = site_energy(depot, Meter.Kind.BUILDING, past).imported
     measured = energy / past.step_hours
     if not np.isfinite(measured).any():
         return np.zeros(grid.steps), "0 kW: the building meter has not read in the last 28 days."

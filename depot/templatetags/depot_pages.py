@@ -30,6 +30,8 @@ STATE_WORDS = {
     "discharging": "Discharging",
     "waiting": "Waiting",
     "away": "Away",
+    "free": "Free",
+    "fault": "Fault",
     "offline": "Offline",
     "info": "For information",
     "warning": "Needs attention",
@@ -48,6 +50,15 @@ def number(value: float | Decimal | None, decimals: int = 0) -> str:
     if not text.strip("-0.,"):
         text = text.lstrip("-")
     return text.replace("-", "−")
+
+
+@register.filter
+def exact(value: Decimal | None) -> str:
+    """Write a decimal with all its digits but no zeros at its end: 0.18129, 1,550, 30.5."""
+    if value is None:
+        return MISSING
+    digits = f"{value.normalize():,f}"
+    return digits.replace("-", "−")
 
 
 @register.filter
@@ -83,6 +94,16 @@ def unbroken(text: str) -> str:
 def percent(fraction: float | None, decimals: int = 0) -> str:
     """Write a fraction of 1 as a percentage: 0.84 is 84 %."""
     return MISSING if fraction is None else f"{number(fraction * 100, decimals)} %"
+
+
+@register.filter
+def price(amount: Decimal | float | None) -> str:
+    """Write a price with as many decimals as it has, two at least: 0.10, 0.4521, 147.35."""
+    if amount is None:
+        return MISSING
+    exact = round(Decimal(str(amount)), 6).normalize()
+    places = max(2, -int(exact.as_tuple().exponent))
+    return number(exact, places)
 
 
 @register.filter
@@ -190,6 +211,18 @@ def badge(state: str, words: str = "") -> SafeString:
         icon(state),
         words or STATE_WORDS[state],
     )
+
+
+@register.filter
+def state_word(state: str) -> str:
+    """Return the word of a state (a key of `STATE_WORDS`)."""
+    return STATE_WORDS[state]
+
+
+@register.filter
+def tone(state: str) -> str:
+    """Return the end of the class that gives a state its colour: at_risk is tone-at-risk."""
+    return state.replace("_", "-")
 
 
 @register.inclusion_tag("partials/level.html")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -29,8 +29,10 @@ class Place:
 class BlockRow:
     """A block as a schedule file says it. Times are minutes after midnight of the service day, SoC is 0..1.
 
-    It runs on `service_date` alone, or on `weekdays` (bit 0 = Monday) from `valid_from` to `valid_to`.
-    `place` is left out of comparisons: the same block on another row is the same block.
+    It runs on `service_date` alone, or on `weekdays` (bit 0 = Monday) from `valid_from` to `valid_to`, where
+    `exceptions` name the days that differ (True = runs although the weekday says no).
+    `place` and `has_calendar` (its days may differ by a calendar of the depot) are left out of comparisons: the
+    same block on another row is the same block.
     """
 
     block_id: str
@@ -46,7 +48,9 @@ class BlockRow:
     precondition: bool = False
     vehicle: str = ""
     vehicle_type: str = ""
+    exceptions: tuple[tuple[date, bool], ...] = ()
     place: Place = field(default_factory=Place, compare=False, repr=False)
+    has_calendar: bool = field(default=False, compare=False, repr=False)
 
     @property
     def key(self) -> str:
@@ -68,6 +72,12 @@ class BlockRow:
         day = self.service_date or self.valid_to
         return day.toordinal() if day else EVER_TO
 
+    def running(self) -> Callable[[int], bool]:
+        """Return what tells whether it runs on a day (as an ordinal) between its first and last day."""
+        differing = {day.toordinal(): runs for day, runs in self.exceptions}
+        usual = self.running_days
+        return lambda ordinal: differing.get(ordinal, bool(usual >> (ordinal - 1) % 7 & 1))
+
     @property
     def running_days(self) -> int:
         """Return the weekdays on which it can run as bits, also for a dated block."""
@@ -79,6 +89,7 @@ class Reading:
     """A schedule file as one format understood it.
 
     `fields` are the optional fields the file has columns for: others keep what is known of an existing block.
+    `unknown_columns` are titles that a person may give a meaning. A `private` file holds what must not be kept.
     """
 
     file_format: str
@@ -87,6 +98,8 @@ class Reading:
     warnings: tuple[RowError, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     fields: frozenset[str] = frozenset()
+    unknown_columns: tuple[str, ...] = ()
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +127,17 @@ class KnownType:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What a schedule of a depot may name."""
+    """What a schedule of a depot may name, and what its files leave out.
+
+    `deadhead` is the way between the depot and the first or last stop, in minutes and km; None = not known.
+    `columns` is what people decided titles mean (plain title -> column, "" = left out).
+    A block that stands for `split_gap_minutes` or more between two trips comes home meanwhile; None = never.
+    """
 
     depot_names: frozenset[str]
     vehicles: tuple[KnownVehicle, ...]
     types: tuple[KnownType, ...]
+    time_zone: str = ""
+    deadhead: tuple[int, float] | None = None
+    split_gap_minutes: int | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)

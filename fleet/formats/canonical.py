@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -28,9 +28,11 @@ from depot.imports import (
     read_delimited,
     write_delimited,
 )
+from fleet.formats import school
 from fleet.formats.blocks import BlockRow, Fleet, Place, Reading
 from fleet.formats.checks import Names
 from fleet.formats.clock import MINUTES_PER_DAY, clock
+from fleet.formats.privacy import private_errors
 from fleet.formats.service_days import describe_service_days, parse_service_days
 
 Value = TypeVar("Value")
@@ -38,17 +40,41 @@ Value = TypeVar("Value")
 FORMAT = "csv"
 COLUMNS = (
     Column("depot", ("depot name", "garage", "yard", "departure depot")),
-    Column("block_id", ("block", "block no", "block number", "run", "duty", "name"), required=True),
+    Column(
+        "block_id",
+        ("block", "block no", "block number", "run", "duty", "name", "route", "route id", "tour", "trip"),
+        required=True,
+    ),
     Column("service_days", ("days", "repeat days", "operating days", "weekdays")),
     Column("date", ("service date", "operating date")),
     Column("valid_from", ("start date", "from date", "first day")),
     Column("valid_to", ("end date", "to date", "last day", "valid until")),
-    Column("depart_at", ("departure", "depart", "pull out", "time out", "departure time"), required=True),
-    Column("return_at", ("arrival", "return", "pull in", "time in", "return time"), required=True),
-    Column("distance_km", ("distance", "km", "kilometres", "kilometers", "planned km")),
+    Column(
+        "depart_at",
+        ("departure", "depart", "pull out", "time out", "departure time", "leave", "start", "start time"),
+        required=True,
+    ),
+    Column(
+        "return_at",
+        ("arrival", "return", "pull in", "time in", "return time", "back", "end", "end time"),
+        required=True,
+    ),
+    Column("distance_km", ("distance", "km", "kilometres", "kilometers", "planned km", "planned distance")),
     Column("energy_kwh", ("energy", "kwh")),
     Column("min_soc_departure", ("min soc", "minimum soc", "required soc", "target soc")),
-    Column("vehicle", ("bus", "van", "vehicle name", "bus number", "plate")),
+    Column(
+        "vehicle",
+        (
+            "bus",
+            "van",
+            "vehicle name",
+            "bus number",
+            "plate",
+            "number plate",
+            "licence plate",
+            "license plate",
+        ),
+    ),
     Column("vehicle_type", ("type", "model")),
     Column("precondition", ("preconditioning", "pre condition")),
 )
@@ -77,11 +103,21 @@ def read(content: bytes, name: str, fleet: Fleet) -> Reading:
     Raises FileError when the file cannot be read as a table at all.
     """
     table, misshapen = read_delimited(content, name)
-    matched = match_columns(table, COLUMNS)
+    return read_table(table, misshapen, FORMAT, fleet)
+
+
+def read_table(table: Table, misshapen: Sequence[RowError], file_format: str, fleet: Fleet) -> Reading:
+    """Read the rows of a schedule's table; `misshapen` are the rows that its file could not shape."""
+    name = table.sheet
+    if private := private_errors(table):
+        return Reading(file_format, (), private, private=True)
+    if school.is_school(table.header.cells, fleet):
+        return school.read_runs(table, misshapen, file_format, fleet)
+    matched = match_columns(table, COLUMNS, fleet.columns)
     missing_choices = _missing_choices(table, matched.index)
     errors = [*matched.errors, *missing_choices]
     if missing_choices or not matched.index.keys() >= REQUIRED:
-        return Reading(FORMAT, (), tuple(errors), (), table.facts)
+        return Reading(file_format, (), tuple(errors), (), table.facts, unknown_columns=matched.unknown)
     texts = {column: table.column(index) for column, index in matched.index.items()}
     columns = _typed(texts, matched.header, fleet)
     rows, row_errors, unfilled = _rows(table, columns)
@@ -90,7 +126,8 @@ def read(content: bytes, name: str, fleet: Fleet) -> Reading:
         errors.append(RowError(name, None, "", "", f"{name} has no blocks. Add one row for each block."))
     facts = (*table.facts, *columns.facts, ("Rows", f"{len(table.rows):,}"))
     warnings = _unfilled_warning(name, unfilled)
-    return Reading(FORMAT, tuple(rows), tuple(errors), warnings, facts, frozenset(matched.index))
+    fields = frozenset(matched.index)
+    return Reading(file_format, tuple(rows), tuple(errors), warnings, facts, fields, matched.unknown)
 
 
 def write(rows: Iterable[BlockRow], depot_name: str) -> str:
@@ -100,13 +137,16 @@ def write(rows: Iterable[BlockRow], depot_name: str) -> str:
 
 def write_template(fleet: Fleet, depot_name: str) -> str:
     """Return an empty schedule with one row for each vehicle in service, to be filled in."""
+    return write_delimited(HEADER, template_rows(fleet, depot_name))
+
+
+def template_rows(fleet: Fleet, depot_name: str) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of a template: depot, vehicle and type are there, the rest is to be filled in."""
     empty = dict.fromkeys(HEADER, "")
-    rows = (
-        empty | {"depot": depot_name, "vehicle": vehicle.name, "vehicle_type": vehicle.vehicle_type}
-        for vehicle in fleet.vehicles
-        if vehicle.active
-    )
-    return write_delimited(HEADER, (tuple(row.values()) for row in rows))
+    for vehicle in fleet.vehicles:
+        if vehicle.active:
+            filled = {"depot": depot_name, "vehicle": vehicle.name, "vehicle_type": vehicle.vehicle_type}
+            yield tuple((empty | filled).values())
 
 
 def _missing_choices(table: Table, index: Mapping[str, int]) -> list[RowError]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -129,11 +130,16 @@ def within_battery(rows: Sequence[BlockRow], fleet: Fleet) -> Checked:
 def _suggestion(name: str, known: Sequence[str]) -> str:
     if not known:
         return "Add it in the set-up first."
-    spelled = {candidate.casefold(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.6)
+    spelled = {_spelling(candidate): candidate for candidate in known}
+    close = difflib.get_close_matches(_spelling(name), spelled, n=1, cutoff=0.6)
     if close:
         return f"Do you mean {spelled[close[0]]}?"
     return f"It has {', '.join(known[:3])}{' and others' if len(known) > 3 else ''}."
+
+
+def _spelling(name: str) -> str:
+    """Return a name as it is compared: spreadsheets drop the zeros before numbers, and the blanks."""
+    return re.sub(r"\W|(?<!\d)0+(?=\d)", "", name.casefold())
 
 
 def _need_kwh(row: BlockRow, kind: KnownType) -> float:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from depot.imports import RowError
-from fleet.formats.blocks import BlockRow
+from fleet.formats.blocks import EVER_FROM, BlockRow
 from fleet.formats.clock import MINUTES_PER_DAY, clock
 from fleet.formats.service_days import describe_service_days
 
+WEEK = 7
 LONGEST_DAYS = 3
 """A block ends at most this many days after its service day began."""
 
@@ -46,13 +47,22 @@ def first_collision(one: BlockRow, other: BlockRow) -> date | None:
 
 
 def _first_common_day(one: BlockRow, other: BlockRow, shift: int) -> int | None:
-    """Return the first day d on which `one` runs while `other` runs on d + shift."""
+    """Return the first day d on which `one` runs while `other` runs on d + shift.
+
+    Away from the days that differ every week is like the next, so one week of each stretch is looked at.
+    """
     first = max(one.first_day, other.first_day - shift)
     last = min(one.last_day, other.last_day - shift)
-    for day in range(first, min(last, first + 6) + 1):
-        runs = one.running_days >> (day - 1) % 7 & 1
-        if runs and other.running_days >> (day - 1 + shift) % 7 & 1:
-            return day
+    differing = [day.toordinal() for day, _ in one.exceptions]
+    differing += [day.toordinal() - shift for day, _ in other.exceptions]
+    spans = [(first, first + WEEK)]
+    if differing:
+        spans.append((max(first, min(differing)), max(differing) + 1 + WEEK))
+    one_runs, other_runs = one.running(), other.running()
+    for start, end in spans:
+        for day in range(start, min(last + 1, end)):
+            if one_runs(day) and other_runs(day + shift):
+                return day
     return None
 
 
@@ -94,8 +104,14 @@ def _error(block: BlockRow, other: BlockRow, day: date) -> RowError:
         "vehicle",
         block.vehicle,
         f"{block.vehicle} would drive block {block.block_id} ({_when(block)}) and block {other.block_id} "
-        f"({_when(other)}, {where}) at the same time, first on {day}. {cure}",
+        f"({_when(other)}, {where}) at the same time{_since(day)}. {cure}",
     )
+
+
+def _since(day: date) -> str:
+    """Name the first day of a collision; blocks without a first day collide whenever they run."""
+    always = day.toordinal() < EVER_FROM + 7 + LONGEST_DAYS
+    return "" if always else f", first on {day}"
 
 
 def _when(block: BlockRow) -> str:

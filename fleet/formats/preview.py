@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import dataclass, field, replace
 
 from depot.imports import Difference, RowError, difference
 from fleet.formats.blocks import BlockRow, Fleet, Reading
 from fleet.formats.checks import with_known_names, within_battery, without_doubles
 from fleet.formats.overlaps import overlap_errors
+from fleet.formats.ranges import DateRange, TakenOut, take_out
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
     """A file checked against a depot.
 
-    `errors` forbid saving at all; `conflicts` forbid only adding, as they are with blocks that replacing would
-    remove (`difference.missing`).
+    Adding forbids what is in `conflicts`. Replacing the days removes `difference.missing`, takes the days out of the
+    blocks in `taken_out` (before, after), and forbids what is in `replace_conflicts`. `errors` forbid both.
     """
 
     reading: Reading
@@ -26,30 +26,21 @@ class Preview:
     errors: tuple[RowError, ...]
     conflicts: tuple[RowError, ...]
     warnings: tuple[RowError, ...]
+    taken_out: tuple[tuple[BlockRow, BlockRow], ...] = ()
+    replace_conflicts: tuple[RowError, ...] = ()
+    days: DateRange = field(default_factory=DateRange)
 
+    def problems(self, replacing: bool) -> tuple[RowError, ...]:
+        """Return what forbids saving in a way."""
+        return self.errors or (self.replace_conflicts if replacing else self.conflicts)
 
-@dataclass(frozen=True, slots=True)
-class DateRange:
-    """The days a file is to be read for, both ends included; None = open."""
+    def changes(self, replacing: bool) -> tuple[tuple[BlockRow, BlockRow], ...]:
+        """Return the blocks (before, after) that saving in a way changes."""
+        return (*self.difference.changed, *(self.taken_out if replacing else ()))
 
-    from_date: date | None = None
-    to_date: date | None = None
-
-    @property
-    def first_day(self) -> int:
-        return (self.from_date or date.min).toordinal()
-
-    @property
-    def last_day(self) -> int:
-        return (self.to_date or date.max).toordinal()
-
-    def touches(self, row: BlockRow) -> bool:
-        """Tell whether a block can run on a day of the range."""
-        return row.first_day <= self.last_day and row.last_day >= self.first_day
-
-    def contains(self, row: BlockRow) -> bool:
-        """Tell whether a block can run only on days of the range."""
-        return row.first_day >= self.first_day and row.last_day <= self.last_day
+    def removed(self, replacing: bool) -> tuple[BlockRow, ...]:
+        """Return the blocks that saving in a way removes."""
+        return self.difference.missing if replacing else ()
 
 
 def preview(
@@ -57,8 +48,8 @@ def preview(
 ) -> Preview:
     """Check all rows of a file and compare them with the depot's blocks.
 
-    With `days`, rows that cannot run on any of them are left out (with a warning), and only blocks that lie
-    wholly within them count as missing from the file.
+    With `days`, rows that cannot run on any of them are left out (with a warning), only blocks that lie wholly
+    within them count as missing from the file, and others that the file lacks stop running on them when replacing.
     """
     days = days or DateRange()
     known = with_known_names(reading.rows, fleet)
@@ -77,10 +68,30 @@ def preview(
     )
     in_file = {row.key for row in rows}
     standing = [row for row in existing if row.key not in in_file]
-    conflicts = overlap_errors(rows, standing) if not errors else ()
+    out = take_out(standing, days) if not days.is_open else TakenOut()
+    conflicts, replace_conflicts = ((), ()) if errors else _conflicts(rows, standing, out, days)
     left_out = _left_out(reading, len(single.rows) - len(rows))
     warnings = (*reading.warnings, *left_out, *battery.warnings)
-    return Preview(reading, rows, found, _by_row(errors), conflicts, _by_row(warnings))
+    return Preview(
+        reading,
+        rows,
+        found,
+        _by_row(errors),
+        conflicts,
+        _by_row(warnings),
+        out.changed,
+        replace_conflicts,
+        days,
+    )
+
+
+def _conflicts(
+    rows: Sequence[BlockRow], standing: Sequence[BlockRow], out: TakenOut, days: DateRange
+) -> tuple[tuple[RowError, ...], tuple[RowError, ...]]:
+    """Return what forbids adding, and what forbids replacing: vehicles that blocks which stay have at that time."""
+    changed = {before.key: after for before, after in out.changed}
+    stay = [changed.get(row.key, row) for row in standing if not days.contains(row)]
+    return overlap_errors(rows, standing), (*out.errors, *overlap_errors(rows, stay))
 
 
 def _with_fields_of(
@@ -100,6 +111,7 @@ def _with_fields_of(
 
 
 OPTIONAL_FIELDS = (
+    "exceptions",
     "valid_to",
     "distance_km",
     "energy_kwh",

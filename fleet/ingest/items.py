@@ -13,6 +13,7 @@ NUMBERS = {
     "odometer_km": Limits(0, 5_000_000, "km"),
     "energy_used_kwh_total": Limits(0, 10_000_000, "kWh"),
     "battery_temp_c": Limits(-60, 120, "°C"),
+    "outside_temp_c": Limits(-60, 60, "°C"),
     "soh_percent": Limits(10, 100, "percent"),
     "lat": Limits(-90, 90, "degrees"),
     "lon": Limits(-180, 180, "degrees"),
@@ -36,6 +37,7 @@ class Item:
     odometer_km: float | None
     energy_used_kwh_total: float | None
     battery_temp_c: float | None
+    outside_temp_c: float | None
     soh: float | None
     latitude: float | None
     longitude: float | None
@@ -60,6 +62,7 @@ def read_item(raw: object, now: datetime) -> Item:
         odometer_km=numbers["odometer_km"],
         energy_used_kwh_total=numbers["energy_used_kwh_total"],
         battery_temp_c=numbers["battery_temp_c"],
+        outside_temp_c=numbers["outside_temp_c"],
         soh=_fraction(numbers["soh_percent"]),
         latitude=numbers["lat"],
         longitude=numbers["lon"],

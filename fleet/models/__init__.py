@@ -1,6 +1,16 @@
 """Vehicles, what they must do, and how their batteries fare."""
 
-from fleet.models.schedules import Assignment, Block, CalendarException, ServiceCalendar
+from fleet.models.charging_requests import ChargingRequest
+from fleet.models.consumption import DayTemperature, LearntConsumption, MeasuredTrip
+from fleet.models.schedules import (
+    Assignment,
+    Block,
+    CalendarException,
+    Outage,
+    ScheduleSettings,
+    ServiceCalendar,
+)
+from fleet.models.telematics import TelematicsFeed
 from fleet.models.vehicles import (
     BatteryHealth,
     Chemistry,
@@ -16,9 +26,16 @@ __all__ = [
     "BatteryHealth",
     "Block",
     "CalendarException",
+    "ChargingRequest",
     "Chemistry",
+    "DayTemperature",
+    "LearntConsumption",
+    "MeasuredTrip",
+    "Outage",
     "QuarantinedReading",
+    "ScheduleSettings",
     "ServiceCalendar",
+    "TelematicsFeed",
     "TelemetryReading",
     "Vehicle",
     "VehicleState",

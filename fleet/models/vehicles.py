@@ -9,6 +9,7 @@ from simple_history.models import HistoricalRecords
 
 from depot.models import Depot, Scoped
 from depot.models.site import FRACTION, POSITIVE
+from fleet.battery.charge_taper import read_charge_taper
 
 
 class Chemistry(models.TextChoices):
@@ -43,6 +44,11 @@ class VehicleType(Scoped):
     max_charge_dc_kw = models.FloatField(
         default=0.0, validators=POSITIVE, help_text="In kW. 0 = no DC charging."
     )
+    charge_taper = models.CharField(
+        max_length=120,
+        blank=True,
+        help_text='Where charging slows down: SoC in % and kW, like "80:150, 100:30". Empty = nowhere.',
+    )
     max_discharge_ac_kw = models.FloatField(default=0.0, validators=POSITIVE, help_text="In kW. 0 = none.")
     max_discharge_dc_kw = models.FloatField(default=0.0, validators=POSITIVE, help_text="In kW. 0 = none.")
     inverter = models.CharField(
@@ -60,6 +66,12 @@ class VehicleType(Scoped):
     )
     auxiliary_kw = models.FloatField(
         default=0.0, validators=POSITIVE, help_text="Heating, cooling and lights while away, in kW."
+    )
+    preconditioning_kwh = models.FloatField(
+        "pre-conditioning",
+        default=0.0,
+        validators=POSITIVE,
+        help_text="Heating or cooling the cabin before pull-out, where a block asks for it, in kWh.",
     )
     min_soc = models.FloatField(default=0.1, validators=FRACTION, help_text="Never below this, 0 to 1.")
     max_soc = models.FloatField(default=1.0, validators=FRACTION, help_text="Never above this, 0 to 1.")
@@ -81,7 +93,9 @@ class VehicleType(Scoped):
         constraints = [
             models.UniqueConstraint(fields=["depot", "name"], name="vehicle_type_name_once_per_depot"),
             models.CheckConstraint(
-                condition=models.Q(min_soc__lt=models.F("max_soc")), name="vehicle_type_soc_window_open"
+                condition=models.Q(min_soc__lt=models.F("max_soc")),
+                name="vehicle_type_soc_window_open",
+                violation_error_message="The greatest charge must be above the least.",
             ),
         ]
 
@@ -91,6 +105,10 @@ class VehicleType(Scoped):
     def clean(self) -> None:
         if self.usable_kwh is not None and self.usable_kwh <= 0:
             raise ValidationError({"usable_kwh": "A battery holds more than 0 kWh."})
+        try:
+            read_charge_taper(self.charge_taper)
+        except ValueError as error:
+            raise ValidationError({"charge_taper": str(error)}) from error
         if self.inverter == self.Inverter.ON_BOARD and not self.max_discharge_ac_kw:
             raise ValidationError(
                 {"max_discharge_ac_kw": "An on-board inverter needs its discharge power in kW."}
@@ -129,15 +147,22 @@ class Vehicle(Scoped):
         constraints = [
             models.UniqueConstraint(fields=["depot", "name"], name="vehicle_name_once_per_depot"),
             models.UniqueConstraint(
-                fields=["depot", "vin"], condition=~models.Q(vin=""), name="vin_once_per_depot"
+                fields=["depot", "vin"],
+                condition=~models.Q(vin=""),
+                name="vin_once_per_depot",
+                violation_error_message="Another vehicle of this depot has this VIN already.",
             ),
             models.UniqueConstraint(
                 fields=["depot", "external_id"],
                 condition=~models.Q(external_id=""),
                 name="external_id_once_per_depot",
+                violation_error_message="Another vehicle of this depot has this external id already.",
             ),
             models.UniqueConstraint(
-                fields=["depot", "id_token"], condition=~models.Q(id_token=""), name="id_token_once_per_depot"
+                fields=["depot", "id_token"],
+                condition=~models.Q(id_token=""),
+                name="id_token_once_per_depot",
+                violation_error_message="Another vehicle of this depot has this id token already.",
             ),
         ]
 
@@ -203,6 +228,7 @@ class TelemetryReading(Scoped):
     odometer_km = models.FloatField(null=True)
     energy_used_kwh_total = models.FloatField(null=True)
     battery_temp_c = models.FloatField(null=True)
+    outside_temp_c = models.FloatField(null=True)
     soh = models.FloatField(null=True)
     latitude = models.FloatField(null=True)
     longitude = models.FloatField(null=True)

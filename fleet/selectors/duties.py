@@ -3,101 +3,226 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from django.db.models import Q
 
 from depot.models import Depot
-from depot.timegrid import days
-from fleet.models import Assignment, Block, CalendarException, Vehicle
+from depot.timegrid import days, local_to_utc
+from fleet.calendars.rules import DayRule
+from fleet.models import Assignment, Block, CalendarException, Outage, ServiceCalendar, Vehicle
+from fleet.selectors.consumption import ConsumptionBook, consumption_books
 
 LONGEST_BLOCK_DAYS = 3
 """A block ends at most this many days after its service day (Block.return_minute)."""
 
+LONGEST = timedelta(days=LONGEST_BLOCK_DAYS)
+MOMENT = timedelta(microseconds=1)
+
+EVERY = Q()
 Override = tuple[int, date]
 
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """One run of a block on one service day; `vehicle` is None while nobody is assigned to it."""
+    """One run of a block on one service day; `vehicle` is None while nobody is assigned to it.
+
+    `outage` is set when that vehicle is out of service at pull-out; `fixed` when a person chose the vehicle;
+    `late` when the pull-in is not the block's own; `earlier_minutes` is by how much a half day pulls it forward.
+    `book` is what is known to work out what any vehicle needs for it.
+    """
 
     block: Block
     service_date: date
     vehicle: Vehicle | None
     pull_out_at: datetime
     pull_in_at: datetime
+    outage: Outage | None = None
+    fixed: bool = False
+    late: bool = False
+    earlier_minutes: int = 0
+    book: ConsumptionBook = field(default_factory=ConsumptionBook, compare=False, repr=False)
+
+    @property
+    def key(self) -> str:
+        """Return what names the duty in a form: block and service day."""
+        return f"{self.block.pk}:{self.service_date}"
+
+    def covers(self, at: datetime) -> bool:
+        """Tell whether the block is on the road at a moment."""
+        return self.pull_out_at <= at < self.pull_in_at
 
 
 def duties(depot: Depot, from_at: datetime, to_at: datetime) -> list[Duty]:
-    """Return the duties away at any moment of `[from_at, to_at)`, by pull-out, from three queries.
+    """Return the duties away at any moment of `[from_at, to_at)`, by pull-out, from six queries.
 
     Weekdays, dates, validity and calendar exceptions say when a block runs; an assignment gives it another
-    vehicle for one day, or cancels that day. Vehicles come with type and state. A vehicle that is out of
-    service keeps its duties, so that somebody notices and the past stays as it was.
+    vehicle for one day, another pull-in, or cancels that day. Vehicles come with type and state. A vehicle that is
+    out of service keeps its duties, marked, so that somebody notices and the past stays as it was.
     """
     if to_at <= from_at:
         return []
-    first = depot.local(from_at).date() - timedelta(days=LONGEST_BLOCK_DAYS)
-    last = depot.local(to_at).date()
-    exceptions = _exceptions(depot, first, last)
-    overrides = _overrides(depot, first, last)
-    found = [
-        duty
-        for block in _blocks(depot, first, last)
-        for duty in _runs(block, first, last, exceptions.get(block.calendar_id or 0, {}), overrides)
-        if duty.pull_out_at < to_at and duty.pull_in_at > from_at
-    ]
-    return sorted(found, key=lambda duty: (duty.pull_out_at, duty.block.block_id, duty.block.pk))
+    return laid_out(depot, blocks_of_days(depot, *service_days(depot, from_at, to_at)), from_at, to_at)
+
+
+def duties_of_depots(depots: Sequence[Depot], from_at: datetime, to_at: datetime) -> dict[int, list[Duty]]:
+    """Return the duties of several depots by depot id (see `duties`), from six queries in all."""
+    if to_at <= from_at or not depots:
+        return {depot.pk: [] for depot in depots}
+    blocks = _blocks(depots, *_service_days(depots, from_at, to_at))
+    return _laid_out(depots, blocks, from_at, to_at)
+
+
+def duties_of_vehicle(depot: Depot, vehicle: Vehicle, from_at: datetime, to_at: datetime) -> list[Duty]:
+    """Return the duties of one vehicle (see `duties`); only blocks that can be its own are read."""
+    first, last = service_days(depot, from_at, to_at)
+    swapped = Assignment.objects.filter(vehicle=vehicle, service_date__range=(first, last)).values("block")
+    blocks = _blocks([depot], first, last, Q(vehicle=vehicle) | Q(pk__in=swapped))
+    found = laid_out(depot, blocks, from_at, to_at)
+    return [duty for duty in found if duty.vehicle is not None and duty.vehicle.pk == vehicle.pk]
+
+
+def service_days(depot: Depot, from_at: datetime, to_at: datetime) -> tuple[date, date]:
+    """Return the first and last service day whose blocks can be away in `[from_at, to_at)`."""
+    return _service_days([depot], from_at, to_at)
+
+
+def _service_days(depots: Sequence[Depot], from_at: datetime, to_at: datetime) -> tuple[date, date]:
+    first = min(depot.local(from_at).date() for depot in depots) - timedelta(days=LONGEST_BLOCK_DAYS)
+    return first, max(depot.local(to_at).date() for depot in depots)
+
+
+def laid_out(depot: Depot, blocks: Iterable[Block], from_at: datetime, to_at: datetime) -> list[Duty]:
+    """Return the duties of some blocks, saved or not, as `duties` does."""
+    return _laid_out([depot], blocks, from_at, to_at)[depot.pk]
+
+
+def _laid_out(
+    depots: Sequence[Depot], blocks: Iterable[Block], from_at: datetime, to_at: datetime
+) -> dict[int, list[Duty]]:
+    first, last = _service_days(depots, from_at, to_at)
+    blocks = list(blocks)
+    differing = differing_days(depots, [block.calendar for block in blocks if block.calendar], first, last)
+    overrides = _overrides(depots, first, last)
+    outages = _outages(depots, from_at, to_at)
+    books = consumption_books(depots, first, last)
+    found: dict[int, list[Duty]] = {depot.pk: [] for depot in depots}
+    for block in blocks:
+        found[block.depot_id] += [
+            replace(duty, outage=_outage(duty, outages), book=books[block.depot_id])
+            for duty in _runs(block, first, last, differing.get(block.calendar_id or 0, {}), overrides)
+            if duty.pull_out_at < to_at and duty.pull_in_at > from_at
+        ]
+    return {pk: sorted(rows, key=in_order) for pk, rows in found.items()}
+
+
+def in_order(duty: Duty) -> tuple[datetime, str, int]:
+    """Return the key by which duties are sorted: as they leave."""
+    return duty.pull_out_at, duty.block.block_id, duty.block.pk
 
 
 def _runs(
     block: Block,
     first: date,
     last: date,
-    exceptions: dict[date, bool],
+    differing: Mapping[date, DayRule],
     overrides: dict[Override, Assignment],
 ) -> Iterator[Duty]:
     """Yield a block's duties on the service days from `first` to `last`."""
     candidates = [block.service_date] if block.service_date else days(first, last)
     for day in candidates:
         override = overrides.get((block.pk, day))
-        cancelled = override is not None and override.vehicle is None
-        if cancelled or not block.runs_on(day, exceptions):
+        cancelled = override is not None and override.vehicle is None and not override.open
+        if cancelled or not block.runs_on(day, differing):
             continue
-        pull_out_at, pull_in_at = block.pull_out_at(day), block.pull_in_at(day)
+        earlier = block.earlier_on(day, differing)
+        pull_out_at, pull_in_at = block.pull_out_at(day, earlier), block.pull_in_at(day, earlier)
+        late = override is not None and override.return_minute is not None
+        if override is not None and override.return_minute is not None:
+            pull_in_at = local_to_utc(day, override.return_minute, block.depot.tz)
         if pull_in_at <= pull_out_at:
             # A departure inside the hour that spring leaves out moves behind it; the work keeps its length.
             pull_in_at = pull_out_at + timedelta(minutes=block.return_minute - block.depart_minute)
-        yield Duty(block, day, override.vehicle if override else block.vehicle, pull_out_at, pull_in_at)
+        vehicle = override.vehicle if override else block.vehicle
+        fixed = override.fixed if override else block.vehicle_fixed
+        yield Duty(
+            block,
+            day,
+            vehicle,
+            pull_out_at,
+            pull_in_at,
+            fixed=fixed and vehicle is not None,
+            late=late,
+            earlier_minutes=earlier,
+        )
 
 
-def _blocks(depot: Depot, first: date, last: date) -> list[Block]:
+def outages_of(depot: Depot, from_at: datetime, to_at: datetime) -> dict[int, list[Outage]]:
+    """Return by vehicle id the outages at any moment of `[from_at, to_at)`, from one query."""
+    return _outages([depot], from_at, to_at)
+
+
+def _outages(depots: Sequence[Depot], from_at: datetime, to_at: datetime) -> dict[int, list[Outage]]:
+    open_or_later = Q(to_at__isnull=True) | Q(to_at__gt=from_at)
+    found: dict[int, list[Outage]] = defaultdict(list)
+    for outage in Outage.objects.of_depots(_ids(depots)).filter(open_or_later, from_at__lt=to_at + LONGEST):
+        found[outage.vehicle_id].append(outage)
+    return found
+
+
+def _outage(duty: Duty, outages: dict[int, list[Outage]]) -> Outage | None:
+    if duty.vehicle is None:
+        return None
+    at = duty.pull_out_at
+    return next((row for row in outages.get(duty.vehicle.pk, []) if row.covers(at, at + MOMENT)), None)
+
+
+def _ids(depots: Sequence[Depot]) -> list[int]:
+    return [depot.pk for depot in depots]
+
+
+def blocks_of_days(depot: Depot, first: date, last: date) -> list[Block]:
+    """Return the blocks that can run on a service day, both ends included, with calendar, vehicle, type and state."""
+    return _blocks([depot], first, last)
+
+
+def _blocks(depots: Sequence[Depot], first: date, last: date, which: Q = EVERY) -> list[Block]:
     on_dates = Q(service_date__range=(first, last))
     not_yet_over = Q(valid_to__isnull=True) | Q(valid_to__gte=first)
     begun = Q(valid_from__isnull=True) | Q(valid_from__lte=last)
     blocks = list(
-        Block.objects.of_depot(depot)
-        .filter(on_dates | Q(service_date__isnull=True) & not_yet_over & begun)
-        .select_related("vehicle__type", "vehicle__state", "vehicle_type")
+        Block.objects.of_depots(_ids(depots))
+        .filter(which, on_dates | Q(service_date__isnull=True) & not_yet_over & begun)
+        .select_related("calendar", "vehicle__type", "vehicle__state", "vehicle_type")
     )
+    by_id = {depot.pk: depot for depot in depots}
     for block in blocks:
-        block.depot = depot
+        block.depot = by_id[block.depot_id]
     return blocks
 
 
-def _exceptions(depot: Depot, first: date, last: date) -> dict[int, dict[date, bool]]:
-    """Return by calendar the days on which the weekday rule does not hold."""
-    rows = CalendarException.objects.of_depot(depot).filter(date__range=(first, last))
-    found: dict[int, dict[date, bool]] = defaultdict(dict)
-    for calendar_id, day, runs in rows.values_list("calendar_id", "date", "runs"):
-        found[calendar_id][day] = runs
+def differing_days(
+    depots: Sequence[Depot], calendars: Iterable[ServiceCalendar], first: date, last: date
+) -> dict[int, dict[date, DayRule]]:
+    """Return by calendar the days on which the weekday rule does not hold, from one query.
+
+    These are the public holidays of `calendars`, and all entered days, which go before them.
+    """
+    found: dict[int, dict[date, DayRule]] = defaultdict(dict)
+    for calendar in {calendar.pk: calendar for calendar in calendars}.values():
+        for year in range(first.year, last.year + 1):
+            for day, name in calendar.holidays(year).items():
+                if first <= day <= last:
+                    found[calendar.pk][day] = replace(calendar.holiday_rule, note=name)
+    for row in CalendarException.objects.of_depots(_ids(depots)).filter(date__range=(first, last)):
+        found[row.calendar_id][row.date] = row.rule
     return found
 
 
-def _overrides(depot: Depot, first: date, last: date) -> dict[Override, Assignment]:
-    rows = Assignment.objects.of_depot(depot).filter(service_date__range=(first, last))
+def _overrides(depots: Sequence[Depot], first: date, last: date) -> dict[Override, Assignment]:
+    rows = Assignment.objects.of_depots(_ids(depots)).filter(service_date__range=(first, last))
     return {
         (row.block_id, row.service_date): row
         for row in rows.select_related("vehicle__type", "vehicle__state")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 
 from django.db.models import F, Q, QuerySet
@@ -9,15 +10,15 @@ from django.db.models import F, Q, QuerySet
 from depot.models import Depot, ImportBatch
 from fleet.models import Block
 from fleet.selectors.duties import Duty, duties
+from fleet.selectors.needs import Need, need_of
 
 LOOK_AHEAD = (timedelta(days=2), timedelta(days=16))
 
 
-def schedule_answer(depot: Depot, now: datetime) -> str:
+def schedule_answer(depot: Depot, coming: Sequence[Duty], now: datetime) -> str:
     """Say how many vehicles have how many blocks on the next day of service, and who leaves next."""
     if not Block.objects.of_depot(depot).exists():
         return "There is no schedule yet: upload one, and every block gets the charge it needs."
-    coming = _coming(depot, now)
     after_now = [duty for duty in coming if duty.pull_out_at >= now]
     if not after_now:
         return "No block of the schedule runs in the next two weeks."
@@ -55,7 +56,16 @@ def last_uploads(depot: Depot, number: int = 5) -> QuerySet[ImportBatch]:
     return batches.defer("content", "report")[:number]
 
 
-def _coming(depot: Depot, now: datetime) -> list[Duty]:
+def coming_needs(coming: Iterable[Duty], now: datetime) -> dict[int, Need]:
+    """Return by block id what the next run of each block needs, where it has a vehicle."""
+    found: dict[int, Need] = {}
+    for duty in coming:
+        if duty.pull_out_at >= now and duty.vehicle is not None and duty.block.pk not in found:
+            found[duty.block.pk] = need_of(duty, duty.vehicle)
+    return found
+
+
+def coming_duties(depot: Depot, now: datetime) -> list[Duty]:
     """Return the duties from today's midnight on, as far ahead as is needed to find the next one."""
     midnight = datetime.combine(depot.local(now).date(), time(), tzinfo=depot.tz)
     for ahead in LOOK_AHEAD:

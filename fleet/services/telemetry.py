@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 
+from depot.intake import FUTURE_LIMIT
 from fleet.models import TelemetryReading, Vehicle, VehicleState
 
 CHARGER = VehicleState.Source.CHARGER.value
 STATE_FIELDS = ("soc", "plugged_in", "charging_power_kw", "odometer_km", "battery_temp_c", "soh")
 
 COLUMNS = ("observed_at", "soc_source", "soc_observed_at", "marks", *STATE_FIELDS)
+UNKNOWN_AGE = timedelta(days=1)
+"""How old a value counts of which nobody can say when it was true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Observation:
     odometer_km: float | None = None
     energy_used_kwh_total: float | None = None
     battery_temp_c: float | None = None
+    outside_temp_c: float | None = None
     soh: float | None = None
     latitude: float | None = None
     longitude: float | None = None
@@ -48,16 +52,20 @@ Key = tuple[int, datetime, str, str]
 def observe(observations: Sequence[Observation], received_at: datetime) -> list[str]:
     """Keep readings and move states; say of each "accepted", "duplicate" or "late" (older than the state).
 
-    A late reading is kept too. The number of queries does not depend on the number of readings, and the
-    states at the end do not depend on their order, on how they were split into calls, or on repetition.
+    A late reading is kept too. One that is more than `FUTURE_LIMIT` ahead of `received_at` is suspect, and a
+    state that such a reading once moved (ours was the wrong clock, then) is made anew from what can be.
+    The number of queries does not depend on the number of readings, and the states at the end do not depend on
+    their order, on how they were split into calls, or on repetition.
     """
     if not observations:
         return []
+    observations = [_doubted(one, received_at) for one in observations]
     vehicle_ids = sorted({observation.vehicle_id for observation in observations})
     with transaction.atomic():
         vehicles = Vehicle.objects.select_for_update(no_key=True).filter(pk__in=vehicle_ids)
         list(vehicles.order_by("pk").values_list("pk"))  # one writer at a time for each vehicle
         states = {state.vehicle_id: state for state in VehicleState.objects.filter(vehicle__in=vehicle_ids)}
+        _thaw(states, received_at + FUTURE_LIMIT, received_at - UNKNOWN_AGE)
         statuses, new = _sort_out(observations, states, _stored_keys(observations))
         TelemetryReading.objects.bulk_create(
             [TelemetryReading(received_at=received_at, **_values(observation)) for observation in new],
@@ -65,6 +73,39 @@ def observe(observations: Sequence[Observation], received_at: datetime) -> list[
         )
         _move(states, [one for one in new if one.quality == TelemetryReading.Quality.GOOD])
     return statuses
+
+
+def _doubted(one: Observation, received_at: datetime) -> Observation:
+    if one.observed_at <= received_at + FUTURE_LIMIT:
+        return one
+    return replace(one, quality=TelemetryReading.Quality.SUSPECT.value)
+
+
+def _thaw(states: dict[int, VehicleState], limit: datetime, before: datetime) -> None:
+    """Make states anew that claim to be from after `limit`: nothing could ever move them again.
+
+    What no reading tells keeps its value, as one that was known at `before`.
+    """
+    ahead = _mark(limit, "~", "")
+    frozen = {
+        vehicle_id
+        for vehicle_id, state in states.items()
+        if max(state.observed_at, state.soc_observed_at) > limit
+        or any(mark > ahead for mark in state.marks.values())
+    }
+    if not frozen:
+        return
+    TelemetryReading.objects.filter(vehicle__in=frozen, observed_at__gt=limit).update(
+        quality=TelemetryReading.Quality.SUSPECT
+    )
+    for vehicle_id in frozen:
+        old = states[vehicle_id]
+        old.observed_at = old.soc_observed_at = before
+        old.marks = {}
+    readings = TelemetryReading.objects.filter(vehicle__in=frozen, quality=TelemetryReading.Quality.GOOD)
+    for observation in _observations(readings.filter(observed_at__gt=before)):
+        _apply(states[observation.vehicle_id], observation)
+    _store([states[vehicle_id] for vehicle_id in sorted(frozen)])
 
 
 def _values(thing: Observation | TelemetryReading) -> dict[str, Any]:
@@ -116,6 +157,10 @@ def _move(states: dict[int, VehicleState], observations: Sequence[Observation]) 
     first = {one.vehicle_id for one in observations if one.vehicle_id not in states and one.soc is not None}
     changed = [states[vehicle_id] for vehicle_id in sorted(touched)]
     changed += _first_states(first) if first else []
+    _store(changed)
+
+
+def _store(changed: Sequence[VehicleState]) -> None:
     VehicleState.objects.bulk_create(
         [
             VehicleState(vehicle_id=state.vehicle_id, **{name: getattr(state, name) for name in COLUMNS})

@@ -45,23 +45,40 @@
   systemDark.addEventListener("change", announceTheme);
   document.addEventListener("DOMContentLoaded", announceTheme);
 
-  // The depot's clock runs on by itself, at the speed of the depot (which may be accelerated).
+  // The words of depot_pages.age_in_words.
+  const ageInWords = (seconds) => {
+    if (seconds < 2) return "just now";
+    if (seconds < 60) return `${Math.floor(seconds)} s ago`;
+    if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+    if (seconds < 172800) return `${Math.floor(seconds / 3600)} h ago`;
+    return `${Math.floor(seconds / 86400)} days ago`;
+  };
+
+  // The depot's clock runs on by itself, at the speed of the depot (which may be accelerated), and with it the
+  // ages of values that are sent again only when they change.
   const runClock = () => {
     const clock = document.getElementById("depot-clock");
     if (!clock) return;
     const { now, speed, zone } = clock.dataset;
     const started = Date.now();
+    const depotNow = () => Number(now) + (Date.now() - started) * Number(speed);
     const format = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: zone });
     setInterval(() => {
-      clock.textContent = format.format(new Date(Number(now) + (Date.now() - started) * Number(speed)));
+      clock.textContent = format.format(new Date(depotNow()));
     }, 1000);
+    setInterval(() => {
+      for (const age of document.querySelectorAll("time[data-age]")) {
+        const words = ageInWords((depotNow() - Date.parse(age.dateTime)) / 1000);
+        age.textContent = age.classList.contains("stale") ? `stale, ${words}` : words;
+      }
+    }, 5000);
   };
   document.addEventListener("DOMContentLoaded", runClock);
 
   // Cards refresh only while somebody looks, keep their place when nothing changed, and never hide
   // that they could not be refreshed.
   const lastAnswers = new WeakMap();
-  const cardOf = (event) => event.detail.elt?.closest?.("[data-card]");
+  const cardOf = (event) => event.detail.target?.closest?.("[data-card]");
   const isPoll = (event) => !event.detail.requestConfig?.triggeringEvent;
 
   document.addEventListener("htmx:beforeRequest", (event) => {

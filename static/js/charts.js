@@ -52,6 +52,16 @@
     layout.xaxis = { ...layout.xaxis, tickmode: "array", ...(best ?? { ...choices.at(-1), tickangle: -35, automargin: true }) };
   };
 
+  // Amounts on bars that would run into each other, as on a phone, are left to the table and to the touch.
+  const fitAmounts = (data, layout, width) => {
+    for (const trace of data) {
+      if (trace.type !== "bar" || !Array.isArray(trace.text)) continue;
+      const place = (width - layout.margin.l - layout.margin.r) / trace.text.length;
+      const longest = Math.max(...trace.text.map((text) => text.length));
+      if (place < longest * characterWidth) trace.textposition = "none";
+    }
+  };
+
   const draw = async (canvas) => {
     const source = document.getElementById(canvas.dataset.chart);
     const figure = JSON.parse(source.textContent);
@@ -63,6 +73,7 @@
     layout.font = { ...layout.font, family: getComputedStyle(document.body).fontFamily };
     layout.width = canvas.clientWidth;
     chooseTicks(layout, canvas.clientWidth);
+    fitAmounts(data, layout, canvas.clientWidth);
     drawnWidths.set(canvas, canvas.clientWidth);
     await Plotly.react(canvas, data, layout, { displayModeBar: false, doubleClick: "reset", scrollZoom: false });
     colours.done();

@@ -1,4 +1,4 @@
-// The drawer of the Plan page: a click on a vehicle's lane opens it; closing gives the focus back.
+// The drawer of Plan and Board: a click on a vehicle's lane or tile opens it; closing gives the focus back.
 (() => {
   const lanes = "[data-chart=lanes-figure]";
   let opener = null;
@@ -7,7 +7,7 @@
 
   const close = () => {
     drawer().replaceChildren();
-    opener?.focus();
+    (document.getElementById(opener?.id) ?? opener)?.focus(); // what opened it may have been drawn again
     opener = null;
   };
 

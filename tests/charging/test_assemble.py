@@ -7,11 +7,13 @@ from datetime import timedelta
 import pytest
 
 from charging.assemble import assemble
-from charging.models import ChargingSession
+from charging.models import Charger, ChargingSession, Plan
 from charging.planner.case import case_from_json
+from charging.services.planning import make_plan
 from depot.models import ElectricalNode, InterconnectionAgreement, StationaryBattery
-from fleet.models import VehicleState
-from tests.factories import NOW, grid_of, make_block, make_charger, make_vehicle
+from fleet.models import Outage, VehicleState
+from tests.charging.meters import stay
+from tests.factories import NOW, grid_of, make_block, make_charger, make_type, make_vehicle
 
 
 @pytest.fixture
@@ -47,7 +49,21 @@ def test_a_vehicle_on_the_road_is_away_from_now_with_the_rest_of_its_energy(depo
     VehicleState.objects.filter(vehicle=bus).update(plugged_in=False)
     make_block(depot, bus, depart_minute=10 * 60, return_minute=12 * 60, energy_kwh=40)
     row = only_vehicle(assemble(depot, NOW))
-    assert row["away"][0] == {"from_step": 0, "to_step": 4, "energy_kwh": 20.0}
+    first = row["away"][0]
+    assert (first["from_step"], first["to_step"], first["energy_kwh"]) == (0, 4, 20.0)
+    # Without a history, the documented defaults say how bad it may be.
+    assert (first["late_steps"], first["extra_kwh"]) == (2, 2.0)
+
+
+def test_silence_on_the_road_needs_no_margin(depot, bus):
+    VehicleState.objects.filter(vehicle=bus).update(
+        plugged_in=False, soc_observed_at=NOW - timedelta(hours=6)
+    )
+    make_block(depot, bus, depart_minute=6 * 60, return_minute=14 * 60, energy_kwh=80)
+    assembled = assemble(depot, NOW)
+    row = only_vehicle(assembled)
+    assert (row["initial_soc"], row["v2g"], assembled.notes.vehicles) == (0.6, True, {})
+    assert row["away"][0]["energy_kwh"] == pytest.approx(80)
 
 
 def test_a_vehicle_that_should_stand_here_but_does_not_is_away_for_a_step(depot, bus):
@@ -73,10 +89,28 @@ def test_an_unknown_charge_is_taken_as_low_and_said(depot):
 
 def test_a_stale_charge_is_lowered_and_said(depot, bus):
     assembled = assemble(depot, NOW + timedelta(hours=3))
-    assert only_vehicle(assembled)["initial_soc"] == pytest.approx(0.55)
+    assert only_vehicle(assembled)["initial_soc"] == pytest.approx(0.54)
     said, not_discharged = assembled.notes.vehicles[str(bus.pk)]
     assert "3 h ago" in said and "Not discharged: The present charge of Bus 01" in not_discharged
     assert only_vehicle(assembled)["v2g"] is False
+
+
+def test_what_has_flowed_since_a_charge_was_told_counts(depot, bus):
+    """Heard of at 06:00 with 60 %; a trip of 40 kWh; then 30 kWh from a charger that knows no SoC."""
+    local_six = NOW - timedelta(hours=5)
+    VehicleState.objects.filter(vehicle=bus).update(soc_observed_at=local_six, observed_at=local_six)
+    make_block(depot, bus, depart_minute=7 * 60, return_minute=9 * 60, energy_kwh=40)
+    assembled = assemble(depot, NOW)
+    assert only_vehicle(assembled)["initial_soc"] == pytest.approx(0.6 - 40 / 200 - 0.08)
+    connector = bus.connectors.get()
+    Charger.objects.update(charge_efficiency=0.8)
+    stay(connector, NOW - timedelta(hours=1), [60, 60, 30], None, None, still_there=True)
+    assembled = assemble(depot, NOW)
+    assert only_vehicle(assembled)["initial_soc"] == pytest.approx(0.6 + (37.5 * 0.8 - 40) / 200 - 0.08)
+    assert assembled.notes.vehicles[str(bus.pk)][0] == (
+        "Its charge was last heard of 5 h ago (its trips took 40 kWh and chargers counted +30 kWh since); "
+        "planned 8% lower to be safe."
+    )
 
 
 def test_a_vehicle_without_a_connector_is_named_not_planned(depot):
@@ -167,5 +201,70 @@ def test_the_number_of_queries_does_not_grow_with_the_fleet(depot, django_assert
         vehicle = make_vehicle(depot, f"Bus {number:02}")
         make_charger(depot, vehicle)
         make_block(depot, vehicle, block_id=str(number))
-    with django_assert_max_num_queries(22):
+    with django_assert_max_num_queries(25):
         assemble(depot, NOW)
+
+
+def test_the_taper_of_the_type_is_in_the_case(depot):
+    vehicle = make_vehicle(depot, type=make_type(depot, charge_taper="80:60, 100:10"))
+    make_charger(depot, vehicle)
+    (bus,) = case_from_json(assemble(depot, NOW).case).vehicles
+    assert [(point.soc, point.max_charge_kw) for point in bus.taper] == [(0.8, 60.0), (1.0, 10.0)]
+
+
+def test_a_bad_day_has_more_load_and_less_sun_than_expected(depot, bus):
+    case = assemble(depot, NOW).case
+    site, bad = case["site"], case["bad_day"]
+    assert bad["building_load_kw"] == pytest.approx([1.15 * kw for kw in site["building_load_kw"]], abs=1e-3)
+    assert bad["solar_kw"] == pytest.approx([0.5 * kw for kw in site["solar_kw"]], abs=1e-3)
+    assert case_from_json(case).bad_day is not None
+
+
+def test_the_last_plan_is_what_the_next_step_is_compared_with(depot, bus):
+    assert "previous" not in assemble(depot, NOW).case
+    plan = make_plan(depot, NOW, "Test")
+    plan.answer["vehicles"][str(bus.pk)]["charge_kw"][2] = 11.0
+    plan.save()
+    later = assemble(depot, NOW + timedelta(minutes=30))
+    assert later.last.steps_ago == 2
+    assert later.case["previous"]["net_kw"] == {str(bus.pk): [11.0]}
+    assert later.case["previous"]["price_per_kw"] > 0
+
+
+@pytest.mark.parametrize("doubt", [{"violations": ["wrong"]}, {"step_minutes": 10}])
+def test_a_last_plan_that_was_never_sent_or_has_other_steps_is_not_followed(depot, bus, doubt):
+    plan = make_plan(depot, NOW, "Test")
+    Plan.objects.filter(pk=plan.pk).update(**doubt)
+    assembled = assemble(depot, NOW + timedelta(minutes=30))
+    assert (assembled.last, "previous" in assembled.case) == (None, False)
+
+
+def out_of_service(vehicle, hours=None, plugged_in=True):
+    VehicleState.objects.filter(vehicle=vehicle).update(plugged_in=plugged_in)
+    to_at = None if hours is None else NOW + timedelta(hours=hours)
+    Outage.objects.create(vehicle=vehicle, from_at=NOW - timedelta(hours=1), to_at=to_at, made_at=NOW)
+
+
+def test_a_vehicle_that_is_out_of_service_is_not_discharged_nor_promised(depot, bus):
+    make_block(depot, bus, depart_minute=15 * 60, return_minute=16 * 60, energy_kwh=40)
+    out_of_service(bus)
+    assembled = assemble(depot, NOW)
+    row = only_vehicle(assembled)
+    assert (row["v2g"], row["away"], [item["tier"] for item in row["targets"]]) == (False, [], ["should"])
+    assert assembled.notes.vehicles[str(bus.pk)] == ["Not discharged: Bus 01 is out of service."]
+
+
+def test_a_vehicle_in_the_workshop_counts_from_when_it_is_back(depot, bus):
+    make_block(depot, bus, depart_minute=15 * 60, return_minute=16 * 60, energy_kwh=40)
+    out_of_service(bus, hours=3, plugged_in=False)
+    row = only_vehicle(assemble(depot, NOW))
+    assert [(span["from_step"], span["to_step"]) for span in row["away"]] == [(0, 12), (16, 20), (112, 116)]
+    assert row["targets"][0]["boundary"] == 16
+
+
+@pytest.mark.parametrize("hours", [None, 48])
+def test_a_vehicle_that_is_not_back_within_the_plan_is_not_planned(depot, bus, hours):
+    out_of_service(bus, hours=hours, plugged_in=False)
+    assembled = assemble(depot, NOW)
+    assert assembled.case["vehicles"] == []
+    assert assembled.notes.vehicles[str(bus.pk)] == ["Not planned: it is out of service and not plugged in."]

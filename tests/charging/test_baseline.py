@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing.models import Interval
+from billing.services.bills import bill_month
 from charging.models import ChargingSession
+from charging.services.band import update_band
 from charging.services.baseline import update_baseline
 from charging.services.rollup import roll_up
-from depot.models import Depot, ElectricalNode, Meter, MeterReading
+from depot.jobs.registry import KINDS
+from depot.models import Depot, ElectricalNode, Job, Meter, MeterReading
 from fleet.models import Vehicle, VehicleState
+from tests.billing.money import make_tariff
 from tests.charging.meters import STEP, make_bay, read_all, stay
 
 START = datetime(2026, 3, 10, 4, 0, tzinfo=UTC)
@@ -216,3 +221,25 @@ def _owed_after(session: ChargingSession) -> float:
     owed = session.unmanaged_carry_kwh + gained
     hours = (session.unplugged_at - session.plugged_in_at) / timedelta(hours=1)  # type: ignore[operator]
     return owed - min(max(owed, 0.0), hours * 60 * 0.9)
+
+
+def test_a_band_says_how_far_the_assumptions_move_a_months_saving(depot: Depot) -> None:
+    """Plugged in half an hour later the unmanaged peak is at another time; with weaker chargers it is lower."""
+    make_tariff(depot)
+    _, connector = make_bay(depot)
+    powers = [0, 0, 40, 40]
+    read_all(depot, START, [30] * 4, powers)
+    stay(connector, START, powers, 0.5, 0.6)
+    roll_up(depot, START + 4 * STEP + timedelta(hours=3))
+    now = START + timedelta(hours=4)
+    statement = bill_month(depot, START.date(), now)
+    assert statement is not None
+    band = update_band(statement, now)
+    assert band is not None
+    weaker, stronger, earlier, later = (Decimal(case["net_saving"]) for case in band.cases)
+    # 10 $/kW: the unmanaged peak is 30 kW of building and the charger's 60 kW
+    assert statement.unmanaged.peaks_kw["demand_flat.d.all"]["kw"] == "90.000"
+    assert weaker - statement.net_saving == pytest.approx(Decimal("-60"), abs=Decimal("1"))
+    assert (band.low, band.high) == (min(weaker, later, earlier), stronger)
+    assert update_band(statement, now) == band
+    assert KINDS["savings-band"].run(Job(depot=depot), lambda *_: None) == {"months": 1}

@@ -19,6 +19,7 @@ from charging.services.commands import (
     send_defaults,
     settle,
 )
+from charging.services.stations import Held
 from depot import clock
 from tests import factories
 
@@ -142,8 +143,10 @@ def test_an_old_link_writes_nothing(charger: Charger) -> None:
     first, second = stations.connect(charger.pk, "ocpp2.1"), stations.connect(charger.pk, "ocpp2.1")
     stations.disconnect(charger.pk, first)
     assert Charger.objects.get().connected
-    assert stations.keep_alive({charger.pk: first}) == {charger.pk}
-    assert stations.keep_alive({charger.pk: second}) == set()
+    assert stations.keep_alive({charger.pk: Held(first)}) == {
+        charger.pk: "this charger is connected elsewhere"
+    }
+    assert stations.keep_alive({charger.pk: Held(second)}) == {}
     stations.disconnect(charger.pk, second)
     assert not Charger.objects.get().connected
 

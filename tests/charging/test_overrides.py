@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.cache import cache
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -402,6 +402,33 @@ def test_a_program_previews_orders_reads_and_withdraws(bus: Vehicle) -> None:
     (listed,) = client.get("/api/v1/overrides?in_force=false").json()["results"]
     assert listed["withdrawn_by_name"] == "API key test"
     assert AuditEvent.objects.filter(verb="override.withdrawn").count() == 1
+
+
+def test_an_orders_cost_is_computed_before_its_transaction_and_once(
+    bus: Vehicle, dispatcher: User, monkeypatch
+) -> None:
+    client, preview, open_transactions = caller(bus.depot, "overrides"), service.preview, []
+    contradiction: list[Override] = []
+
+    def slow(*arguments):
+        open_transactions.append(len(connection.savepoint_ids))
+        found = preview(*arguments)
+        if len(open_transactions) == 2:
+            contradiction.append(give(bus, "hold", by=dispatcher))
+        return found
+
+    monkeypatch.setattr(service, "preview", slow)
+    outside = len(connection.savepoint_ids)
+    wanted = {"vehicle": bus.pk, "kind": "limit", "to_at": in_hours(2).isoformat(), "max_kw": 5}
+    for _ in range(2):
+        assert send(client, wanted, **{"Idempotency-Key": "a"}).status_code == 201
+    assert open_transactions == [outside], "a repeated request is answered without computing again"
+    charge = {"vehicle": bus.pk, "kind": "charge_now", "to_at": in_hours(2).isoformat()}
+    refused = send(client, charge, **{"Idempotency-Key": "b"})
+    assert (refused.status_code, open_transactions) == (400, [outside, outside])
+    assert "Withdraw that order first" in refused.content.decode()
+    assert set(Override.objects.filter(kind="hold")) == set(contradiction)
+    assert not Override.objects.filter(kind="charge_now").exists()
 
 
 def test_a_program_needs_the_scope_and_its_own_depot(

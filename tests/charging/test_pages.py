@@ -17,9 +17,9 @@ from django.urls import reverse
 from charging.models import Charger, ChargingSession, Plan
 from charging.planner.baseline import unmanaged
 from charging.planner.case import case_from_json
-from charging.selectors.plan_view import plan_view, site_view
+from charging.selectors.plan_view import compare, plan_view, site_view
 from charging.selectors.plans import cost_sentence, later_price, proof_words, stored_kwh, unmanaged_of
-from charging.selectors.timeline import timeline, windows
+from charging.selectors.timeline import bridged, timeline, windows
 from charging.views.plan_charts import row_names
 from depot.charts.figure import ALLOWED_TRACES
 from depot.jobs.services import run
@@ -30,6 +30,8 @@ from tests.billing.money import DOCUMENT
 from tests.charging.plans import make_plan_row
 from tests.charging.yard import BUILDING_KW, CHARGE_KW, Yard, make_yard
 from tests.factories import NOW, make_charger, make_depot, make_person, make_type, make_vehicle
+
+pytestmark = pytest.mark.any_database
 
 DATA = re.compile(r'<script id="([\w-]+)" type="application/json">(.*?)</script>', re.S)
 PAGES = ["plan", "pull-outs", "plan-compare", "card-answer", "card-readiness", "card-site", "connection"]
@@ -271,12 +273,12 @@ def test_more_vehicles_cost_no_more_queries(
 ) -> None:
     client = login(viewer)
     client.get(url(yard.depot))
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(18):
         client.get(url(yard.depot))
     for number in range(10, 30):
         make_charger(yard.depot, make_vehicle(yard.depot, f"Bus {number}"))
     make_yard_plan(yard.depot)
-    with time_machine.travel(NOW + timedelta(minutes=2), tick=False), django_assert_num_queries(15):
+    with time_machine.travel(NOW + timedelta(minutes=2), tick=False), django_assert_num_queries(18):
         client.get(url(yard.depot))
 
 
@@ -316,6 +318,11 @@ def test_a_plan_that_failed_its_check_and_its_notes_are_told(login, yard: Yard, 
     assert "made by rule" in text
 
 
+def test_prices_go_on_where_the_ledger_has_no_interval_yet() -> None:
+    prices = np.array([np.nan, 0.1, 0.3, np.nan, 0.3, np.nan, 0.1])
+    assert bridged(prices) == pytest.approx([np.nan, 0.1, 0.3, 0.3, 0.3, np.nan, 0.1], nan_ok=True)
+
+
 @pytest.mark.parametrize(("gap", "words"), [(0.0, "the best possible"), (0.0002, "within 0.02 %")])
 def test_the_proof_is_told_as_it_is(depot: Depot, gap: float, words: str) -> None:
     assert words in proof_words(make_plan_row(depot, {}, gap=gap))
@@ -344,7 +351,7 @@ def test_a_vehicle_is_a_fragment_and_a_page(login, yard: Yard, viewer: User) -> 
     assert len(fragment.context["lane"].reasons) == len(told)
     leave = fragment.context["lane"].next_departure
     assert (
-        f"Bus 01 leaves Tue 10 Mar 13:45 with {percent(leave.planned_soc)}; it needs "
+        f"Bus 01 leaves Tue 10 Mar 13:51 with {percent(leave.planned_soc)}; it needs "
         f"{percent(leave.required_soc)}." in text_of(fragment)
     )
     data = figures(fragment)[f"vehicle-{bus.pk}-figure"]["data"]
@@ -375,6 +382,22 @@ def test_the_comparison_is_the_baseline_of_the_same_case(login, yard: Yard, view
         assert cents(line.unmanaged, "USD") in text
         assert cents(line.planned, "USD") in text
     assert kw(found.peak.planned) in text
+
+
+def test_the_comparison_counts_what_events_of_programmes_pay(yard: Yard) -> None:
+    plan = yard.plan
+    cache.clear()
+    call = {"id": "1-reduce", "kind": "reduce", "from_step": 0, "to_step": 4, "pay_per_kwh": 2.0}
+    plan.case["events"] = [call | {"baseline_kw": [400.0] * plan.steps}]
+    plan.answer["cost"]["programmes"] = -12.0
+    plan.objective -= 12.0
+    found = compare(plan, {})
+    [paid] = [line for line in found.lines if line.name == "Grid programmes"]
+    assert paid.planned == -12 and paid.unmanaged < 0
+    assert sum(line.planned for line in found.lines) == pytest.approx(plan.objective)
+    assert sum(line.unmanaged for line in found.lines) == pytest.approx(
+        unmanaged(case_from_json(plan.case)).cost.total
+    )
 
 
 # --- the cards of Home
@@ -464,12 +487,25 @@ def test_the_site_card_tells_live_power_limit_peak_and_chargers(login, yard: Yar
 
 
 def test_old_readings_are_greyed_and_dated(login, yard: Yard, viewer: User) -> None:
-    with time_machine.travel(NOW + timedelta(minutes=5), tick=False):
+    with time_machine.travel(NOW + timedelta(minutes=4), tick=False):
         page = login(viewer).get(url(yard.depot, "card-site"))
     html = page.content.decode()
     assert 'class="fresh stale"' in html
     assert html.count("stale-value") == 4
-    assert "stale, 5 min ago" in text_of(page)
+    assert "stale, 4 min ago" in text_of(page)
+
+
+def test_what_a_vehicle_drew_long_ago_is_not_what_it_draws(login, yard: Yard, viewer: User) -> None:
+    session = ChargingSession.objects.filter(unplugged_at=None).earliest("pk")
+    session.samples.update(sampled_at=NOW - timedelta(minutes=40))
+    MeterReading.objects.filter(meter__kind="building").delete()
+    page = login(viewer).get(url(yard.depot, "card-site"))
+    assert "Vehicles −30 kW without 1 vehicle, last heard 40 min ago" in text_of(page)
+    assert page.context["site"].building is None, "what the silent vehicle draws is in the rest"
+    with time_machine.travel(NOW + timedelta(minutes=30), tick=False):
+        page = login(viewer).get(url(yard.depot, "card-site"))
+    assert "Vehicles – 3 vehicles, last heard 30 min ago" in text_of(page)
+    assert page.context["site"].level is None
 
 
 def test_the_building_is_worked_out_where_no_meter_counts_it(login, yard: Yard, viewer: User) -> None:
@@ -506,7 +542,7 @@ def test_the_cards_cost_a_fixed_number_of_queries(
     login, yard: Yard, viewer: User, django_assert_num_queries
 ) -> None:
     client = login(viewer)
-    budgets = {"card-answer": 12, "card-readiness": 9, "card-site": 11, "connection": 5, "pull-outs": 10}
+    budgets = {"card-answer": 15, "card-readiness": 12, "card-site": 11, "connection": 5, "pull-outs": 13}
     for view in budgets:
         client.get(url(yard.depot, view))
     for view, budget in budgets.items():

@@ -29,6 +29,9 @@ def test_a_willing_pair_may_discharge(depot):
         ({}, {"max_discharge_dc_kw": 0, "max_discharge_ac_kw": 10}, {}, "through the DC charger"),
         ({}, {"iso15118_20": False}, {}, "does not speak ISO 15118-20"),
         ({}, {}, {"iso15118_20": False}, "does not speak ISO 15118-20"),
+        ({}, {}, {"protocol": ""}, "has never logged in"),
+        ({}, {}, {"protocol": "ocpp1.6"}, "speaks OCPP 1.6, which has no words for discharging"),
+        ({}, {}, {"protocol": "ocpp2.0.1"}, "speaks OCPP 2.0.1, which has no words for discharging"),
     ],
 )
 def test_each_obstacle_is_named(depot, vehicle_values, type_values, charger_values, words):
@@ -36,6 +39,12 @@ def test_each_obstacle_is_named(depot, vehicle_values, type_values, charger_valu
     answer = ask(depot, vehicle, make_charger(depot, vehicle, **charger_values))
     assert not answer.allowed
     assert words in answer.reason
+
+
+@pytest.mark.parametrize("protocol", ["ocpp1.6", "ocpp2.0.1"])
+def test_older_protocols_discharge_where_the_charger_takes_limits_below_zero(depot, protocol):
+    vehicle = make_vehicle(depot)
+    assert ask(depot, vehicle, make_charger(depot, vehicle, protocol=protocol, negative_limits=True)).allowed
 
 
 def test_without_any_agreement_on_record_nothing_is_discharged(depot):

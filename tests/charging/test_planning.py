@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,7 +18,7 @@ from charging.planner.solve import solve
 from charging.planner.verify import verify
 from charging.services import planning
 from charging.services.dispatch import dispatch
-from depot.models import Alert, Forecast
+from depot.models import Alert, Forecast, Webhook
 from tests.factories import NOW, make_block, make_charger, make_vehicle
 
 TARIFF = {
@@ -126,7 +127,8 @@ def test_planning_refreshes_old_forecasts_and_sends_every_connector_its_powers(p
     row = next(row for row in plan.answer["vehicles"].values() if row["charger"] == str(command.connector_id))
     signed = [charge - out for charge, out in zip(row["charge_kw"], row["discharge_kw"], strict=True)]
     assert command.payload["power_kw"] == pytest.approx(signed, abs=1e-3)
-    assert command.payload["max_offline_s"] == 1800
+    assert command.payload["max_offline_s"] == 30
+    assert len(command.payload["offline_kw"]) == len(signed)
     assert command.payload["vehicle_id"] == command.connector.vehicle_id
 
 
@@ -172,13 +174,22 @@ def test_a_plan_that_failed_its_check_is_never_sent(planned_depot, frozen):
     plan.violations = ["Bus 1 discharges below its floor."]
     with pytest.raises(ValueError, match="failed its check"):
         dispatch(plan)
+    plan.violations, plan.verified_at = [], None
+    with pytest.raises(ValueError, match="was never checked"):
+        dispatch(plan)
 
 
 def test_with_dispatch_off_plans_are_made_and_not_sent(planned_depot, frozen):
+    hook = Webhook.objects.create(
+        depot=planned_depot, name="hook", url="https://hooks.example/", topics=["plans"]
+    )
+    planning.make_plan(planned_depot, NOW, "test")
     planned_depot.dispatch_enabled = False
     planned_depot.save()
     plan = planning.plan_and_dispatch(planned_depot, "test")
     assert plan.dispatched_at is None
+    told = [json.loads(row.body)["data"] for row in hook.deliveries.order_by("created_at")]
+    assert {one["id"]: one["sent"] for one in told} == {plan.pk - 1: True, plan.pk: False}
     assert not ChargerCommand.objects.exists()
 
 

@@ -7,12 +7,14 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from billing.models import Interval
+from billing.models import Interval, Tariff
 from charging.models import ChargingSession, MeterSample
+from charging.services.doubts import warn
 from charging.services.rollup import PATIENCE, roll_up
-from depot.models import Depot, Meter, MeterReading, Quality
+from depot.models import Alert, AuditEvent, Depot, Meter, MeterReading, Quality
 from fleet.models import BatteryHealth
 from tests import factories
 from tests.billing.money import make_tariff
@@ -133,15 +135,61 @@ def test_a_depot_with_fewer_meters_is_measured_by_the_balance(depot: Depot, kept
     assert qualities() == [Quality.GOOD] * 4
 
 
-def test_a_register_that_was_reset_counts_on_from_nought(depot: Depot) -> None:
-    read_meter(depot, "building", START, [20] * 4)
-    read_meter(depot, "solar", START, [0] * 4)
-    read_meter(depot, "grid", START, [20] * 4)
-    for index, row in enumerate(MeterReading.objects.filter(meter__kind="grid").order_by("observed_at")[2:]):
-        row.import_kwh_total = 5.0 * (index + 1)
-        row.save()
+def spoil(kind: str, boundary: int, **values: object) -> None:
+    MeterReading.objects.filter(meter__kind=kind, observed_at=START + boundary * STEP).update(**values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "totals", "estimated"),
+    [
+        ("grid", {2: 1e9}, []),  # a spike between good readings is as good as no reading
+        ("grid", {2: float("inf")}, []),
+        ("grid", {2: 5.0, 3: 10.0, 4: 15.0}, [1]),  # reset
+        ("grid", {2: 7e5, 3: 7e5 + 5, 4: 7e5 + 10}, [1]),  # exchanged
+        ("building", {2: 7e5, 3: 7e5 + 5, 4: 7e5 + 10}, []),  # what is billed was measured
+    ],
+)
+def test_no_meter_makes_energy_that_cannot_be(
+    depot: Depot, kind: str, totals: dict[int, float], estimated: list[int]
+) -> None:
+    read_all(depot, START, [20] * 4, [0] * 4)
+    for boundary, total in totals.items():
+        spoil(kind, boundary, import_kwh_total=total)
+    roll_up(depot, START + 4 * STEP + PATIENCE)
+    assert column("import_kwh")[:4] == [5] * 4
+    assert column("building_kwh")[:4] == [5] * 4
+    assert [index for index, quality in enumerate(qualities()[:4]) if quality != "good"] == estimated
+    alert = Alert.objects.get(key__startswith="doubted:")
+    assert alert.title == f"Meter {depot.meters.get(kind=kind)} counts what cannot be"
+
+
+def test_a_suspect_reading_is_not_billed_and_an_estimated_one_makes_no_peak(depot: Depot) -> None:
+    read_all(depot, START, [20] * 8, [0] * 8)
+    spoil("grid", 2, import_kwh_total=1060.0, quality=Quality.SUSPECT)  # 200 kW, which this meter can count
+    spoil("grid", 6, import_kwh_total=1031.0, quality=Quality.ESTIMATED)
+    roll_up(depot, START + 8 * STEP)
+    assert column("import_kwh") == [5, 5, 5, 5, 5, 6, 4, 5]
+    assert qualities() == ["good"] * 5 + ["estimated"] * 2 + ["good"]
+
+
+def test_a_charger_that_counts_what_cannot_be_is_estimated_by_its_power_and_the_others_go_on(
+    depot: Depot,
+) -> None:
+    _, broken = make_bay(depot)
+    _, sound = make_bay(depot, "Bus 02")
+    read_all(depot, START, [20] * 4, [80] * 4)
+    MeterSample.objects.filter(
+        session=stay(broken, START, [40] * 4, 0.2, 0.4), sampled_at__gte=START + 2 * STEP
+    ).update(import_kwh_total=F("import_kwh_total") + 1e9)
+    stay(sound, START, [40] * 4, 0.2, 0.4)
     roll_up(depot, START + 4 * STEP)
-    assert column("import_kwh") == [5] * 4
+    assert column("charge_kwh") == [20] * 4
+    assert column("import_kwh") == [25] * 4
+    assert qualities() == ["good", "suspect", "good", "good"]
+    alert = Alert.objects.get()
+    assert alert.title == f"Charger {broken.charger} measures what cannot be"
+    warn(depot, [], alert.seen_at + timedelta(hours=25))
+    assert Alert.objects.get().cleared_at is not None
 
 
 def test_a_charger_that_has_not_spoken_yet_is_waited_for_but_not_for_ever(depot: Depot) -> None:
@@ -208,6 +256,74 @@ def test_a_backlog_is_closed_a_week_at_a_time(depot: Depot) -> None:
     assert [roll_up(depot, START + 1000 * STEP) for _ in range(3)] == [672, 328, 0]
 
 
+def test_what_a_charger_delivers_hours_later_reaches_the_ledger_and_its_counterfactual(depot: Depot) -> None:
+    """A charger was offline for its whole session: the building seemed to draw what the vehicle did."""
+    tariff = make_tariff(depot)
+    _, connector = make_bay(depot)
+    depot.meters.filter(kind="building").delete()
+    read_meter(depot, "grid", START, [20] * 8 + [80] * 4 + [20] * 20)
+    read_meter(depot, "solar", START, [0] * 32)
+    roll_up(depot, START + 32 * STEP)
+    assert column("charge_kwh") == [0] * 32
+    assert not Interval.objects.filter(baseline_frozen_at=None).exists()
+    priced = Interval.objects.values_list("import_price_per_kwh", "tariff")
+    before = list(priced)
+    Tariff.objects.filter(pk=tariff.pk).update(definition=tariff.definition | {"energy": []})
+
+    stay(connector, START + 8 * STEP, [60] * 4, 0.2, 0.5)
+    MeterSample.objects.update(received_at=START + 33 * STEP)
+    later = START + 33 * STEP + timedelta(minutes=1)
+    roll_up(depot, later)
+    assert column("charge_kwh") == [0] * 8 + [15] * 4 + [0] * 20
+    assert column("building_kwh") == [5] * 32
+    assert column("import_kwh") == [5] * 8 + [20] * 4 + [5] * 20
+    assert column("unmanaged_charge_kwh") == column("charge_kwh")
+    assert column("unmanaged_import_kwh") == column("import_kwh")
+    assert list(priced) == before
+    assert not Interval.objects.filter(baseline_frozen_at=None).exists()
+    revised = Interval.objects.filter(closed_at=later)
+    assert revised.count() == 4
+    facts = AuditEvent.objects.get(verb="ledger.revised").facts
+    assert (facts["intervals"], facts["charge_kwh"], facts["import_kwh"]) == (4, 60, 0)
+    roll_up(depot, later + timedelta(minutes=5))
+    assert AuditEvent.objects.count() == 1
+
+
+def test_what_a_charger_says_after_a_silence_is_laid_over_the_silence(depot: Depot) -> None:
+    _, connector = make_bay(depot)
+    read_all(depot, START, [20] * 40, [40] * 40)
+    session = stay(connector, START, [40] * 40, 0.2, 0.8, still_there=True)
+    end_at = START + 32 * STEP
+    silent = session.samples.filter(sampled_at__gt=START + 4 * STEP)
+    silent.filter(sampled_at__lt=end_at).delete()
+    silent.update(received_at=end_at + timedelta(minutes=1))
+    ChargingSession.objects.update(last_sample_at=START + 4 * STEP)
+    MeterReading.objects.filter(observed_at__gt=end_at).delete()
+    session.samples.filter(sampled_at__gt=end_at).delete()
+    held = session.samples.get(sampled_at=end_at)
+    held.delete()
+    assert roll_up(depot, end_at) == 32
+    assert column("charge_kwh")[4:] == [0] * 28
+    held.save()
+    roll_up(depot, end_at + timedelta(minutes=2))
+    assert column("charge_kwh") == [10] * 32
+
+
+@pytest.mark.parametrize("kind", ["grid", "solar"])
+def test_what_a_meter_delivers_late_takes_the_place_of_the_estimate(depot: Depot, kind: str) -> None:
+    read_all(depot, START, [20] * 16, [0] * 16)
+    held = list(MeterReading.objects.filter(meter__kind=kind, observed_at__gt=START + 2 * STEP))
+    MeterReading.objects.filter(pk__in=[row.pk for row in held]).delete()
+    roll_up(depot, START + 16 * STEP)
+    assert qualities() == ["good"] * 2 + ["estimated" if kind == "grid" else "good"] * 6
+    for row in held:
+        row.received_at = START + 17 * STEP
+    MeterReading.objects.bulk_create(held)
+    roll_up(depot, START + 17 * STEP)
+    assert qualities() == ["good"] * 16
+    assert column("import_kwh") == [5] * 16
+
+
 def test_rolling_up_takes_as_many_queries_for_many_vehicles_as_for_one(depot: Depot) -> None:
     make_tariff(depot)
     read_all(depot, START, [30] * 24, [0] * 24)
@@ -222,5 +338,5 @@ def test_rolling_up_takes_as_many_queries_for_many_vehicles_as_for_one(depot: De
         ) as queries:
             roll_up(depot, START + step * STEP)
         counts.append(len(queries))
-    assert max(counts) <= 34, counts
+    assert max(counts) <= 36, counts
     assert max(counts) - min(counts) <= 2, counts

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import math
 from datetime import datetime, timedelta
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from charging.models import ChargingSession, Connector, MeterSample
-from charging.services.sessions import Sample, plug_in, record_sample, record_samples, unplug
+from charging.models import ChargingSession, Connector, MeterSample, StationNotice
+from charging.ocpp.events import Outcome, Reading, TransactionEvent
+from charging.ocpp.keeping import apply_all
+from charging.services.late_words import begin_earlier
+from charging.services.plugs import plug_in, unplug
+from charging.services.samples import Sample, record_sample, record_samples
+from charging.services.stations import set_status
+from depot.models import Alert
 from fleet.models import TelemetryReading, VehicleState
 from tests import factories
 
@@ -109,6 +117,38 @@ def test_a_register_that_starts_again_goes_on_counting(connector: Connector) -> 
     assert session.import_kwh == pytest.approx(11.0)
 
 
+def test_a_register_that_starts_again_from_little_goes_on_counting(connector: Connector) -> None:
+    session = plug_in(connector, "tx", at(0))
+    for minute, register in ((0, 0.0), (10, 8.0), (20, 1.0), (30, 3.0)):
+        record_sample(session, at(minute), 0, register, 0)
+    assert session.import_kwh == pytest.approx(11.0)
+
+
+def test_what_a_charger_cannot_have_measured_is_not_counted_in_any_order(connector: Connector) -> None:
+    words = [(at(0), 100.0), (at(15), 110.0), (at(20), 5e6), (at(30), 120.0)]
+    for number, order in enumerate(itertools.permutations(words)):
+        begin = timedelta(hours=number)
+        session = plug_in(connector, f"tx{number}", at(0) + begin)
+        record_samples([Sample(session.pk, at + begin, 40.0, register) for at, register in order[:2]])
+        record_samples([Sample(session.pk, at + begin, 40.0, register) for at, register in order[2:]])
+        session.refresh_from_db()
+        assert session.import_kwh == pytest.approx(20.0), order
+
+
+def test_values_that_no_charger_measures_are_left_unsaid(connector: Connector) -> None:
+    session = plug_in(connector, "tx", at(0))
+    record_samples([Sample(session.pk, at(0), 40.0, 100.0), Sample(session.pk, at(15), 40.0, 110.0)])
+    record_samples([Sample(session.pk, at(30), 1e9, 120.0, soc=math.nan)])
+    record_samples([Sample(session.pk, at(40), 40.0, math.inf)])
+    session.refresh_from_db()
+    assert session.import_kwh == 20
+    assert Alert.objects.get().title == f"Charger {connector.charger.name} measures what cannot be"
+    row = session.samples.get(sampled_at=at(30))
+    assert (row.power_kw, row.soc, row.quality) == (40.0, None, "suspect")  # 10 kWh in a quarter of an hour
+    state = VehicleState.objects.get(vehicle=connector.vehicle)
+    assert (state.charging_power_kw, state.soc) == (40.0, 0.6)
+
+
 def test_a_register_said_later_stood_there_before(connector: Connector) -> None:
     session = plug_in(connector, "tx", at(0))
     record_samples([Sample(session.pk, at(0), 0, import_kwh_total=10), Sample(session.pk, at(1), 6)])
@@ -136,6 +176,83 @@ def test_sessions_written_by_others_keep_their_samples(connector: Connector) -> 
     record_sample(session, at(10), 12, 5.0, 0)
     assert session.import_kwh == 2.0
     assert list(session.samples.values_list("import_kwh_total", flat=True)) == [3.0, 4.0, 5.0]
+
+
+@time_machine.travel(NOW, tick=False)
+def test_a_clock_that_is_ahead_dates_nothing_and_is_an_alert(connector: Connector) -> None:
+    session = plug_in(connector, "tx", at(120), soc=0.3)
+    assert session.plugged_in_at == NOW
+    with time_machine.travel(at(10), tick=False):
+        record_samples([Sample(session.pk, at(130), 40, 101, soc=0.33), Sample(session.pk, at(129), 40, 100)])
+    with time_machine.travel(at(20), tick=False):
+        record_sample(session, at(140), 40, 107, 0, 0.36)
+        unplug(session, at(140))
+    rows = list(session.samples.values_list("sampled_at", "import_kwh_total", "quality"))
+    assert rows == [(at(10), 101, "suspect"), (at(20), 107, "suspect")]
+    assert (session.import_kwh, session.unplugged_at) == (6, at(20))
+    state = VehicleState.objects.get(vehicle=connector.vehicle)
+    assert (state.soc, state.observed_at, state.plugged_in) == (0.36, at(20), False)
+    assert Alert.objects.get().title == f"The clock of charger {connector.charger.name} is 120 min fast"
+
+
+def test_a_session_that_was_left_in_the_future_goes_on(connector: Connector) -> None:
+    session = plug_in(connector, "tx", at(0))
+    record_sample(session, at(5), 60, 105, 0)
+    with time_machine.travel(at(300), tick=False):  # our clock was wrong for a while
+        record_sample(session, at(300), 60, 110, 0)
+        record_sample(session, at(305), 60, 115, 0)
+    with time_machine.travel(at(20), tick=False):
+        record_sample(session, at(20), 60, 120, 0)
+    assert (session.import_kwh, session.last_sample_at) == (15, at(20))
+    rows = session.samples.order_by("sampled_at").values_list("import_kwh_total", "quality")
+    assert list(rows) == [(105, "good"), (110, "suspect"), (115, "suspect"), (120, "good")]
+
+
+@time_machine.travel(NOW, tick=False)
+def test_a_plugs_status_from_the_future_gives_way(connector: Connector) -> None:
+    set_status(connector, "faulted", at(300))
+    Connector.objects.update(status_at=at(300))  # as kept while our clock was wrong
+    set_status(connector, "available", at(0))
+    connector.refresh_from_db()
+    assert (connector.status, connector.status_at) == ("available", NOW)
+
+
+def test_the_order_of_start_and_end_changes_no_session(depot) -> None:
+    """Started, two updates and Ended of one transaction, in every order, as the gateway's keeper takes them."""
+    found = set()
+    for number, order in enumerate(itertools.permutations(range(4))):
+        connector = factories.make_charger(
+            depot, factories.make_vehicle(depot, f"Bus {number}")
+        ).connectors.get()
+        Connector.objects.create(charger=connector.charger, evse_id=2)
+        for index in order:
+            told = TransactionEvent(
+                ("started", "updated", "updated", "ended")[index],
+                "tx",
+                at(10 * index),
+                evse_id=1 if index == 0 else 0,
+                readings=(Reading(at(10 * index), 40.0, 100.0 + 6 * index, 0.0, 0.3 + index / 100),),
+            )
+            (outcome,) = apply_all([(connector.charger_id, told)])
+            assert isinstance(outcome, Outcome)
+        session = ChargingSession.objects.get(connector=connector)
+        energy = session.import_kwh, session.plugged_in_at, session.unplugged_at
+        samples = tuple(session.samples.order_by("sampled_at").values_list("sampled_at", "import_kwh_total"))
+        found.add((*energy, session.soc_in, samples))
+        state = VehicleState.objects.get(vehicle=connector.vehicle)
+        assert not state.plugged_in, order
+    assert found == {(18.0, at(0), at(30), 0.3, tuple((at(10 * i), 100.0 + 6 * i) for i in range(4)))}
+    assert not StationNotice.objects.filter(kind="orphan", over=False).exists()
+
+
+def test_an_end_that_opened_a_session_gives_way_to_its_start(connector: Connector) -> None:
+    session = plug_in(connector, "tx", at(30), soc=0.6)
+    record_sample(session, at(30), 0, 120, 0, 0.6)
+    unplug(session, at(30))
+    assert begin_earlier(session, at(0), 0.5)
+    record_sample(session, at(0), 40, 100, 0, 0.5)
+    assert (session.plugged_in_at, session.unplugged_at) == (at(0), at(30))
+    assert (session.import_kwh, session.soc_in, session.soc_out) == (20, 0.5, 0.6)
 
 
 def test_unplugging_twice_keeps_the_earlier_end(connector: Connector) -> None:

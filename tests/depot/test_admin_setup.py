@@ -9,8 +9,8 @@ from html import unescape
 import pytest
 
 from billing.models import Tariff
-from charging.models import Charger, Connector
-from depot.models import Depot, ElectricalNode, InterconnectionAgreement, User
+from charging.models import Charger, ChargerCommand, Connector
+from depot.models import AuditEvent, Depot, ElectricalNode, InterconnectionAgreement, User
 from depot.project.checklist import missing
 from fleet.models import Block, Vehicle, VehicleType
 from fleet.services.telemetry_batches import take_in
@@ -27,6 +27,7 @@ SITE = {
     "elevation_m": "250",
     "horizon_hours": "36",
     "step_minutes": "15",
+    "meter_reading_day": "1",
     "dispatch_enabled": "on",
     **empty_formsets("agreement"),
     "nodes-TOTAL_FORMS": "1",
@@ -72,12 +73,14 @@ TYPE = {
     "max_discharge_dc_kw": "60",
     "inverter": "off_board",
     "consumption_kwh_per_km": "0.9",
+    "preconditioning_kwh": "0",
     "auxiliary_kw": "2",
 }
 VEHICLE = {"name": "Bus 01", "in_service_on": "2025-08-01", "active": "on", "v2g_min_soc": "0.3"}
 CHARGER = {
     "name": "C-01",
     "identity": "harbor-C01",
+    "admission": "accepted",
     "make_password": "on",
     "current": "dc",
     "max_charge_kw": "60",
@@ -87,6 +90,7 @@ CHARGER = {
     "min_discharge_kw": "0",
     "discharge_efficiency": "0.94",
     "fallback_kw": "6",
+    "negative_limits": "on",
     "connectors-TOTAL_FORMS": "1",
     "connectors-INITIAL_FORMS": "0",
     "connectors-0-evse_id": "1",
@@ -146,8 +150,21 @@ def test_the_technician_enters_vehicles_and_chargers_and_gets_the_password_once(
     assert charger.check_password(password) and password not in charger.password_hash
     assert "no-store" in shown["Cache-Control"]
     assert charger.connectors.get().vehicle == bus
+    assert charger.negative_limits
     again = tess.get(address(Charger, "change", charger.pk)).content.decode()
     assert password not in again
+
+
+def test_switching_dispatch_off_tells_every_charger(yard, tess):
+    make_charger(yard, make_vehicle(yard))
+    page = address(Depot, "change", yard.pk)
+    tess.post(page, form_of(tess.get(page)))
+    assert not ChargerCommand.objects.exists()
+    values = form_of(tess.get(page))
+    del values["dispatch_enabled"]
+    tess.post(page, values)
+    assert set(ChargerCommand.objects.values_list("action", flat=True)) == {"set_schedule", "set_default"}
+    assert AuditEvent.objects.get(verb="depot.stood_down").actor_name == "tess"
 
 
 def test_a_block_entered_by_hand_is_the_same_row_as_from_a_file(yard, tess, staff, login):

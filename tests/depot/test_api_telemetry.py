@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import uuid
 from datetime import timedelta
@@ -234,3 +235,38 @@ def test_a_key_is_forgotten_after_a_week(depot, program):
         answer = send(program, [item(bus.pk, 1)], **{"Idempotency-Key": "k"})
         assert results(answer) == [("duplicate", "duplicate")]
     assert IdempotencyKey.objects.count() == 1
+
+
+def test_packed_bodies_and_json_lines_are_read(depot, program):
+    make_vehicle(depot, external_id="T-7")
+    lines = "\n".join(json.dumps(item("T-7", minute)) for minute in (1, 2, 3)) + "\n\n"
+    for number, body in enumerate((lines.encode(), gzip.compress(lines.encode()))):
+        headers = {"Content-Encoding": "gzip"} if number else {}
+        answer = program.post("/api/v1/telemetry", body, content_type="application/x-ndjson", headers=headers)
+        assert [status for status, _ in results(answer)] == [("accepted", "duplicate")[number]] * 3
+    packed = gzip.compress(json.dumps([item("T-7", 4)]).encode())
+    assert results(send(program, packed, **{"Content-Encoding": "gzip"})) == [("accepted", "accepted")]
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status", "words"),
+    [
+        (gzip.compress(b"0" * 11_000_000), "gzip", 413, "larger than 10 MB"),
+        (b"[]", "gzip", 400, "says it is gzip and is not"),
+        (gzip.compress(b"[]" * 1000)[:-12], "gzip", 400, "cut off"),
+        (b"[]", "br", 415, "br is not read"),
+        (b'{"a": NaN}', "identity", 400, "NaN"),
+        ('["ä"]'.encode("latin-1"), "identity", 400, "not UTF-8"),
+    ],
+    ids=["too large", "not packed", "cut off", "another packing", "NaN", "not UTF-8"],
+)
+def test_a_broken_envelope_is_refused_with_a_sentence(depot, program, body, encoding, status, words):
+    answer = send(program, body, **{"Content-Encoding": encoding})
+    assert answer.status_code == status
+    assert words in answer.content.decode()
+
+
+def test_a_broken_line_is_named(depot, program):
+    answer = program.post("/api/v1/telemetry", '{"a": 1}\n{"a"\n', content_type="application/x-ndjson")
+    assert answer.status_code == 400
+    assert "Line 2" in answer.content.decode()

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 SERVICES = yaml.safe_load(COMPOSE)["services"]
 OURS = ("migrate", "web", "worker", "beat", "gateway")
+ON_DEMAND = ("meters",)
 ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - inside the container
 READ_BY_LIBRARIES = {"FORWARDED_ALLOW_IPS"}
 READ_BY_COMPOSE = {"POSTGRES_PASSWORD", "DEPOT_PUBLISH_WEB", "DEPOT_PUBLISH_GATEWAY"}
@@ -35,6 +36,7 @@ def test_compose_file_follows_the_compose_specification() -> None:
 
 def test_every_process_of_the_procfile_is_a_service() -> None:
     assert set(procfile(ROOT)) == set(OURS) - {"migrate"}
+    assert {name for name, service in SERVICES.items() if "profiles" in service} == set(ON_DEMAND)
 
 
 @pytest.mark.parametrize("name", ["web", "worker", "beat", "gateway"])

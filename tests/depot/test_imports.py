@@ -31,6 +31,7 @@ from depot.imports import (
     read_delimited,
     write_delimited,
 )
+from depot.imports.workbook import read_workbook, write_workbook
 
 NAMES = "block,Zürich\n1,ä€\n"
 
@@ -470,3 +471,22 @@ def test_an_error_is_a_sentence_with_its_place() -> None:
         "value": "",
         "message": "The file is empty.",
     }
+
+
+def test_empty_lines_are_no_rows_however_many() -> None:
+    table, errors = read_delimited(b"a,b\n" + b", ,\n" * 50 + b"1,2\n", "a.csv", max_rows=10)
+    assert ([row.cells for row in table.rows], errors) == ([("1", "2")], ())
+
+
+def test_lines_inside_quotes_are_no_rows() -> None:
+    cell = "\n".join("x" for _ in range(50))
+    table, errors = read_delimited(f'a,b\n1,"{cell}"\n'.encode(), "a.csv", max_rows=10)
+    assert ([row.cells for row in table.rows], errors) == ([("1", cell)], ())
+
+
+def test_a_sheet_of_too_many_rows_is_refused_before_it_is_parsed() -> None:
+    content = write_workbook("Week", ("a",), (("1",) for _ in range(40)))
+    with pytest.raises(FileError, match="has more than 20 rows"):
+        read_workbook(content, "week.xlsx", max_rows=20)
+    with pytest.raises(FileError, match="has a sheet of more than 30 rows"):
+        read_workbook(content, "week.xlsx", max_rows=10)

@@ -7,12 +7,14 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 import time_machine
+from django.db import InterfaceError
+from django.db import OperationalError as DatabaseAway
 from kombu.exceptions import OperationalError
 
 from depot import clock
 from depot.jobs import enqueue, job, registry, services, tasks
 from depot.jobs.services import JobError, ask_for_due, run, sweep, tick
-from depot.models import Job
+from depot.models import Alert, Job
 from tests.factories import NOW, make_depot, make_person
 
 LONG_AGO = timedelta(hours=1)
@@ -244,6 +246,7 @@ def test_what_kills_its_worker_every_time_is_given_up(depot, messages):
     failed = row(asked.pk)
     assert (failed.state, failed.attempts, len(messages)) == ("failed", 3, 2)
     assert failed.error.startswith("Its worker died 3 times.")
+    assert Alert.objects.get().key == "job.work"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -264,6 +267,75 @@ def test_a_running_job_shows_that_it_lives(settings, tmp_path):
 
     run(enqueue("work", depot, "w1").pk)
     assert moved == [True]
+
+
+def test_a_database_that_is_away_for_a_moment_loses_no_window(depot, messages):
+    """A nightly job must not be lost for its day because the database was locked once."""
+    outcomes = [DatabaseAway("database is locked"), DatabaseAway("database is locked"), None]
+
+    def once_more():
+        outcome = outcomes.pop(0)
+        if outcome is not None:
+            raise outcome
+        return {}
+
+    runs = work("health", result=once_more, local_at=time(1, 30))
+    assert ask_for_due(NOW) == 1
+    asked = Job.objects.get()
+    for attempt in (1, 2):
+        assert run(asked.pk, beat=False)
+        assert (row(asked.pk).state, row(asked.pk).attempts) == ("queued", attempt)
+        make_stale(asked.pk)
+        assert sweep() == 1
+    assert run(asked.pk, beat=False)
+    assert (row(asked.pk).state, len(runs), messages) == ("done", 3, [str(asked.pk)] * 2)
+    assert not Alert.objects.exists()
+
+
+def test_a_database_that_stays_away_ends_the_tries_and_raises_an_alert(depot):
+    def away():
+        raise InterfaceError("connection already closed")
+
+    work("health", result=away)
+    asked = enqueue("health", depot, "w1")
+    for _ in range(3):
+        assert run(asked.pk, beat=False)
+    failed = row(asked.pk)
+    assert (failed.state, failed.attempts) == ("failed", 3)
+    assert failed.error == "The database did not answer 3 times. The log has the details."
+    assert Alert.objects.get().detail == failed.error
+
+
+def test_failed_work_is_an_alert_until_work_of_its_kind_succeeds(depot):
+    outcomes = [JobError("No tariff is valid today."), None]
+
+    def next_one():
+        outcome = outcomes.pop(0)
+        if outcome is not None:
+            raise outcome
+
+    work("bill", result=next_one)
+    run(enqueue("bill", depot, "w1").pk, beat=False)
+    alert = Alert.objects.get(cleared_at__isnull=True)
+    assert (alert.key, alert.title, alert.detail) == (
+        "job.bill",
+        "Background work failed: Work",
+        "No tariff is valid today.",
+    )
+    run(enqueue("bill", depot, "w2").pk, beat=False)
+    assert not Alert.objects.filter(cleared_at__isnull=True).exists()
+
+
+def test_what_nobody_heard_of_is_sent_again_less_and_less_often(depot, messages):
+    """A busy worker is not slow because its queue fills with copies of one message."""
+    work()
+    waiting = enqueue("work", depot, "w1")
+    asked_at = row(waiting.pk).created_at
+    for second in range(20, 1200, 5):
+        with time_machine.travel(asked_at + timedelta(seconds=second, milliseconds=1), tick=False):
+            sweep()
+    # At 20, 40, 80, 160, 320 s, then every 5 minutes.
+    assert messages == [str(waiting.pk)] * 7
 
 
 # ---- recurring
@@ -355,3 +427,16 @@ def test_the_messages_do_no_more_than_pass_on(depot, monkeypatch):
     monkeypatch.setattr(tasks.services, "_heartbeat", lambda job, claim: services.nullcontext())
     tasks.run_job(str(Job.objects.get().pk))
     assert runs == ["2026-03-10T15:00:00+00:00"]
+
+
+def test_what_was_cancelled_is_done_when_it_is_asked_for_again(depot, messages):
+    """The same question on one day is one job: a person who cancelled it may still want the answer later."""
+    runs = work(result={"found": 1})
+    first = enqueue("work", depot, "today", {"keys": [1]})
+    assert services.cancel(first) and not run(first.pk)
+    again = enqueue("work", depot, "today", {"keys": [1]})
+    assert again.pk == first.pk and again.state == Job.State.QUEUED
+    assert run(again.pk) and runs == ["today"]
+    done = row(first.pk)
+    assert (done.state, done.attempts, done.result) == (Job.State.DONE, 1, {"found": 1})
+    assert enqueue("work", depot, "today").state == Job.State.DONE and not run(first.pk)

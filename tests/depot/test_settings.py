@@ -136,3 +136,10 @@ def test_console_log_is_for_people(tmp_path: Path) -> None:
     lines = start(tmp_path, "-c", LOG, DJANGO_SETTINGS_MODULE="depot.project.settings").stderr.splitlines()
     assert "job=plan" in "".join(lines[:2])
     assert lines[-1] == "ZeroDivisionError: division by zero"
+
+
+def test_readings_are_not_thinned_before_bills_are_final(tmp_path: Path) -> None:
+    assert read(tmp_path, "RAW_DAYS", DEPOT_RAW_DAYS="0") == {"RAW_DAYS": 0}
+    refused = start(tmp_path, "-c", PRINT, "RAW_DAYS", DEPOT_RAW_DAYS="34")
+    assert refused.returncode == 1
+    assert "DEPOT_RAW_DAYS must be 0 (keep all) or at least 35" in refused.stderr

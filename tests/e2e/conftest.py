@@ -124,7 +124,8 @@ def photograph() -> Photograph:
             for theme in ("light", "dark"):
                 page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
                 page.wait_for_timeout(250)  # charts are drawn again in the new size and colours
-                page.screenshot(path=folder / f"{name}-{size}-{theme}.png", full_page=True)
+                # hiding the caret would leave style attributes, which htmx then copies against the policy
+                page.screenshot(path=folder / f"{name}-{size}-{theme}.png", full_page=True, caret="initial")
         page.set_viewport_size(SIZES["desktop"])  # type: ignore[arg-type]
         page.emulate_media(color_scheme="light")
 

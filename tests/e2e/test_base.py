@@ -112,9 +112,9 @@ def test_the_keyboard_reaches_everything_and_focus_is_seen(
     page.keyboard.press("Shift+Tab")
     assert colour_of(page, ".menu > summary", "outline-style") == "solid"
     page.keyboard.press("Enter")
-    expect(page.get_by_role("link", name="Harbor")).to_be_visible()
+    expect(page.get_by_role("banner").get_by_role("link", name="Harbor")).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.get_by_role("link", name="Harbor")).to_be_hidden()
+    expect(page.get_by_role("banner").get_by_role("link", name="Harbor")).to_be_hidden()
     expect(switcher).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
@@ -127,12 +127,28 @@ def test_a_phone_has_its_places_below_and_never_scrolls_sideways(lab: Page) -> N
     places = lab.get_by_role("navigation", name="Places").bounding_box()
     assert places is not None
     assert places["y"] + places["height"] == pytest.approx(SIZES["phone"]["height"], abs=1)
-    for link in lab.get_by_role("navigation", name="Places").get_by_role("link").all():
+    bar = lab.get_by_role("navigation", name="Places")
+    for link in [*bar.get_by_role("link").all(), bar.locator("summary")]:
         box = link.bounding_box()
         assert box is not None and box["height"] >= 44 and box["width"] >= 44
     lab.wait_for_function(  # charts follow the new width a moment later
         f"document.documentElement.scrollWidth === {SIZES['phone']['width']}", timeout=10_000
     )
+
+
+def test_a_phone_finds_the_other_places_and_the_theme_in_menus(
+    lab: Page, live_server: Any, depot: Depot
+) -> None:
+    lab.set_viewport_size(SIZES["phone"])
+    bar = lab.get_by_role("navigation", name="Places")
+    expect(bar.get_by_role("link")).to_have_count(4)
+    bar.get_by_text("More").click()
+    bar.get_by_role("link", name="Tariffs").click()
+    expect(lab).to_have_url(f"{live_server.url}/{depot.slug}/tariffs/")
+    light = colour_of(lab, "body")
+    lab.get_by_label("Account of").click()
+    lab.get_by_role("button", name="Dark theme").click()
+    assert colour_of(lab, "body") != light
 
 
 def test_targets_are_large_enough_to_hit(lab: Page) -> None:

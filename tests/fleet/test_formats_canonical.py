@@ -15,7 +15,8 @@ from fleet.formats import canonical
 from fleet.formats.blocks import BlockRow, Fleet, KnownType, KnownVehicle, Place, Reading
 from fleet.formats.clock import clock
 from fleet.formats.overlaps import first_collision, overlap_errors
-from fleet.formats.preview import DateRange, Preview, preview
+from fleet.formats.preview import Preview, preview
+from fleet.formats.ranges import DateRange
 from fleet.formats.registry import read_schedule
 from fleet.formats.service_days import describe_service_days, parse_service_days, weekday_bits
 
@@ -48,7 +49,7 @@ def table(*rows: str, header: str = HEADER) -> str:
 BAD_FILES = {
     "empty": ("", None, "", "", "Download the template"),
     "only a header": (table(), None, "", "", "Add one row for each block"),
-    "an Excel workbook named .csv": (b"PK\x03\x04\x14\x00", None, "", "", "save it as “CSV (UTF-8)”"),
+    "an Excel workbook named .csv": (b"PK\x03\x04\x14\x00", None, "", "", "week.csv is damaged"),
     "a NUL byte": (b"block_id\n1\x00\n", None, "", "", "row 2: there is a NUL byte"),
     "an open quote": (table('"101,Mon-Fri'), None, "", "", "row 2: the quotes"),
     "a missing column": (
@@ -59,10 +60,10 @@ BAD_FILES = {
         "start from the template",
     ),
     "an unknown column": (
-        table(f"{GOOD},Ann", header=f"{HEADER},student"),
+        table(f"{GOOD},Ann", header=f"{HEADER},driver"),
         1,
-        "student",
-        "student",
+        "driver",
+        "driver",
         "Delete it, or name it as one of depot, block_id",
     ),
     "a misspelled column": (
@@ -181,6 +182,13 @@ BAD_FILES = {
         "vehicle",
         "Bus 03",
         "Do you mean Bus 0",
+    ),
+    "a vehicle without the zeros of its number": (
+        table(GOOD.replace("Bus 01", "bus 1")),
+        2,
+        "vehicle",
+        "bus 1",
+        "Do you mean Bus 01?",
     ),
     "a vehicle like no other": (
         table(GOOD.replace("Bus 01", "Tram")),
@@ -336,11 +344,11 @@ def test_a_type_alone_and_a_given_energy_are_checked_against_the_battery() -> No
     assert look(table("1,daily,06:00,07:00,61,", header=header)).errors == ()
 
 
-def test_formats_that_do_not_exist_are_refused_by_name() -> None:
+def test_files_that_are_not_what_they_seem_are_refused_by_name() -> None:
     for name, content, words in (
-        ("week.xlsx", b"PK\x03\x04", "Excel workbooks are not supported"),
-        ("feed.zip", b"PK\x03\x04", "GTFS feeds are not supported"),
-        ("week.x10", b"mod; DD.MM.YYYY", "VDV 452 files are not supported"),
+        ("week.xlsx", b"PK\x03\x04", "week.xlsx is damaged"),
+        ("feed.zip", b"PK\x03\x04", "feed.zip is not a readable ZIP archive"),
+        ("week.x10", b"mod; DD.MM.YYYY", "week.x10 has no table REC_FRT"),
     ):
         assert words in look(content, name=name).errors[0].message
     assert read_schedule(b"", "a", FLEET, "odd").errors[0].message.startswith("Files of format “odd” are not")
@@ -427,6 +435,8 @@ def test_a_date_meets_its_weekday() -> None:
     monday = block("2", 350, 450, weekdays=0, service_date=date(2026, 3, 9))
     (error,) = overlap_errors([weekly, monday])
     assert "first on 2026-03-09" in error.message
+    (error,) = overlap_errors([weekly, replace(weekly, block_id="2")])
+    assert "at the same time. Change" in error.message, "without a first day there is none to name"
     assert overlap_errors([weekly, replace(monday, service_date=date(2026, 3, 10))]) == ()
 
 

@@ -29,6 +29,7 @@ def test_an_item_is_read_in_the_products_units():
         observed_at="2026-03-10T10:59:00-04:00",
         soc_percent=55.5,
         soh_percent=97,
+        outside_temp_c=-4.5,
         odometer_km=1200,
         lat=36.1,
         lon=-79.9,
@@ -38,6 +39,7 @@ def test_an_item_is_read_in_the_products_units():
     )
     assert read.observed_at == datetime(2026, 3, 10, 14, 59, tzinfo=UTC)
     assert (read.soc, read.soh, read.odometer_km) == (0.555, 0.97, 1200.0)
+    assert read.outside_temp_c == -4.5
     assert (read.latitude, read.longitude, read.plugged_in) == (36.1, -79.9, True)
     assert (read.charging_power_kw, read.source_event_id, read.energy_used_kwh_total) == (-12.5, "e-1", None)
 
@@ -147,7 +149,7 @@ def test_power_that_the_vehicle_cannot_have_is_doubted(values, limits, words):
 )
 def test_an_soc_that_jumps_is_doubted_until_time_makes_it_possible(soc, minutes, words):
     known = Known(0.5, NOW)
-    said = Item("b", NOW + timedelta(minutes=minutes), "", soc, *[None] * 8)
+    said = Item("b", NOW + timedelta(minutes=minutes), "", soc, *[None] * 9)
     answer = doubt(said, BUS, known)
     assert words in answer and bool(words) == bool(answer)
 

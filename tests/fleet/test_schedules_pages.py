@@ -15,6 +15,8 @@ from depot.models import Depot, ImportBatch, User
 from fleet.models import Assignment, Block
 from tests.factories import NOW, make_block, make_person, make_vehicle
 
+pytestmark = pytest.mark.any_database
+
 HEADER = "block_id,service_days,depart_at,return_at,distance_km,vehicle"
 TWO_BLOCKS = f"{HEADER}\n101,Mon-Fri,06:30,08:45,40,Bus 01\n102,Mon-Fri,14:00,16:15,42,Bus 01\n".encode()
 PAGES = ["schedules", "schedule-upload", "schedule-template", "schedule-download"]

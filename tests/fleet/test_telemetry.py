@@ -17,6 +17,7 @@ from fleet.services.telemetry import STATE_FIELDS, Observation, observe
 from tests.factories import NOW, make_depot, make_type, make_vehicle
 
 pytestmark = pytest.mark.django_db
+LATER = NOW + timedelta(days=1)
 
 
 def said(vehicle, minutes=0.0, **values) -> Observation:
@@ -62,8 +63,8 @@ def test_a_late_reading_is_kept_but_moves_nothing_back(depot):
 
 def test_a_late_value_fills_what_nothing_newer_has_said(depot):
     bus = make_vehicle(depot, soc=None)
-    observe([said(bus, 10, soc=0.5)], NOW)
-    assert observe([said(bus, 5, odometer_km=900.0, soc=0.7)], NOW) == ["late"]
+    observe([said(bus, 10, soc=0.5)], LATER)
+    assert observe([said(bus, 5, odometer_km=900.0, soc=0.7)], LATER) == ["late"]
     assert (state_of(bus).odometer_km, state_of(bus).soc) == (900.0, 0.5)
     assert state_of(bus).observed_at == NOW + timedelta(minutes=10)
 
@@ -98,6 +99,30 @@ def test_a_suspect_reading_is_kept_and_changes_no_state(depot):
     assert TelemetryReading.objects.get().quality == "suspect"
 
 
+def test_no_word_from_the_future_holds_a_state_up(depot):
+    bus = make_vehicle(depot, soc=0.6)
+    observe([said(bus, 300, soc=0.9, odometer_km=7.0)], NOW)
+    assert TelemetryReading.objects.get().quality == "suspect"
+    assert observe([said(bus, 1, soc=0.55)], NOW + timedelta(minutes=1)) == ["accepted"]
+    assert (state_of(bus).soc, state_of(bus).odometer_km) == (0.55, None)
+
+
+def test_a_state_that_was_left_in_the_future_is_found_again(depot):
+    """Our clock was five hours ahead for a while: what is known from before it, and after it, counts."""
+    bus = make_vehicle(depot, soc=0.6)
+    observe([said(bus, 2, soc=0.58, battery_temp_c=20.0)], NOW + timedelta(minutes=2))
+    observe([said(bus, 300, soc=0.9, odometer_km=7.0)], NOW + timedelta(minutes=300))
+    assert observe([said(bus, 10, plugged_in=True)], NOW + timedelta(minutes=10)) == ["accepted"]
+    state = state_of(bus)
+    assert (state.soc, state.battery_temp_c, state.odometer_km) == (0.58, 20.0, 7.0)
+    assert (state.observed_at, state.soc_observed_at) == (
+        NOW + timedelta(minutes=10),
+        NOW + timedelta(minutes=2),
+    )
+    assert observe([said(bus, 11, soc=0.57)], NOW + timedelta(minutes=11)) == ["accepted"]
+    assert state_of(bus).soc == 0.57
+
+
 def test_nothing_said_is_nothing_done(depot):
     with CaptureQueriesContext(connection) as queries:
         assert observe([], NOW) == []
@@ -111,7 +136,7 @@ def test_the_number_of_queries_does_not_grow_with_the_readings(depot):
     def queries(start, count):
         batch = [said(bus, start + i, soc=0.5) for i in range(count) for bus in buses]
         with CaptureQueriesContext(connection) as captured:
-            assert set(observe(batch, NOW)) == {"accepted"}
+            assert set(observe(batch, LATER)) == {"accepted"}
         return len(captured)
 
     assert queries(1, 1) == queries(100, 8)
@@ -153,7 +178,7 @@ def test_any_order_splitting_and_repetition_ends_in_the_same_state(db, stream, d
                     said(buses[who], at, source=source, source_event_id=event, **values)
                     for (who, at, source, event), values in batch
                 ],
-                NOW,
+                LATER,
             )
         states = [VehicleState.objects.filter(vehicle=bus).first() for bus in buses]
         names = ("observed_at", "soc_source", "soc_observed_at", "marks", *STATE_FIELDS)

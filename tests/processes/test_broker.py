@@ -13,7 +13,7 @@ import pytest
 from depot.project.start import free_port
 from tests.processes.conftest import House
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.processes
 
 
 def redis_server(port: int, folder: Path) -> subprocess.Popen[bytes]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.processes.conftest import House
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.processes
 
 
 def test_worker_does_what_was_asked_before_it_started(house: House) -> None:

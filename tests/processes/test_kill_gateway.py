@@ -12,7 +12,7 @@ from tests.processes.chargers import Word, Yard
 from tests.processes.clerk import Clerk
 from tests.processes.conftest import House
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.processes
 
 KILLS = 3
 SEED = 20260310

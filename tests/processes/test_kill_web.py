@@ -14,7 +14,7 @@ from tests.processes.browser import Again, Answer, Browser, insist, logged_in, w
 from tests.processes.clerk import Clerk
 from tests.processes.conftest import House
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.processes
 
 KILLS = 3
 SEED = 20260311

@@ -12,7 +12,7 @@ import pytest
 from depot.project.start import free_port, wait_until_ready
 from tests.processes.conftest import House
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.processes
 
 
 def get(address: str) -> HTTPResponse:

@@ -47,8 +47,8 @@ def api(demo):
     return get
 
 
-def page(owner: Client, demo, view: str) -> str:
-    answer = owner.get(reverse(view, args=[demo.slug]))
+def page(owner: Client, demo, view: str, *more: str) -> str:
+    answer = owner.get(reverse(view, args=[demo.slug, *more]))
     assert answer.status_code == 200
     return " ".join(answer.content.decode().replace("&#x27;", "'").replace("\u00a0", " ").split())
 
@@ -86,6 +86,14 @@ def test_bill_and_savings_are_the_same_on_the_page_in_the_api_and_from_the_comma
         assert cents(amount, "USD") in shown
     told = api("savings")["results"][0]
     assert Decimal(told["net_saving"]) == statement.net_saving
+    [billed] = api("bills?scenario=actual")["results"]
+    assert Decimal(billed["total"]) == statement.actual.total
+    months, month = page(owner, demo, "billing:bills"), page(owner, demo, "billing:bill", "2026-10")
+    assert cents(statement.actual.total, "USD") in months and cents(statement.actual.total, "USD") in month
+    assert money(Decimal(billed["projected_total"]), "USD") in months
+    assert all(line["explanation"] in month for line in billed["lines"])
+    for peak in billed["peaks_kw"].values():
+        assert cents(Decimal(peak["next_10_kw"]), "USD") in month
     tariff = tmp_path / "tariff.json"
     call_command("export_tariff", demo.slug, "-o", str(tariff))
     for scenario, bill in (("actual", statement.actual), ("unmanaged", statement.unmanaged)):

@@ -5,15 +5,17 @@ import json
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import transaction
+from django.db import connection, transaction
 
 from charging.assemble import assemble
-from charging.planner.case import Away, case_from_json, case_to_json
+from charging.planner.case import case_from_json, case_to_json
+from charging.planner.duties import Away
 from charging.planner.solve import solve
 from depot.models import Depot
-from depot.project.benchmarks import billing, depot_rows, depots, peers, planner
+from depot.project.benchmarks import billing, depot_rows, imports, pages, pages_run, peers, planner, scratch
 from depot.project.benchmarks.trips import trips_depot
 from depot.project.benchmarks.variants import one_step_later
+from fleet.models import TelemetryReading
 from tests.factories import NOW
 from tests.shared import shared
 
@@ -99,6 +101,20 @@ def test_the_same_seed_gives_the_same_depot():
     assert (len(case.demand_charges), len(case.site.nodes)) == (2, 2)
 
 
+def test_uploads_are_checked_and_refused(capfd, monkeypatch):
+    for name, size in (("ROWS", 30), ("TRIPS", 1200), ("TOO_MANY_ROWS", 100_001)):
+        monkeypatch.setattr(imports, name, size)
+    files = {one["name"]: one for one in json.loads(printed(capfd, "imports", "--json"))["files"]}
+    assert {name: (one["blocks"], one["errors"]) for name, one in files.items()} == {
+        "schedule.csv": (30, 0),
+        "schedule.xlsx": (30, 0),
+        "feed.zip": (600, 0),
+        "too-many.csv": (0, 1),
+        "too-many.xlsx": (0, 1),
+    }
+    assert all(one["peak_mb"] >= one["base_mb"] > 0 for one in files.values())
+
+
 def test_billing_a_year(capfd):
     document = json.loads(printed(capfd, "billing", "--json"))
     assert (document["steps"], document["periods"], document["curve_steps"]) == (35040, 12, 192)
@@ -143,6 +159,18 @@ def test_flexmeasures_finds_the_same_least_cost():
 
 
 @pytest.mark.processes
+@pytest.mark.xdist_group("servers")
+def test_telemetry_is_stored_once_by_a_real_server_that_is_killed(capfd, db, settings):
+    before = TelemetryReading.objects.count()
+    call_command("benchmark", "telemetry", "--records", "600", "--kills", "1", "--json")
+    document = json.loads(capfd.readouterr().out)
+    assert (document["benchmark"], document["database"]) == ("telemetry", connection.vendor)
+    assert (document["stored"], document["lost"], document["doubled"]) == (600, 0, 0)
+    assert document["refused_requests"] == 0, document["first_refusal"]
+    assert TelemetryReading.objects.count() == before, "the user's data are left alone"
+
+
+@pytest.mark.xdist_group("servers")
 def test_many_depots_are_planned_by_real_workers_beside_the_users_data(capfd, db, monkeypatch, settings):
     monkeypatch.delenv("DATABASE_URL", raising=False)
     settings.REDIS_URL = ""
@@ -156,10 +184,57 @@ def test_many_depots_are_planned_by_real_workers_beside_the_users_data(capfd, db
     assert set(Depot.objects.values_list("pk", flat=True)) == before
 
 
+def test_a_day_of_planning_again_and_again_stands_beside_perfect_foresight(capfd):
+    arguments = ("closed-loop", "--weeks", "1", "--days", "1", "--vehicles", "1")
+    document = json.loads(printed(capfd, *arguments, "--json"))
+    (day,) = document["cases"]
+    assert (document["benchmark"], document["weeks"], day["vehicles"]) == ("closed-loop", 1, 1)
+    assert (day["plans"], day["unsound"], day["broken"], day["lost"]) == (96, 0, [], [])
+    assert document["met"] == document["feasible"] == day["departures"] > 0
+    assert document["cost_ratio"] == pytest.approx(day["cost"] / day["foresight_cost"])
+    assert day["cost"] >= day["foresight_cost"] * (1 - day["foresight_gap"]) - 1e-6
+
+
+def test_every_page_of_a_tiny_depot_is_measured_beside_the_users_data(capfd, db, monkeypatch):
+    monkeypatch.setattr(pages, "REQUESTS", 2)
+    document = json.loads(printed(capfd, "pages", "--vehicles", "2", "--days", "20", "--json"))
+    assert (document["benchmark"], document["vehicles"], document["days"]) == ("pages", 2, 20)
+    found = document["pages"]
+    assert {"home", "plan", "savings", "battery", "bills", "board refresh"} <= set(found)
+    assert all(
+        0 < figure["median_ms"] <= figure["p95_ms"] and figure["queries"] > 3 for figure in found.values()
+    )
+    assert found["home"]["bytes"] < found["home"]["first_load_bytes"] < 700_000
+    assert "first_load_bytes" not in found["home: site"]
+    assert not Depot.objects.filter(slug="depot-0001").exists()
+
+
+def figures_of_pages(p95_ms=100.0, first_load=400_000, refresh=8_000):
+    page = {"p95_ms": p95_ms, "bytes": 5_000, "first_load_bytes": first_load}
+    return {"plan": page, "board refresh": {"p95_ms": 90.0, "bytes": refresh}}
+
+
+def test_pages_that_take_too_much_are_named():
+    assert pages.verdict(figures_of_pages()) == "every page within its limits"
+    assert pages.verdict(figures_of_pages(p95_ms=201.0)) == "p95 above 200 ms: plan"
+    said = pages.verdict(figures_of_pages(first_load=700_001, refresh=30_001))
+    assert said == "first load above 700 kB: plan; refresh above 30 kB: board refresh"
+
+
+def test_a_page_names_what_a_browser_loads_with_it():
+    links = pages_run.Links(
+        '<link href="/static/a.css"><script src="/static/b.js" data-plotly="/static/p.js"></script>'
+        '<use href="/static/icons.svg#home"></use><a href="/else"></a>'
+        '<div hx-get="/card" hx-trigger="load, every 5s"></div><div hx-get="/later" hx-trigger="every 5s"></div>'
+    )
+    assert links.files == {"/static/a.css", "/static/b.js", "/static/icons.svg"}
+    assert (links.fragments, links.plotly, links.charts) == ({"/card"}, "/static/p.js", False)
+
+
 def test_a_measurement_that_fails_is_said(monkeypatch, settings):
     monkeypatch.delenv("DATABASE_URL", raising=False)
     settings.REDIS_URL = ""
-    monkeypatch.setattr(depots.sys, "executable", "/bin/false")
+    monkeypatch.setattr(scratch.sys, "executable", "/bin/false")
     with pytest.raises(CommandError, match="The run failed"):
         call_command("benchmark", "depots")
 
@@ -182,10 +257,13 @@ def test_a_depot_of_one_seed_is_always_the_same(db):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["ocpp"], "ocpp is not measured yet; use planner, billing or depots"),
-        (["telemetry"], "telemetry is not measured yet"),
-        (["pages"], "pages is not measured yet"),
-        (["moon"], "moon is not known"),
+        (
+            ["moon"],
+            "moon is not known; "
+            "use planner, billing, depots, telemetry, ocpp, outages, imports, closed-loop or pages",
+        ),
+        (["planner", "--days", "3"], "--days belongs to benchmark closed-loop or pages"),
+        (["pages", "--days", "0"], "0 is no number of days"),
         (["planner", "--vehicles", "0"], "0 is no number of vehicles"),
         (["billing", "--vehicles", "3"], "--vehicles belongs to benchmark planner"),
         (["billing", "--peer", "flexmeasures"], "--peer belongs to benchmark planner"),
@@ -195,6 +273,12 @@ def test_a_depot_of_one_seed_is_always_the_same(db):
         (["depots", "--depots", "none"], "none is no number of depots"),
         (["depots", "--workers", "0"], "0 is no number of workers"),
         (["depots", "--vehicles", "2", "--vehicles", "3"], "takes one --vehicles"),
+        (["telemetry", "--records", "none"], "none is no number of records"),
+        (["closed-loop", "--vehicles", "2", "--vehicles", "3"], "takes one --vehicles"),
+        (["closed-loop", "--weeks", "0"], "0 is no number of weeks"),
+        (["closed-loop", "--without", "luck"], "invalid choice"),
+        (["planner", "--days", "2"], "--days belongs to benchmark closed-loop"),
+        (["planner", "--kills", "1"], "--kills belongs to benchmark telemetry"),
         (["depots", "--peer", "flexmeasures"], "--peer belongs to benchmark planner"),
         (["billing", "--classes", "3"], "--classes belongs to benchmark planner"),
         (["billing", "--replan"], "--replan belongs to benchmark planner"),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 import time_machine
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from billing.models import Bill, Interval, SavingsStatement
 from billing.selectors.ledger import read_ledger
@@ -17,9 +17,10 @@ from depot import clock
 from depot.models import Depot, MeterReading, User
 from depot.project import start
 from depot.project.demo import site, truth
-from fleet.models import BatteryHealth, VehicleState
+from fleet.models import BatteryHealth, LearntConsumption, MeasuredTrip, VehicleState
 from fleet.selectors.duties import duties
 from fleet.selectors.needs import need_of
+from fleet.services.consumption import learn_consumption
 from tests.project.conftest import DAYS, NOW
 
 pytestmark = pytest.mark.xdist_group("demo")
@@ -157,6 +158,38 @@ def test_time_never_goes_back_behind_the_newest_record(demo):
     assert fast.at(NOW + timedelta(seconds=10)) == NOW + timedelta(minutes=10)
 
 
+def test_a_real_depots_clock_stays_on_the_wall(depot):
+    """A meter may be minutes ahead: that must not shift what charging and billing take for now."""
+    now = datetime(2026, 3, 10, 15, 0, tzinfo=UTC)
+    meter = depot.meters.first()
+    ahead = now + timedelta(minutes=4)
+    MeterReading.objects.create(
+        meter=meter, observed_at=ahead, received_at=now, power_kw=1, import_kwh_total=1, export_kwh_total=0
+    )
+    with time_machine.travel(now, tick=False):
+        assert start.clock_settings(1.0)["DEPOT_CLOCK_ANCHOR_SIMULATED"] == ""
+        with pytest.raises(ValueError, match="Maple Street is a real depot"):
+            start.clock_settings(60.0)
+        with pytest.raises(CommandError, match="Leave --speed out"):
+            call_command("run", speed=60.0)
+        Depot.objects.update(demo=True)
+        shifted = start.clock_settings(1.0)["DEPOT_CLOCK_ANCHOR_SIMULATED"]
+        assert datetime.fromisoformat(shifted) >= ahead, "a demonstration goes on from its newest record"
+
+
+def test_the_address_is_printed_once_the_chargers_are_here(demo):
+    assert not start.wait_for_chargers(seconds=0)
+    demo.chargers.update(connected=True)
+    assert start.wait_for_chargers(seconds=0)
+
+
+def test_an_hour_of_the_typical_year_lies_in_the_middle_of_its_hour():
+    """Row 12 holds the mean from 12:00 to 13:00 of local standard time, so that is what 12:30 gives."""
+    row = truth.typical_year()[12]
+    found = truth.weather_at([datetime(2026, 1, 1, 17, 30, tzinfo=UTC)])
+    assert [found.ghi[0], found.dni[0], found.dhi[0], found.temperature_c[0]] == pytest.approx(list(row))
+
+
 def test_the_truth_is_the_same_at_every_run_and_follows_the_sun(demo):
     noon = datetime(2026, 10, 6, 17, 0, tzinfo=UTC)
     night = noon + timedelta(hours=12)
@@ -164,3 +197,13 @@ def test_the_truth_is_the_same_at_every_run_and_follows_the_sun(demo):
     live = truth.live(demo)
     assert live.solar_kw(noon) == pytest.approx(truth.solar_kw(demo, [noon])[0])
     assert live.building_kw(noon) == truth.building_kw(demo, [noon])[0] > truth.building_kw(demo, [night])[0]
+
+
+def test_its_trips_tell_what_its_vehicles_use(demo):
+    night = learn_consumption(demo, (NOW - timedelta(days=1)).date(), NOW)
+    assert night.trips > 40
+    assert night.vehicles == 36
+    for row in LearntConsumption.objects.select_related("vehicle__type"):
+        entered = row.vehicle.type.consumption_kwh_per_km
+        assert 0.9 * entered < row.kwh_per_km < 1.3 * entered
+    assert MeasuredTrip.objects.filter(energy_source="soc", distance_source="schedule").count() == night.trips

@@ -11,7 +11,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from billing.management.commands import depot_named, write
 from billing.models import Scenario
 from billing.selectors.export import load_csv
-from depot.timegrid import month_bounds
 
 
 def month(text: str) -> date:
@@ -38,7 +37,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         depot = depot_named(options["depot"])
-        text = load_csv(depot, *month_bounds(options["month"], depot.tz), options["scenario"])
+        text = load_csv(depot, *depot.cycles.bounds(options["month"]), options["scenario"])
         if text is None:
             raise CommandError(f"The ledger of {depot} has no interval in {options['month']:%B %Y}.")
         write(self, text, options["output"])

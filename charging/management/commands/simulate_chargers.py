@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.module_loading import import_string
 
+from charging.ocpp.simulator.faults import KINDS, faults_of
 from charging.ocpp.simulator.world import Truth, World, load
 from depot import clock
 from depot.models import Depot
@@ -32,7 +33,7 @@ class Command(BaseCommand):
             help="Seconds of the depot's time between meter values "
             f"(default {METER_S:g}; on a fast clock so that {WALL_S:g} s pass on the wall).",
         )
-        parser.add_argument("--ocpp-version", choices=["2.0.1", "2.1"], default="2.1")
+        parser.add_argument("--ocpp-version", choices=["1.6", "2.0.1", "2.1"], default="2.1")
         parser.add_argument(
             "--url", default=f"ws://{settings.GATEWAY_HOST}:{settings.GATEWAY_PORT}/ocpp", help="The gateway."
         )
@@ -43,6 +44,14 @@ class Command(BaseCommand):
             "(default: no sun, 40 kW of building, trips as estimated).",
         )
 
+        parser.add_argument(
+            "--fault",
+            action="append",
+            choices=sorted(KINDS),
+            default=[],
+            help="What every station does wrong; may be repeated (default: nothing).",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         depot = Depot.objects.filter(slug=options["depot"]).first()
         if depot is None:
@@ -51,7 +60,8 @@ class Command(BaseCommand):
         passwords = read_passwords(settings.VAR_DIR / PASSWORDS)
         truth = import_string(options["truth"])(depot) if options["truth"] else Truth()
         try:
-            world = load(depot, options["url"], options["ocpp_version"], passwords, truth)
+            faults = faults_of(options["fault"])
+            world = load(depot, options["url"], options["ocpp_version"], passwords, truth, faults)
         except ValueError as error:
             raise CommandError(str(error)) from error
         meter_seconds = options["meter_seconds"] or max(METER_S, WALL_S * clock.clock().speed)

@@ -41,7 +41,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         source = options["case"]
         try:
-            document = solve_text(Path(source).read_text(encoding="utf-8"), source, options["time_limit"])
+            text = Path(source).read_text(encoding="utf-8")
+            document = solve_text(text, source, options["time_limit"], self.stderr.write)
             if options["output"]:
                 Path(options["output"]).write_text(document + "\n", encoding="utf-8")
             else:

@@ -1,4 +1,4 @@
-"""A simulated charging station: an OCPP 2.0.1 or 2.1 client of its own, with one EVSE.
+"""A simulated charging station: an OCPP 1.6, 2.0.1 or 2.1 client of its own, with one EVSE.
 
 It knows nothing of the gateway's code. It keeps its profiles when the link dies, obeys them by purpose, level
 and time, reconnects with growing pauses, and keeps transaction messages until they are answered.
@@ -13,8 +13,8 @@ import logging
 import random
 import uuid
 from collections import deque
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -22,6 +22,8 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.typing import Subprotocol
 
 from charging.ocpp.simulator.composite import Profiles, RefusedError
+from charging.ocpp.simulator.faults import Faults
+from charging.ocpp.simulator.old import OldWords
 from depot import clock
 
 log = logging.getLogger(__name__)
@@ -75,8 +77,10 @@ class CallError(Exception):
 class Station:
     """One station. `run` keeps it connected; `plug_in`, `measure` and `unplug` are what happens at its plug."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, faults: Faults | None = None) -> None:
         self.setup = setup
+        self.faults = faults or Faults()
+        self._old = OldWords() if setup.version == "1.6" else None
         self.profiles = Profiles(bidirectional=setup.max_discharge_kw > 0)
         self.transaction: Transaction | None = None
         self.lost_at: datetime | None = clock.now()
@@ -100,6 +104,8 @@ class Station:
         self.transaction = Transaction(str(uuid.uuid4()), at)
         self._tell("Started", "CablePluggedIn", meter, at, token=token)
         self._tell_status("Occupied", at)
+        if self.setup.version == "2.1" and self.setup.max_discharge_kw > 0:
+            self._tell_needs("DC", meter)
         return self.transaction.number
 
     def resume(self, number: str, began_at: datetime, next_sequence: int) -> None:
@@ -130,6 +136,9 @@ class Station:
     def _tell(self, kind: str, reason: str, meter: Meter, at: datetime, token: str = "") -> None:
         if self.transaction is None:
             raise ValueError(f"{self.setup.identity} has no transaction; plug in first.")
+        at += timedelta(seconds=self.faults.clock_s)
+        if self.faults.soc_offset:
+            meter = replace(meter, soc=min(max(meter.soc + self.faults.soc_offset, 0.0), 1.0))
         message: Payload = {
             "eventType": kind,
             "timestamp": _wire(at),
@@ -151,7 +160,26 @@ class Station:
         self.waiting.append({"action": "TransactionEvent", "payload": message})
         self._work.set()
 
+    def _tell_needs(self, mode: str, meter: Meter | None = None) -> None:
+        """Say what the vehicle needs, as one that speaks ISO 15118-20 does: it can do both ways, `mode` is set."""
+        needs: Payload = {
+            "requestedEnergyTransfer": mode,
+            "availableEnergyTransfer": ["DC", "DC_BPT"],
+            "controlMode": "DynamicControl",
+            "v2xChargingParameters": {
+                "maxChargePower": self.setup.max_charge_kw * 1000,
+                "maxDischargePower": -self.setup.max_discharge_kw * 1000,
+            },
+        }
+        if meter is not None:
+            needs["v2xChargingParameters"]["targetSoC"] = 100
+        self.waiting.append(
+            {"action": "NotifyEVChargingNeeds", "payload": {"evseId": 1, "chargingNeeds": needs}}
+        )
+        self._work.set()
+
     def _tell_status(self, status: str, at: datetime) -> None:
+        at += timedelta(seconds=self.faults.clock_s)
         payload = {"timestamp": _wire(at), "connectorStatus": status, "evseId": 1, "connectorId": 1}
         self.waiting.append({"action": "StatusNotification", "payload": payload})
         self._work.set()
@@ -187,6 +215,8 @@ class Station:
         """Read and talk until either ends, and end the other."""
         self._socket = socket
         both = {asyncio.create_task(self._read(socket)), asyncio.create_task(self._talk())}
+        if self.faults.drop_every_s or self.faults.reboot_every_s:
+            both.add(asyncio.create_task(self._fail()))
         try:
             done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -195,6 +225,17 @@ class Station:
             for task in both:
                 task.cancel()
             await asyncio.gather(*both, return_exceptions=True)
+
+    async def _fail(self) -> None:
+        """Lose the link after a while; when that was a restart, boot again."""
+        spans = {"drop": self.faults.drop_every_s, "reboot": self.faults.reboot_every_s}
+        due = {kind: random.expovariate(1 / span) for kind, span in spans.items() if span}
+        kind = min(due, key=lambda name: due[name])
+        await asyncio.sleep(due[kind])
+        if kind == "reboot":
+            self._heartbeat_s = None
+        if self._socket is not None:
+            self._socket.transport.abort()
 
     def _lose(self) -> None:
         self._socket = None
@@ -208,7 +249,11 @@ class Station:
         """Boot once, then hand in what waits, with a heartbeat now and then; a lost link needs no new boot."""
         if self._heartbeat_s is None:
             boot = {"chargingStation": {"model": "Simulated", "vendorName": "Depot"}, "reason": "PowerUp"}
-            self._heartbeat_s = (await self.call("BootNotification", boot))["interval"]
+            answer = await self.call("BootNotification", boot)
+            while answer["status"] != "Accepted":
+                await asyncio.sleep(clock.wall_seconds(answer["interval"]))
+                answer = await self.call("BootNotification", boot)
+            self._heartbeat_s = answer["interval"]
         interval_s = clock.wall_seconds(self._heartbeat_s)
         self.lost_at = None
         self.connected.set()
@@ -226,7 +271,8 @@ class Station:
         """Send the oldest message; one that is refused several times is given up."""
         message = self.waiting[0]
         try:
-            await self.call(message["action"], message["payload"])
+            for _ in range(2 if self.faults.duplicate else 1):
+                await self.call(message["action"], message["payload"])
         except CallError as error:
             message["tries"] = message.get("tries", 0) + 1
             log.warning("%s: %s was refused: %s", self.setup.identity, message["action"], error)
@@ -236,6 +282,16 @@ class Station:
 
     async def call(self, action: str, payload: Payload) -> Payload:
         """Send a call and return its answer; raises CallError when it is refused."""
+        if self._socket is None:
+            raise CallError("there is no link")
+        if self._old is None:
+            return await self._exchange(action, payload)
+        words = self._old.said(action, payload)
+        answer = {} if words is None else await self._exchange(*words)
+        self._old.answered(action, payload, answer)
+        return answer
+
+    async def _exchange(self, action: str, payload: Payload) -> Payload:
         if self._socket is None:
             raise CallError("there is no link")
         async with self._turn:
@@ -250,6 +306,7 @@ class Station:
         async for text in socket:
             kind, number, *rest = json.loads(text)
             if kind == 2:
+                await asyncio.sleep(self.faults.delay_s)
                 await socket.send(json.dumps(self._reply(number, rest[0], rest[1])))
                 continue
             answer = self._answers.pop(self._asked if number == UNREADABLE else number, None)
@@ -264,22 +321,36 @@ class Station:
 
     def _reply(self, number: str, action: str, payload: Payload) -> list[Any]:
         self.calls = [*self.calls[-19:], (action, payload)]
+        if action in self.faults.refuse:
+            return [4, number, "NotSupported", "This station refuses it on purpose", {}]
+        if self._old is not None and action == "SetChargingProfile":
+            payload = self._old.heard(payload)
         match action:
             case "SetChargingProfile":
                 answer = self._set_profile(payload)
             case "ClearChargingProfile":
-                found = self.profiles.clear(
-                    payload.get("chargingProfileId"), payload.get("chargingProfileCriteria", {})
-                )
+                number_or_none = payload.get("chargingProfileId", payload.get("id"))
+                found = self.profiles.clear(number_or_none, payload.get("chargingProfileCriteria", {}))
                 answer = {"status": "Accepted" if found else "Unknown"}
             case "GetCompositeSchedule":
                 answer = self._composite(payload)
+            case "NotifyAllowedEnergyTransfer":
+                both = next((mode for mode in payload["allowedEnergyTransfer"] if "_BPT" in mode), None)
+                if both is not None:
+                    self._tell_needs(both)
+                answer = {"status": "Accepted"}
+            case (
+                "RemoteStopTransaction" | "RequestStopTransaction" | "UnlockConnector" | "ChangeAvailability"
+            ):
+                answer = {"status": "Unlocked" if action == "UnlockConnector" else "Accepted"}
             case _:
                 return [4, number, "NotImplemented", f"{action} is not done here", {}]
         return [3, number, answer]
 
     def _set_profile(self, payload: Payload) -> Payload:
         number = self.transaction.number if self.transaction else None
+        if self.faults.ignore:
+            return {"status": "Accepted"}
         try:
             self.profiles.install(payload["chargingProfile"], number)
         except RefusedError as error:
@@ -288,13 +359,14 @@ class Station:
 
     def _composite(self, payload: Payload) -> Payload:
         now = clock.now().replace(microsecond=0)
+        place = payload["connectorId" if self._old is not None else "evseId"]
         began_at = self.transaction.began_at if self.transaction else now
         changes = self.profiles.composite(now, payload["duration"], self.setup.max_charge_kw, began_at)
         key = "setpoint" if self.setup.version == "2.1" else "limit"
-        return {
+        answer = {
             "status": "Accepted",
             "schedule": {
-                "evseId": payload["evseId"],
+                "evseId": place,
                 "duration": payload["duration"],
                 "scheduleStart": _wire(now),
                 "chargingRateUnit": "W",
@@ -303,6 +375,7 @@ class Station:
                 ],
             },
         }
+        return self._old.composite(answer) if self._old is not None else answer
 
 
 def _wire(at: datetime) -> str:

@@ -13,6 +13,7 @@ from django.db import DatabaseError
 
 from charging.models import ChargingSession, Connector, MeterSample
 from charging.ocpp.database import Database
+from charging.ocpp.simulator.faults import Faults
 from charging.ocpp.simulator.physics import Pack, step_fleet
 from charging.ocpp.simulator.station import Meter as StationMeter
 from charging.ocpp.simulator.station import Setup, Station
@@ -22,7 +23,7 @@ from depot.models import Depot, Meter, MeterReading
 from depot.services.meters import record_all
 from fleet.models import Vehicle
 from fleet.selectors.duties import Duty, duties
-from fleet.selectors.needs import need_of
+from fleet.selectors.needs import energy_as_entered
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Truth:
 
     solar_kw: Callable[[datetime], float] = lambda at: 0.0
     building_kw: Callable[[datetime], float] = lambda at: 40.0
-    trip_kwh: Callable[[Duty, Vehicle], float] = lambda duty, vehicle: need_of(duty, vehicle).energy_kwh
+    trip_kwh: Callable[[Duty, Vehicle], float] = energy_as_entered
     export_limit_kw: float = float("inf")
     """Above this the solar inverters hold back."""
 
@@ -194,7 +195,14 @@ async def _next_tick(seconds: float) -> datetime:
     return datetime.fromtimestamp(tick, UTC)
 
 
-def load(depot: Depot, url: str, version: str, passwords: Mapping[str, str], truth: Truth) -> World:
+def load(
+    depot: Depot,
+    url: str,
+    version: str,
+    passwords: Mapping[str, str],
+    truth: Truth,
+    faults: Faults | None = None,
+) -> World:
     """Make the world of a depot as the database last knew it: charge, registers, open sessions, vehicles away.
 
     Raises ValueError for a charger that cannot be simulated or has no password.
@@ -203,7 +211,7 @@ def load(depot: Depot, url: str, version: str, passwords: Mapping[str, str], tru
     connectors = Connector.objects.filter(charger__depot=depot).select_related(
         "charger", "vehicle__type", "vehicle__state"
     )
-    bays = [_bay(connector, url, version, passwords) for connector in connectors]
+    bays = [_bay(connector, url, version, passwords, faults) for connector in connectors]
     identities = [bay.station.setup.identity for bay in bays]
     twice = sorted({identity for identity in identities if identities.count(identity) > 1})
     if twice:
@@ -218,7 +226,9 @@ def load(depot: Depot, url: str, version: str, passwords: Mapping[str, str], tru
     return world
 
 
-def _bay(connector: Connector, url: str, version: str, passwords: Mapping[str, str]) -> Bay:
+def _bay(
+    connector: Connector, url: str, version: str, passwords: Mapping[str, str], faults: Faults | None
+) -> Bay:
     charger, vehicle = connector.charger, connector.vehicle
     if charger.identity not in passwords:
         raise ValueError(
@@ -233,7 +243,8 @@ def _bay(connector: Connector, url: str, version: str, passwords: Mapping[str, s
             max_charge_kw=charger.max_charge_kw,
             max_discharge_kw=charger.max_discharge_kw if charger.iso15118_20 else 0.0,
             commissioned_kw=charger.fallback_kw,
-        )
+        ),
+        faults,
     )
     bay = Bay(connector, vehicle, station)
     state = getattr(vehicle, "state", None)

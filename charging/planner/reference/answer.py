@@ -6,9 +6,16 @@ from typing import Any
 import pulp
 
 from charging.planner.case import DepotCase
+from charging.planner.reference.bad_day import add_bad_day
 from charging.planner.reference.model import Model
 from charging.planner.reference.services import add_event, add_reserve
-from charging.planner.reference.site import add_demand, add_flexible_load, add_shared_limits, add_site
+from charging.planner.reference.site import (
+    add_changes,
+    add_demand,
+    add_flexible_load,
+    add_shared_limits,
+    add_site,
+)
 from charging.planner.reference.stores import add_battery, add_vehicle
 
 GOAL_SLACK_KWH = 2e-5
@@ -20,10 +27,12 @@ class ReferenceError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class ReferenceAnswer:
-    """The optimum of the full model: the levels above money in kWh, the cost, and the price of missed targets."""
+    """The optimum of the full model: the levels above money in kWh, the cost, and the price of misses and changes."""
 
     site_excess_kwh: float
     must_missing_kwh: float
+    bad_day_missing_kwh: float
+    unprepared_kwh: float
     below_minimum_kwh: float
     backup_missing_kwh: float
     unheeded_kwh: float
@@ -34,11 +43,13 @@ class ReferenceAnswer:
 def solve_reference(case: DepotCase, time_limit_seconds: float = 60.0) -> ReferenceAnswer:
     """Return the proven optimum of a case; raises ReferenceError when it cannot be proven in time."""
     model = _build(case, switches=True)
-    excess, missing, deficit, backup, unheeded = (
+    excess, missing, bad_day, unprepared, deficit, backup, unheeded = (
         _minimise(model, pulp.lpSum(terms), time_limit_seconds, hold=True)
         for terms in (
             model.excess,
             model.must_missing,
+            model.bad_day_missing,
+            model.unprepared,
             model.deficits,
             model.backup_missing,
             model.unheeded,
@@ -49,6 +60,8 @@ def solve_reference(case: DepotCase, time_limit_seconds: float = 60.0) -> Refere
     return ReferenceAnswer(
         excess,
         missing,
+        bad_day,
+        unprepared,
         deficit,
         backup,
         unheeded,
@@ -67,6 +80,8 @@ def solve_plain(case: DepotCase, time_limit_seconds: float = 60.0) -> float:
     levels = [
         *model.excess,
         *model.must_missing,
+        *model.bad_day_missing,
+        *model.unprepared,
         *model.deficits,
         *model.backup_missing,
         *model.unheeded,
@@ -95,9 +110,19 @@ def _build(case: DepotCase, switches: bool) -> Model:
         add_demand(model, number, charge)
     for number, event in enumerate(case.events):
         add_event(model, number, event)
+    _add_rolling(model)
+    return model
+
+
+def _add_rolling(model: Model) -> None:
+    """Add reserve, the last plan and the bad day, as far as the case has them."""
+    case = model.case
     if case.reserve is not None:
         add_reserve(model, case.reserve)
-    return model
+    if case.previous is not None:
+        add_changes(model, case.previous)
+    if case.bad_day is not None:
+        add_bad_day(model, case.bad_day)
 
 
 def _nothing(case: DepotCase) -> list[Any]:

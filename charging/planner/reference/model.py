@@ -12,7 +12,8 @@ from charging.planner.case import DepotCase
 class StoreColumns:
     """What the site and its services need of a vehicle or battery: limits and expressions, one a step.
 
-    `energy` has one more value, one a boundary. A limit is (charge kW, discharge kW), (0, 0) while away.
+    `energy` has one more value, one a boundary; `taken` is the power that a taper leaves, empty without one. A limit
+    is (charge kW, discharge kW), (0, 0) while away.
     """
 
     limits_kw: list[tuple[float, float]]
@@ -25,6 +26,7 @@ class StoreColumns:
     charge: list[Any]
     discharge: list[Any]
     energy: list[Any]
+    taken: list[Any] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -40,10 +42,14 @@ class Model:
     phase_net: dict[tuple[str, int], list[Any]] = field(default_factory=dict)
     charger_use: dict[str, list[tuple[Any, Any]]] = field(default_factory=dict)
     stores: list[StoreColumns] = field(default_factory=list)
+    # By flexible load, its power in each step; 0 outside its window.
+    load_kw: list[list[Any]] = field(default_factory=list)
     imports: list[Any] = field(default_factory=list)
     exports: list[Any] = field(default_factory=list)
     excess: list[Any] = field(default_factory=list)
     must_missing: list[Any] = field(default_factory=list)
+    bad_day_missing: list[Any] = field(default_factory=list)
+    unprepared: list[Any] = field(default_factory=list)
     deficits: list[Any] = field(default_factory=list)
     backup_missing: list[Any] = field(default_factory=list)
     unheeded: list[Any] = field(default_factory=list)

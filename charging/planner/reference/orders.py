@@ -1,6 +1,7 @@
 """What a person ordered for a vehicle."""
 
 import math
+from itertools import pairwise
 
 from charging.planner.case import Vehicle
 from charging.planner.reference.model import Model, StoreColumns, variable
@@ -34,10 +35,26 @@ def add_orders(
         for step in range(item.from_step, item.to_step):
             if not columns.plugged[step] and level >= goal:
                 break
-            full = level + hours * columns.efficiency[0] * columns.limits_kw[step][0]
+            power = min(columns.limits_kw[step][0], _taken_kw(vehicle, level))
+            full = level + hours * columns.efficiency[0] * power
             level = max(level, min(full, goal)) - use_kwh[step]
             wanted[step + 1] = max(wanted.get(step + 1, -math.inf), min(level, goal))
     for boundary, kwh in wanted.items():
         missing = variable(f"o_v{number}_{boundary}")
         model.add(columns.energy[boundary] + missing >= kwh)
         model.unheeded.append(hours * missing)
+
+
+def _taken_kw(vehicle: Vehicle, energy_kwh: float) -> float:
+    """Return the power that a vehicle's taper leaves at an energy."""
+    points = vehicle.taper
+    if not points:
+        return math.inf
+    soc = energy_kwh / vehicle.capacity_kwh
+    if soc <= points[0].soc:
+        return points[0].max_charge_kw
+    for low, high in pairwise(points):
+        if soc <= high.soc:
+            share = (soc - low.soc) / (high.soc - low.soc)
+            return low.max_charge_kw + share * (high.max_charge_kw - low.max_charge_kw)
+    return points[-1].max_charge_kw

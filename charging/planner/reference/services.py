@@ -90,6 +90,8 @@ def _device_offer(model: Model, store: StoreColumns, label: str, step: int, hour
     up, down = variable(f"u_{label}"), variable(f"n_{label}")
     model.add(up <= most_discharge + net)
     model.add(down <= most_charge - net)
+    if store.taken:
+        model.add(down <= store.taken[step] - net)
     gives, takes = switch_of(model, f"us_{label}"), switch_of(model, f"ns_{label}")
     for energy in (store.energy[step], store.energy[step + 1]):
         above = (energy - store.floor_kwh) * (store.efficiency[1] / hours)

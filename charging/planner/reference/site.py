@@ -4,17 +4,21 @@ from itertools import pairwise
 
 import pulp
 
-from charging.planner.case import Charger, DemandCharge, Storage
+from charging.planner.case import Charger, Storage
+from charging.planner.demand import DemandCharge
 from charging.planner.reference.model import Model, switch_of, variable
+from charging.planner.rolling import Previous
 from charging.planner.values import UNLIMITED, FlexibleLoad
 
 
 def add_flexible_load(model: Model, number: int, load: FlexibleLoad) -> None:
     """Add a load that draws its energy at any time in its window; what it lacks counts as a missed "must"."""
     powers = []
+    model.load_kw.append([0.0] * model.case.steps)
     for step in range(load.from_step, load.to_step):
         power = variable(f"f_{number}_{step}", load.max_kw)
         model.draw(load.node, None, step, power)
+        model.load_kw[-1][step] = power
         powers.append(power)
     missing = variable(f"fm_{number}")
     model.add(model.case.hours * pulp.lpSum(powers) + missing == load.energy_kwh)
@@ -50,6 +54,17 @@ def _add_phases(model: Model, name: str) -> None:
             if limit < UNLIMITED:
                 model.add(single + third <= limit)
                 model.add(single + third >= -limit)
+
+
+def add_changes(model: Model, before: Previous) -> None:
+    """Price by how much the first steps of each vehicle and battery differ from what the last plan was about to do."""
+    names = [*(item.id for item in model.case.vehicles), *(item.id for item in model.case.storage)]
+    for number, (name, store) in enumerate(zip(names, model.stores, strict=True)):
+        for step, net in enumerate(before.net_kw.get(name, ())):
+            changed = variable(f"ch_{number}_{step}")
+            model.add(changed >= store.charge[step] - store.discharge[step] - net)
+            model.add(changed >= net - store.charge[step] + store.discharge[step])
+            model.penalty.append(before.price_per_kw * changed)
 
 
 def add_site(model: Model) -> None:

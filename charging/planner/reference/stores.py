@@ -6,7 +6,8 @@ from typing import Any
 
 import pulp
 
-from charging.planner.case import Storage, Target, Vehicle
+from charging.planner.case import Storage, Vehicle
+from charging.planner.duties import Target
 from charging.planner.reference.model import Model, StoreColumns, switch_of, variable
 from charging.planner.reference.orders import add_orders, ordered_powers
 from charging.planner.values import Standing, TaperPoint, ThroughputPrice, WearBand
@@ -25,6 +26,7 @@ class _Store:
     efficiency: tuple[float, float]
     floor_soc: float
     use_kwh: list[float]
+    least_kw: tuple[float, float] = (0.0, 0.0)
 
 
 def add_vehicle(model: Model, number: int, vehicle: Vehicle) -> None:
@@ -41,18 +43,27 @@ def add_vehicle(model: Model, number: int, vehicle: Vehicle) -> None:
         for step in range(trip.from_step, trip.to_step):
             use[step] = trip.energy_kwh / (trip.to_step - trip.from_step)
             plugged[step] = False
+    for window in vehicle.unplugged:
+        plugged[window.from_step : window.to_step] = [False] * (window.to_step - window.from_step)
     store = _Store(
         name=f"v{number}",
         holder=vehicle,
         node=charger.node,
         phase=charger.phase,
-        power_kw=ordered_powers(vehicle, [(charge, discharge) if here else (0.0, 0.0) for here in plugged]),
+        power_kw=[
+            (most if most >= charger.min_charge_kw else 0.0, out if out >= charger.min_discharge_kw else 0.0)
+            for most, out in ordered_powers(
+                vehicle, [(charge, discharge) if here else (0.0, 0.0) for here in plugged]
+            )
+        ],
         plugged=plugged,
         efficiency=(charger.charge_efficiency, charger.discharge_efficiency),
         floor_soc=max(vehicle.min_soc, vehicle.v2g_min_soc),
         use_kwh=use,
+        least_kw=(charger.min_charge_kw, charger.min_discharge_kw),
     )
     columns = _add_store(model, store, vehicle.targets)
+    _add_taper(model, store, columns, vehicle.taper)
     add_orders(model, number, vehicle, columns, use)
     for step, powers in enumerate(zip(columns.charge, columns.discharge, strict=True)):
         model.charger_use.setdefault(f"{charger.id} {step}", []).append(powers)
@@ -63,7 +74,6 @@ def add_vehicle(model: Model, number: int, vehicle: Vehicle) -> None:
     _add_throughput(model, store, columns, vehicle.throughput)
     if vehicle.standing is not None:
         _add_standing(model, store, columns, vehicle.standing)
-    _add_taper(model, store, columns, vehicle.taper)
 
 
 def add_battery(model: Model, number: int, battery: Storage) -> None:
@@ -113,6 +123,8 @@ def _add_store(model: Model, store: _Store, targets: tuple[Target, ...]) -> Stor
             model.add(charge <= most_charge * charging)
             model.add(discharge <= most_discharge * discharging)
             model.add(charging + discharging <= 1)
+            model.add(charge >= store.least_kw[0] * charging)
+            model.add(discharge >= store.least_kw[1] * discharging)
             model.add(after <= high + reach * (1 - charging))
             model.add(after >= floor - reach * (1 - discharging))
         else:
@@ -206,19 +218,36 @@ def _add_standing(model: Model, store: _Store, columns: StoreColumns, standing: 
 
 
 def _add_taper(model: Model, store: _Store, columns: StoreColumns, points: tuple[TaperPoint, ...]) -> None:
-    """Hold the charge power below the vehicle's curve at the SoC with which the step begins."""
-    if not points:
-        return
+    """Hold each charge power below what the vehicle takes."""
+    if points:
+        reach = columns.capacity_kwh + sum(store.use_kwh)
+        for step in range(model.case.steps):
+            begins = columns.energy[step], columns.capacity_kwh, reach
+            taken = hold_taper(model, f"{store.name}_{step}", columns.charge[step], begins, points)
+            columns.taken.append(taken)
+
+
+def hold_taper(
+    model: Model,
+    label: str,
+    charge: Any,
+    begins: tuple[Any, float, float],
+    points: tuple[TaperPoint, ...],
+) -> Any:
+    """Hold a charge power below `taken`, a power below the vehicle's curve at the SoC with which the step begins.
+
+    `begins` are the energy then, the capacity, and how far the energy can be from any other, in kWh. Return `taken`.
+    """
+    energy, capacity, reach = begins
     last = points[-1]
-    reach = columns.capacity_kwh + sum(store.use_kwh)
-    for step, (most_charge, _) in enumerate(store.power_kw):
-        charge, energy = columns.charge[step], columns.energy[step]
-        model.add(charge <= points[0].max_charge_kw)
-        beyond = switch_of(model, f"ts_{store.name}_{step}")
-        model.add(energy >= last.soc * columns.capacity_kwh - reach * (1 - beyond))
-        model.add(charge <= last.max_charge_kw + most_charge * (1 - beyond))
-        for low, high in pairwise(points):
-            slope = (high.max_charge_kw - low.max_charge_kw) / ((high.soc - low.soc) * columns.capacity_kwh)
-            line = low.max_charge_kw + slope * (energy - low.soc * columns.capacity_kwh)
-            # Past the last point the line goes on falling; the curve does not.
-            model.add(charge <= line + (most_charge + abs(slope) * reach) * beyond)
+    taken = variable(f"tk_{label}", points[0].max_charge_kw)
+    model.add(charge <= taken)
+    beyond = switch_of(model, f"ts_{label}")
+    model.add(energy >= last.soc * capacity - reach * (1 - beyond))
+    model.add(taken <= last.max_charge_kw + points[0].max_charge_kw * (1 - beyond))
+    for low, high in pairwise(points):
+        slope = (high.max_charge_kw - low.max_charge_kw) / ((high.soc - low.soc) * capacity)
+        line = low.max_charge_kw + slope * (energy - low.soc * capacity)
+        # Past the last point the line goes on falling; the curve does not.
+        model.add(taken <= line + (points[0].max_charge_kw + abs(slope) * reach) * beyond)
+    return taken

@@ -7,13 +7,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from depot import clock
-from depot.access.keys import LIFETIME, make_key
+from depot.access.keys import LIFETIME, LONGEST_LIFETIME, make_key
 from depot.models import Depot, Scope
 
 
 def days(raw: str) -> int:
     """Return a number of days from 1 to 3,650; a usage error otherwise."""
-    if not raw.isdecimal() or not 1 <= int(raw) <= 3650:
+    if not raw.isdecimal() or not 1 <= int(raw) < LONGEST_LIFETIME.days:
         raise ArgumentTypeError(f"'{raw}' is not a number of days from 1 to 3650")
     return int(raw)
 

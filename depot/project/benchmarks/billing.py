@@ -1,9 +1,15 @@
-"""Measure billing on the demonstration depot's tariff: a year of quarter hours billed, and a price curve."""
+"""Measure billing: a year of quarter hours on the demonstration depot's tariff, a price curve, and NREL's engine.
 
+NREL-PySAM, where it is installed, bills a URDB tariff that both engines read, on the same load.
+"""
+
+import copy
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,10 +18,14 @@ import numpy as np
 
 from billing.tariff.bill import bill
 from billing.tariff.curve import price_curve
-from billing.tariff.load import make_load
+from billing.tariff.load import LoadSeries, make_load
 from billing.tariff.read import read_tariff
+from billing.tariff.shipped import example_text
 
 TARIFF = Path(__file__).resolve().parents[1] / "demo" / "tariff.json"
+BESIDE = "us-urdb-tou"
+BESIDE_START = datetime(2018, 1, 1, tzinfo=UTC)
+"""The year of the other engine: 365 days from a Monday, without clock change."""
 RUNS = 3
 STEP_MINUTES = 15
 YEAR_STEPS = 365 * 96
@@ -34,6 +44,23 @@ class BillingFigure:
     bill_seconds: float
     curve_steps: int
     curve_seconds: float
+    beside: "Beside | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The same year and URDB tariff billed by both engines: seconds (medians) and totals."""
+
+    engine: str
+    seconds: float
+    total: float
+    our_seconds: float
+    our_total: float
+
+    @property
+    def times_faster(self) -> float:
+        """Return how many times faster this product bills."""
+        return self.seconds / self.our_seconds
 
 
 def measure(seed: int) -> BillingFigure:
@@ -52,7 +79,32 @@ def measure(seed: int) -> BillingFigure:
         bill_seconds=bill_seconds,
         curve_steps=CURVE_STEPS,
         curve_seconds=curve_seconds,
+        beside=_beside(load) if find_spec("PySAM") else None,
     )
+
+
+def _beside(load: LoadSeries) -> Beside:
+    from PySAM import Utilityrate5, UtilityRateTools
+
+    record = json.loads(example_text(BESIDE))
+    net_kw = np.maximum(load.import_kw - load.export_kw, 0)
+    gen_kw = np.maximum(load.export_kw - load.import_kw, 0)
+
+    def theirs() -> float:
+        model = Utilityrate5.new()
+        rates = UtilityRateTools.URDBv8_to_ElectricityRates(copy.deepcopy(record))
+        model.ElectricityRates.assign(rates | {"rate_escalation": [0]})
+        model.Lifetime.assign({"analysis_period": 1, "system_use_lifetime_output": 0, "inflation_rate": 0})
+        model.SystemOutput.assign({"gen": gen_kw.tolist(), "degradation": [0]})
+        model.Load.assign({"load": net_kw.tolist(), "load_escalation": [0]})
+        model.execute(0)
+        return float(sum(model.Outputs.year1_monthly_utility_bill_w_sys))
+
+    tariff = read_tariff(copy.deepcopy(record))
+    year = make_load(BESIDE_START, STEP_MINUTES, net_kw, gen_kw)
+    seconds, total = _timed(theirs)
+    our_seconds, result = _timed(lambda: bill(tariff, year, time_zone=UTC))
+    return Beside("NREL-PySAM Utilityrate5", seconds, total, our_seconds, float(result.total))
 
 
 def _timed(act: Callable[[], Any]) -> tuple[float, Any]:

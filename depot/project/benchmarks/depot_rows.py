@@ -164,6 +164,7 @@ def _charger(depot: Depot, node: ElectricalNode, number: int, place: int) -> Cha
         max_charge_kw=power_kw,
         max_discharge_kw=power_kw if both_ways else 0.0,
         iso15118_20=both_ways,
+        protocol="ocpp2.1",
         fallback_kw=2.0,
     )
 

@@ -1,33 +1,13 @@
-"""Measure how long real Celery workers take to plan many depots: on a scratch database and a scratch broker.
-
-`measure` prepares a folder, a database and a broker of its own beside the configured ones and runs `python -m
-depot.project.benchmarks.depots_run` in that environment, so that nothing of the user's is read or written.
-"""
+"""Measure how long real Celery workers take to plan many depots: on a scratch database and a scratch broker."""
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
-import redis
-from psycopg import sql
+from depot.project.benchmarks.scratch import run_apart
 
 DEPOTS, VEHICLES, WORKERS = 20, 50, 2
-REDIS_DATABASES = range(15, -1, -1)
-
-
-class BenchmarkError(RuntimeError):
-    """The measurement could not be made; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,81 +21,6 @@ class Size:
 
 
 def measure(size: Size, database_url: str, redis_url: str) -> dict[str, Any]:
-    """Return the figures of one run; URLs that are empty stand for SQLite and the broker in a folder.
-
-    Raises BenchmarkError with what the run said where it failed.
-    """
-    with (
-        tempfile.TemporaryDirectory(prefix="depot-benchmark-") as folder,
-        _database(database_url) as own,
-        _broker(redis_url) as broker,
-    ):
-        env = os.environ | {
-            "DEPOT_VAR": folder,
-            "DATABASE_URL": own,
-            "REDIS_URL": broker,
-            "DEPOT_LOG_LEVEL": "WARNING",
-            "DEPOT_JOB_UNHEARD_SECONDS": "3600",
-            "OMP_NUM_THREADS": "1",
-        }
-        if not own:
-            env.pop("DATABASE_URL")
-        done = subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "-m", "depot.project.benchmarks.depots_run", json.dumps(asdict(size))],
-            env=env,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    if done.returncode:
-        raise BenchmarkError("The run failed; what it said stands above.")
-    figures: dict[str, Any] = json.loads(done.stdout)
-    return figures
-
-
-@contextmanager
-def _database(url: str) -> Iterator[str]:
-    """Make a database of its own on the server of `url` and drop it afterwards; "" stays "" (SQLite in a folder)."""
-    if not url.startswith(("postgres://", "postgresql://")):
-        yield ""
-        return
-    name = f"depot_benchmark_{secrets.token_hex(4)}"
-    server = urlunsplit(urlsplit(url)._replace(path="/postgres"))
-    _administer(server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    try:
-        yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
-    finally:
-        _administer(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def _administer(server: str, statement: sql.Composed) -> None:
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(statement)
-
-
-@contextmanager
-def _broker(url: str) -> Iterator[str]:
-    """Choose an empty Redis database on the server of `url`, the named one first, and leave it empty again.
-
-    "" stays "" (a broker in a folder).
-    """
-    if not url:
-        yield ""
-        return
-    address = _empty_redis(url)
-    try:
-        yield address
-    finally:
-        with redis.Redis.from_url(address) as client:
-            for key in client.scan_iter("depot:*"):
-                client.delete(key)
-
-
-def _empty_redis(url: str) -> str:
-    named = urlsplit(url).path.strip("/")
-    for number in (int(named or 0), *REDIS_DATABASES):
-        address = urlunsplit(urlsplit(url)._replace(path=f"/{number}"))
-        with redis.Redis.from_url(address) as client:
-            if client.dbsize() == 0:
-                return address
-    raise BenchmarkError("No Redis database is empty. Leave out REDIS_URL to use a broker in a folder.")
+    """Return the figures of one run of `depots_run`; raise BenchmarkError where it failed."""
+    more = {"DEPOT_JOB_UNHEARD_SECONDS": "3600", "OMP_NUM_THREADS": "1"}
+    return run_apart("depot.project.benchmarks.depots_run", asdict(size), database_url, redis_url, more)

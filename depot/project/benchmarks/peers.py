@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from charging.planner.case import DemandCharge, DepotCase, FloatArray, Vehicle, case_from_json
+from charging.planner.case import DepotCase, FloatArray, Vehicle, case_from_json
+from charging.planner.demand import DemandCharge
 from charging.planner.solve import solve
 from charging.planner.verify import verify
 from depot.project.benchmarks.quiet import without_banner

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charging.planner.case import Away, DepotCase, Target, Vehicle
+from charging.planner.case import DepotCase, Vehicle
+from charging.planner.duties import Away, Target
 from charging.planner.plan import DepotPlan
 
 

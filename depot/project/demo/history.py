@@ -80,10 +80,12 @@ def compute_history(depot: Depot, from_at: datetime, now: datetime, say: Say) ->
     for number, begin in enumerate(moments):
         until = moments[number + 1] if number + 1 < len(moments) else end_at
         live_through(depot, yard, begin, until)
-        local = depot.local(begin)
+        local, following = depot.local(begin), depot.local(until)
+        if until < end_at and local.date() == following.date():
+            continue
         say((number + 1) / len(moments) * 0.93, f"{local:%a %d %b}: planned, driven, charged, measured")
-        if local.day != depot.local(until).day and depot.local(until).weekday() == 0:
-            assess_fleet(depot, depot.local(until).date() - timedelta(days=1), until)
+        if local.date() != following.date() and following.weekday() == 0:
+            assess_fleet(depot, following.date() - timedelta(days=1), until)
     close_sessions(yard, end_at)
     say(0.95, "Closing the ledger and billing")
     roll_up(depot, end_at)

@@ -28,7 +28,7 @@ from depot.models import (
 )
 from depot.project.demo import truth
 from depot.project.secret import secret_from
-from fleet.models import Block, CalendarException, ServiceCalendar, Vehicle, VehicleType
+from fleet.models import Block, ServiceCalendar, Vehicle, VehicleType
 
 SLUG = "greensboro"
 BUSES, VANS = 24, 12
@@ -57,7 +57,7 @@ def make_site(history_from: date) -> Depot:
     )
     vehicles = _vehicles(place)
     _chargers(place, vehicles)
-    _schedule(place.depot, vehicles, history_from)
+    _schedule(place.depot, vehicles)
     return place.depot
 
 
@@ -214,15 +214,14 @@ def _chargers(place: Place, vehicles: list[Vehicle]) -> None:
             charge_efficiency=0.93 if van else 0.95,
             discharge_efficiency=0.93 if van else 0.95,
             iso15118_20=two_way,
+            protocol="ocpp2.1",  # as the simulated chargers will log in; the first plan comes before them
             fallback_kw=4 if van else 8,
         )
         Connector.objects.create(charger=charger, bay=f"B-{number:02}", vehicle=vehicle)
 
 
-def _schedule(depot: Depot, vehicles: list[Vehicle], history_from: date) -> None:
-    calendar = ServiceCalendar.objects.create(depot=depot, name="School year")
-    for day, note in _closed_days(history_from.year):
-        CalendarException.objects.create(calendar=calendar, date=day, runs=False, note=note)
+def _schedule(depot: Depot, vehicles: list[Vehicle]) -> None:
+    calendar = ServiceCalendar.objects.create(depot=depot, name="School year", country="US")
     random = np.random.default_rng(7)
     blocks = []
     for number, vehicle in enumerate(vehicles, start=1):
@@ -262,14 +261,6 @@ def _block(
         distance_km=distance_km,
         vehicle=vehicle,
     )
-
-
-def _closed_days(year: int) -> list[tuple[date, str]]:
-    """Return the federal holidays of this school year and the next, on which schools are closed."""
-    import holidays
-
-    found = holidays.country_holidays("US", years=[year, year + 1])
-    return sorted(found.items())
 
 
 def demo_log_in(var: Path) -> tuple[str, str]:

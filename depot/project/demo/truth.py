@@ -21,7 +21,7 @@ from depot.models import Depot
 from depot.services.forecasts import arrays_of, place_of
 from fleet.models import Vehicle
 from fleet.selectors.duties import Duty
-from fleet.selectors.needs import need_of
+from fleet.selectors.needs import energy_as_entered
 
 Floats = npt.NDArray[np.float64]
 STATION = "723170TYA.CSV"
@@ -54,7 +54,7 @@ def weather_at(times: Sequence[datetime], utc_offset_hours: float = -5.0) -> sol
 
 def _hour_of_year(at: datetime, utc_offset_hours: float) -> float:
     day = at.utctimetuple().tm_yday - 1
-    return (day * 24 + at.hour + at.minute / 60 + at.second / 3600 + utc_offset_hours - 0.5) % HOURS_PER_YEAR
+    return (day * 24 + at.hour + at.minute / 60 + at.second / 3600 + utc_offset_hours) % HOURS_PER_YEAR
 
 
 def solar_kw(depot: Depot, times: Sequence[datetime]) -> Floats:
@@ -72,7 +72,7 @@ def trip_kwh(duty: Duty, vehicle: Vehicle) -> float:
     """
     cold = max(0.0, 13.0 - float(weather_at([duty.pull_out_at]).temperature_c[0]))
     traffic = np.random.default_rng([duty.block.pk, duty.service_date.toordinal()]).normal(0.0, 0.04)
-    return need_of(duty, vehicle).energy_kwh * (1.0 + 0.006 * cold + float(np.clip(traffic, -0.1, 0.1)))
+    return energy_as_entered(duty, vehicle) * (1.0 + 0.006 * cold + float(np.clip(traffic, -0.1, 0.1)))
 
 
 def live(depot: Depot) -> Truth:

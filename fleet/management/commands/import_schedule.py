@@ -12,7 +12,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from depot.imports import MAX_BYTES, RowError
 from depot.models import Depot
-from fleet.formats.preview import DateRange, Preview
+from fleet.formats.preview import Preview
+from fleet.formats.ranges import DateRange
 from fleet.formats.registry import CHOICES
 from fleet.services.schedules import Saved, ScheduleRefused, check, commit, upload
 
@@ -31,7 +32,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--replace",
             action="store_true",
-            help="Also remove the blocks (within the days, if given) that the file does not have.",
+            help="Also take what the file does not have out of the schedule, or only out of the days, if given.",
         )
         parser.add_argument("--commit", action="store_true", help="Save the blocks.")
         parser.add_argument("--json", action="store_true", help="Print one JSON document.")
@@ -43,11 +44,11 @@ class Command(BaseCommand):
             raise CommandError("--from is after --to. Swap them.", returncode=2)
         content, name = _content(options["file"]), options["file"].name
         found = check(depot, content, name, options["format"], days)
-        saved, problems = None, found.errors or (() if options["replace"] else found.conflicts)
+        saved, problems = None, found.problems(options["replace"])
         if options["commit"] and not problems:
-            batch = upload(depot, None, content, name, options["format"])
+            batch = upload(depot, None, content, name, options["format"], days)
             try:
-                saved = commit(batch, None, options["replace"], days)
+                saved = commit(batch, None, options["replace"])
             except ScheduleRefused as refusal:
                 problems = refusal.problems
         answer = _answer(found, problems, options["replace"], saved)
@@ -62,6 +63,7 @@ def _answer(
     found: Preview, problems: tuple[RowError, ...], replace: bool, saved: Saved | None
 ) -> dict[str, Any]:
     change, missing = found.difference, len(found.difference.missing)
+    out = len(found.taken_out)
     return {
         "format": found.reading.file_format,
         "file": dict(found.reading.facts),
@@ -70,7 +72,8 @@ def _answer(
         "changed": saved.changed if saved else len(change.changed),
         "unchanged": saved.unchanged if saved else len(change.unchanged),
         "removed": missing if replace else 0,
-        "kept": 0 if replace else missing,
+        "taken_out": out if replace else 0,
+        "kept": 0 if replace else missing + out,
         "errors": [error.as_json() for error in problems],
         "warnings": [warning.as_json() for warning in found.warnings],
         "committed": saved is not None,
@@ -78,10 +81,11 @@ def _answer(
 
 
 def _sentence(answer: dict[str, Any]) -> str:
+    out = f", {answer['taken_out']:,} taken out of these days" if answer["taken_out"] else ""
     end = "Saved." if answer["committed"] else "Nothing was saved."
     return (
         f"{answer['blocks']:,} blocks: {answer['new']:,} new, {answer['changed']:,} changed, "
-        f"{answer['unchanged']:,} unchanged, {answer['removed']:,} removed, {answer['kept']:,} kept that the file "
+        f"{answer['unchanged']:,} unchanged, {answer['removed']:,} removed{out}, {answer['kept']:,} kept that the file "
         f"does not have; {len(answer['errors']):,} errors. {end}"
     )
 

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.savings import Session, site_power, unmanaged, waterfall
+from billing.savings import (
+    Session,
+    charge_only,
+    moved_site,
+    site_power,
+    solar_self_use,
+    unmanaged,
+    waterfall,
+    with_solar,
+)
+from billing.savings.charge_only import ROUND_TRIP
 from billing.tariff import BillLine, BillPeriod, BillResult
 from depot.timegrid import TimeGrid
 from tests.billing.tariff.examples import DOCS, table_rows
@@ -67,15 +77,17 @@ def test_the_published_waterfall():
     before, after = (bill_of({id: rows[name][side] for name, id in names.items()}) for side in (0, 1))
     wear_baseline, wear_actual = map(Decimal, rows["wear"][:2])
 
-    found = waterfall(before, after, wear_actual, wear_baseline, -Decimal(rows["programmes"][2]))
+    found = waterfall(
+        before, after, wear_actual, wear_baseline, -Decimal(rows["programmes"][2]), -Decimal(rows["solar"][2])
+    )
 
     assert [(step.id, str(step.amount), str(step.running_total)) for step in found.steps] == [
         (name, row[2], row[3]) for name, row in rows.items()
     ]
     assert found.net_saving == Decimal("567.00")
     assert found.steps[2].sentence == "Other demand peaks saved $400.00."
-    assert found.steps[3].sentence == "Fixed charges, minimum bill and taxes made no difference."
-    assert found.steps[6].sentence == "Different use of the batteries cost $8.00."
+    assert found.steps[4].sentence == "Fixed charges, minimum bill and taxes made no difference."
+    assert found.steps[7].sentence == "Different use of the batteries cost $8.00."
 
 
 money = st.decimals(-9999, 9999, places=2).map(str)
@@ -91,6 +103,42 @@ def test_a_waterfall_adds_up_exactly(before: BillResult, after: BillResult, wear
     assert sum(step.amount for step in found.steps[:-1]) == found.steps[-1].running_total
     assert found.steps[-1].amount == after.total + wear - revenue
     assert found.net_saving == before.total - found.steps[-1].amount
+
+    sunny = with_solar(found.steps, "USD", Decimal("12.34"))
+    assert [step.id for step in sunny.steps] == [step.id for step in found.steps]
+    assert sum(step.amount for step in sunny.steps[:-1]) == sunny.steps[-1].amount == found.steps[-1].amount
+    assert sunny.net_saving == found.net_saving
+    assert with_solar(sunny.steps, "USD", Decimal(0)).steps == found.steps
+
+
+def test_the_published_charge_only_depot():
+    part = next(part for part in PARTS if "Managed charging without V2G" in part.splitlines()[0])
+    rows = [[float(cell) for cell in row[1:]] for row in table_rows(part)]
+    charge, discharge, expected = (np.array(column) for column in list(zip(*rows, strict=True))[:3])
+    found = charge_only(charge, discharge)
+    assert found.charge_kwh == pytest.approx(expected, abs=0.005)
+    assert found.owed_kwh == pytest.approx(rows[-1][3], abs=0.005)
+
+
+@given(st.lists(st.tuples(st.floats(0, 50), st.floats(0, 50)), min_size=1, max_size=40))
+def test_what_charge_only_leaves_out_is_what_was_given(steps: list[tuple[float, float]]):
+    charge, discharge = (np.array(column) for column in zip(*steps, strict=True))
+    found = charge_only(charge, discharge)
+    left_out = (charge - found.charge_kwh).sum()
+    assert left_out + found.owed_kwh == pytest.approx(discharge.sum() / ROUND_TRIP)
+    assert ((found.charge_kwh >= -1e-9) & (found.charge_kwh <= charge + 1e-9)).all()
+    half = len(steps) // 2
+    first = charge_only(charge[:half], discharge[:half])
+    second = charge_only(charge[half:], discharge[half:], first.owed_kwh)
+    assert [*first.charge_kwh, *second.charge_kwh] == pytest.approx(found.charge_kwh)
+
+
+def test_the_meter_moves_by_the_vehicles_alone():
+    site = moved_site(np.array([50.0, 0, 0, 6]), np.array([0.0, 20, 0, 2]), np.array([10.0, 15, -30, 0]), 12)
+    assert site.import_kw.tolist() == [60, 0, 0, 6]
+    assert site.export_kw.tolist() == [0, 5, 12, 2]
+    used = solar_self_use(np.array([10.0, 10]), np.array([30.0, 30]), np.array([0.0, 50]))
+    assert used.tolist() == [10, 30]
 
 
 def test_a_waterfall_needs_two_bills_of_one_kind():

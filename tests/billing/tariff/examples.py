@@ -17,10 +17,14 @@ DOCS = Path(__file__).resolve().parents[3] / "docs" / "algorithms"
 
 
 class Example(NamedTuple):
+    """A worked example: tariff (or versions), load, earlier peaks, cycles, and the last period's lines."""
+
     title: str
-    tariff: dict[str, Any]
+    tariff: Any
     load: str
     rows: list[list[str]]
+    peaks: str
+    cycles: list[str]
 
 
 def table_rows(text: str) -> list[list[str]]:
@@ -36,8 +40,20 @@ def examples() -> list[Example]:
         tariff = re.search(r"```json\n(.*?)```", part, re.S)
         load = re.search(r"```csv\n(.*?)```", part, re.S)
         assert tariff and load
-        rows = table_rows(part.split("\n## ")[0])
-        found.append(Example(part.splitlines()[0], json.loads(tariff[1]), load[1], rows))
+        peaks, cycles = (
+            re.search(r"```peaks\n(.*?)```", part, re.S),
+            re.search(r"```cycles\n(.*?)```", part, re.S),
+        )
+        found.append(
+            Example(
+                part.splitlines()[0],
+                json.loads(tariff[1]),
+                load[1],
+                table_rows(part.split("\n## ")[0]),
+                peaks[1] if peaks else "",
+                cycles[1].split() if cycles else [],
+            )
+        )
     return found
 
 

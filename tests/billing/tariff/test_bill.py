@@ -252,17 +252,6 @@ def test_prices_that_the_load_must_bring():
     assert (line.quantity, line.rate, line.amount) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("method", ["net_metering", "net_billing_hourly"])
-def test_net_metering_is_refused_only_when_the_load_exports(method: str):
-    plan = tariff(export={"method": method})
-
-    assert bill(plan, load([1.0, 1.0])).total == Decimal("0.20")
-    refused = bill(plan, load([1.0, 1.0], export_kw=[0.0, 1.0]))
-    assert (refused.total, refused.periods) == (None, ())
-    assert method.replace("_", " ") in refused.unsupported[0]
-    assert "total" not in refused.as_json()
-
-
 def test_fixed_charges_by_year_and_minimum_by_day():
     plan = tariff(fixed=[{"id": "y", "label": "Year", "amount": 120, "per": "year"}])
     assert amounts(bill(plan, load([0.0, 0.0])).periods[0].lines)["fixed.y"] == 10

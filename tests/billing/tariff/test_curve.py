@@ -138,9 +138,8 @@ def test_export_prices():
 
     assert price_curve(priced, LATE_MAY, 2, 60).export_per_kwh.tolist() == [0.06, 0]
     assert price_curve(tariff(), LATE_MAY, 2, 60).export_per_kwh.tolist() == [0, 0]
-    assert price_curve(
-        tariff(export={"method": "net_metering"}), LATE_MAY, 2, 60
-    ).export_per_kwh.tolist() == [0, 0]
+    netted = price_curve(tariff(export={"method": "net_metering"}), LATE_MAY, 2, 60)
+    assert netted.export_per_kwh.tolist() == netted.import_per_kwh.tolist() == [0.1, 0.1]
 
 
 def test_what_cannot_be_billed_has_no_curve():

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from billing.tariff import TariffError, bill, read_tariff, to_document
-from billing.tariff.model import WEEKDAYS, WEEKEND, When
+from billing.tariff.model import WEEKDAYS, WEEKEND, Reactive, When
 from billing.tariff.schema_document import SCHEMA
 from tests.billing.tariff.examples import document, hours, load, real_tariff, urdb
 
@@ -120,6 +120,11 @@ PRICE = {"id": "p", "price_per_kwh": 0.1}
             {"currency": "dollar"},
             "currency: 'dollar' is not allowed here. Write an ISO 4217 code such as USD.",
         ),
+        (
+            {"fixed": [{"id": "f", "label": "F", "amount": float("nan")}]},
+            "fixed/0/amount: nan is not a number",
+        ),
+        ({"fixed": [{"id": "f", "label": "F", "amount": 1e30}]}, "fixed/0/amount: 1e+30 is not allowed here"),
         ({"time_zone": "Mars/Base"}, "'Mars/Base' is not a known time zone"),
         ({"time_zone": "../x"}, "'../x' is not a known time zone"),
         ({"valid_from": "2025-06-31"}, "valid_from: '2025-06-31' is no date. Write a day that exists."),
@@ -128,8 +133,11 @@ PRICE = {"id": "p", "price_per_kwh": 0.1}
         ({"seasons": [{"id": "s", "dates": ["06-31..07-01"]}]}, "seasons/0: '06-31' is no date"),
         ({"seasons": [{"id": "s"}]}, "seasons/s: it has no dates"),
         ({"energy": []}, "energy: [] is not allowed here"),
-        ({"energy": [{"id": "e", "label": "E"}]}, "either prices or series"),
-        ({"energy": [{"id": "e", "label": "E", "prices": [{"id": "p"}]}]}, "'price_per_kwh' is missing"),
+        ({"energy": [{"id": "e", "label": "E"}]}, "either prices, series or monthly"),
+        (
+            {"energy": [{"id": "e", "label": "E", "prices": [{"id": "p"}]}]},
+            "Give an id and either price_per_kwh or tiers",
+        ),
         (
             {"energy": [{"id": "e", "label": "E", "prices": [{**PRICE, "price_per_kwh": "1,5"}]}]},
             "energy/0/prices/0/price_per_kwh: '1,5' is not allowed here. Write a number such as 0.1234",
@@ -185,12 +193,12 @@ def test_all_faults_are_told_at_once():
 
 
 def test_an_unknown_element_in_the_place_of_a_price_is_named():
-    tiers = [{"id": "p", "tiers": [{"price_per_kwh": 0.1}]}]
+    blocks = [{"id": "p", "blocks": [{"price_per_kwh": 0.1}]}]
 
-    found = problems(document(energy=[{"id": "e", "label": "E", "prices": tiers}]))
+    found = problems(document(energy=[{"id": "e", "label": "E", "prices": blocks}]))
 
-    assert "energy/0/prices/0: 'price_per_kwh' is missing" in found
-    assert "tiers: element 'tiers' in energy/0/prices/0 is not supported. Remove it." in found
+    assert "energy/0/prices/0: this object is not allowed here. Give an id and either price_per_kwh" in found
+    assert "blocks: element 'blocks' in energy/0/prices/0 is not supported. Remove it." in found
 
 
 # OpenEI URDB
@@ -251,7 +259,7 @@ def test_the_other_spelling_and_every_wrapper(wrapped: Any):
     assert (tariff.valid_from, tariff.valid_to) == (date(2024, 10, 1), date(2025, 10, 31))
     assert [price.amount for price in tariff.energy[0].prices] == [Decimal("0.1"), Decimal("0.51")]
     assert tariff.demand[0].metering_minutes == 30
-    assert tariff.reactive_price_per_kvar == Decimal("0.3")
+    assert tariff.reactive == Reactive(Decimal("0.3"))
     assert tariff.export is None
     assert tariff.notes == ("The URDB field 'frobnicate' is not known and was not read.",)
 
@@ -260,23 +268,33 @@ def test_the_other_spelling_and_every_wrapper(wrapped: Any):
     ("more", "name"),
     [
         (
-            {"energyratestructure": [[{"rate": 0.1, "max": 100}, {"rate": 0.2}]]},
-            "energyratestructure/0: a price in 2 tiers",
+            {
+                "energyratestructure": [
+                    [{"rate": 0.1, "max": 200, "unit": "kWh/kW"}, {"rate": 0.2, "max": 900}, {"rate": 0.3}]
+                ]
+            },
+            "energyratestructure: one price in tiers of several units (kWh/kW, kWh)",
+        ),
+        (
+            {"energyratestructure": [[{"rate": 0.1, "max": 9, "sell": 1}, {"rate": 0.2, "sell": 2}]]},
+            "a sell price that differs by tier",
         ),
         ({"energyratestructure": [[{"rate": 0.1, "unit": "therm"}]]}, "the unit 'therm'"),
-        ({"flatdemandstructure": [[{"rate": 1}]], "flatdemandunit": "kVA"}, "the demand unit 'kVA'"),
-        ({"flatdemandstructure": [[{"rate": 1}]], "demandunits": "kW daily"}, "the demand unit 'kW daily'"),
+        ({"flatdemandstructure": [[{"rate": 1}]], "flatdemandunit": "hp"}, "the demand unit 'hp'"),
+        ({"flatdemandstructure": [[{"rate": 1, "unit": "kVA"}]]}, "the demand unit 'kVA' beside 'kW'"),
         (
             {"flatdemandstructure": [[{"rate": 1}]], "demandwindow": 7},
             "demandwindow: a metering interval of 7",
         ),
-        ({"demandratchetpercentage": [0] * 11 + [0.8]}, "demandratchetpercentage: a demand ratchet"),
-        ({"lookbackpercent": 0.5, "lookbackrange": 11}, "lookbackpercent: a demand ratchet"),
+        ({"demandratchetpercentage": [0] * 11 + [0.8]}, "a demand ratchet whose percentage differs by month"),
+        (
+            {"demandratchetpercentage": [0.5] * 12, "lookbackpercent": 0.5, "lookbackrange": 11},
+            "demandratchetpercentage: a second demand ratchet",
+        ),
+        ({"lookbackpercent": 0.5, "lookbackrange": 0}, "a look-back without lookbackrange"),
         ({"coincidentratestructure": [[{"rate": 0}], [{"rate": 4}]]}, "a coincident-peak charge"),
-        ({"dgrules": "Buy All Sell All"}, "Buy All Sell All"),
         ({"dgrules": "Barter"}, "the export rule 'Barter'"),
-        ({"annualmincharge": 100}, "a minimum bill per year"),
-        ({"mincharge": 100, "minchargeunits": "$/year"}, "a minimum bill per year"),
+        ({"annualmincharge": 100, "mincharge": 5}, "annualmincharge: a second minimum bill"),
         ({"mincharge": 100, "minchargeunits": "$/kW"}, "minchargeunits: the unit '$/kW'"),
         ({"fixedchargefirstmeter": 1, "fixedchargeunits": "$/pole"}, "the unit '$/pole'"),
         ({"wildfirecharge": 2}, "the URDB field 'wildfirecharge'"),
@@ -321,6 +339,8 @@ def test_elements_without_money_are_no_obstacle(more: dict[str, Any]):
         ({"energyweekdayschedule": hours(1)}, "names period 1, but there are 1 rows (0 to 0)"),
         ({"energyweekdayschedule": hours(0.5)}, "energyweekdayschedule/0/0: 0.5 is not a period number"),
         ({"energyweekdayschedule": hours(-1)}, "-1 is not a period number"),
+        ({"energyweekdayschedule": hours(10**400)}, "is not a period number"),
+        ({"fixedchargefirstmeter": 1e38}, "fixedchargefirstmeter: 1e+38 is not a number"),
         (
             {"energyweekdayschedule": [[0] * 23] * 12},
             "energyweekdayschedule: it is not 12 months of 24 hours",

@@ -12,6 +12,9 @@ from billing.tariff import LoadError, make_load, read_load
 NEW_YORK = ZoneInfo("America/New_York")
 
 
+HOURS_AFTER = [f"2025-07-02T{hour:02d}:00Z,1" for hour in range(12)]
+
+
 def rows(*lines: str, header: str = "start,import_kw") -> str:
     return "\n".join((header, *lines)) + "\n"
 
@@ -173,6 +176,10 @@ def test_ordinary_peaks_are_not_flagged(power: list[float]):
             "row 4, column start: the row is off the 60-minute grid",
         ),
         (rows("2025-07-01T00:00Z,1", "2025-07-01T01:00Z,1", "2025-07-09T01:00Z,1"), "are missing"),
+        (
+            rows(*(f"2025-07-01T{n // 4:02d}:{n % 4 * 15:02d}Z,1" for n in range(80)), *HOURS_AFTER),
+            "some rows are 15 minutes apart and others 60. Give one regular step in the whole file",
+        ),
         (rows("2025-07-01T00:00Z,", "2025-07-01T01:00Z,"), "import_kw: there is no reading"),
     ],
 )

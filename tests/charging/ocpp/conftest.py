@@ -17,8 +17,9 @@ from django.db import connection, connections
 from websockets.sync.client import ClientConnection, connect
 
 from charging.models import Charger
-from charging.ocpp import gateway, inbox, outbox
+from charging.ocpp import gateway, keeping, outbox
 from charging.ocpp.gateway import Gateway
+from charging.services import relinking
 from depot.models import Depot
 from tests import factories
 
@@ -51,18 +52,22 @@ def shared_database(transactional_db: None, tmp_path: Path) -> Iterator[None]:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect the plans that are asked for instead of making them; return their triggers."""
     triggers: list[str] = []
-    monkeypatch.setattr(
-        inbox, "enqueue", lambda kind, depot, window, payload: triggers.append(payload["trigger"])
-    )
+    for module in (keeping, relinking):
+        monkeypatch.setattr(
+            module, "enqueue", lambda kind, depot, window, payload: triggers.append(payload["trigger"])
+        )
     return triggers
 
 
 @pytest.fixture
-def yard(shared_database: None, settings: Any, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> Depot:
+def yard(
+    shared_database: None, settings: Any, asked: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Depot:
     """Make a depot; the gateway looks more often and hashes faster than in earnest."""
     monkeypatch.setattr(outbox, "LOOK_EVERY_S", 0.1)
     monkeypatch.setattr(gateway, "SETTLE_S", 0.3)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.VAR_DIR = tmp_path
     return factories.make_depot()
 
 
@@ -144,10 +149,11 @@ def dial(
     assert running.gateway is not None
     identity = options.pop("identity", charger.identity if charger else "nobody")
     user = options.pop("user", identity)
+    versions = [version, *options.pop("more", ())]
     headers = {"Authorization": basic(user, password)} if password else {}
     return connect(
         f"ws://127.0.0.1:{running.gateway.port}/ocpp/{identity}",
-        subprotocols=[f"ocpp{version}"] if version else None,
+        subprotocols=[f"ocpp{one}" for one in versions] if version else None,
         additional_headers=headers,
         compression=None,
         proxy=None,
@@ -191,6 +197,13 @@ class Talk:
             self.socket.send(
                 json.dumps([4, frame[1], *answer, {}] if isinstance(answer, list) else [3, frame[1], answer])
             )
+        return frame
+
+    def answer(self) -> list[Any]:
+        """Return the next frame that is no call of the gateway's; those are answered."""
+        frame = self.receive()
+        while frame[0] == 2:
+            frame = self.receive()
         return frame
 
     def listen(self, until: Callable[[], bool], timeout: float = 8) -> None:

@@ -6,7 +6,8 @@ import base64
 import json
 import socket as sockets
 import time
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import settings as project
@@ -14,10 +15,17 @@ from django.db import OperationalError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from charging.models import Charger, ChargerCommand, ChargingSession, Connector, MeterSample
-from charging.ocpp import inbox, outbox
+from charging.ocpp import doorman, gateway, inbox, keeping, outbox
 from charging.ocpp import link as links
+from charging.ocpp.events import TransactionEvent
 from charging.ocpp.gateway import Gateway
+from charging.services import guarding
+from charging.services.credentials import new_password
+from charging.services.plugs import plug_in
+from charging.services.samples import record_sample
+from depot import clock
 from depot.models import AuditEvent
+from depot.services.readings import take_in
 from fleet.models import VehicleState
 from tests import factories
 from tests.charging.ocpp.conftest import BOOT_16, BOOT_201, PASSWORD, Talk, dial, event, knock, wait_for
@@ -69,12 +77,59 @@ def test_a_changed_password_counts_at_once(running, charger: Charger) -> None:
         knock(running, charger, password=PASSWORD)
 
 
-def test_guessing_is_slowed_but_the_true_charger_gets_in(running, charger: Charger) -> None:
-    knock(running, charger)
-    for _ in range(7):
+def test_guessing_is_slowed_but_the_true_charger_gets_in(
+    running, charger: Charger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that this gateway has never seen, behind the same address."""
+    monkeypatch.setattr(doorman, "PAUSE_STEP_S", 0.2)
+    took = []
+    for _ in range(doorman.FREE_TRIES + 2):
+        begin = time.monotonic()
         with pytest.raises(InvalidStatus):
             knock(running, charger, password="guess")
+        took.append(time.monotonic() - begin)
+    assert took[-1] > 0.35 > max(took[: doorman.FREE_TRIES])
+    begin = time.monotonic()
     knock(running, charger)
+    assert time.monotonic() - begin < 0.2
+
+
+def test_whoever_knocks_without_a_credential_holds_up_no_life_signs(
+    running, charger: Charger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without them chargers that are linked would count as gone."""
+    monkeypatch.setattr(gateway, "LIFE_SIGN_S", 0.05)
+    monkeypatch.setattr(doorman, "PAUSE_STEP_S", 0.0)
+    running.stop()
+    running.start()
+    with dial(running, charger), ThreadPoolExecutor(8) as crowd:
+        monkeypatch.setattr(doorman.Doorman, "admit", lambda self, guest: time.sleep(0.3))
+        refused = [crowd.submit(knock, running, charger, password="guess") for _ in range(8)]
+        time.sleep(0.2)
+        Charger.objects.update(last_seen_at=None)
+        wait_for(lambda: Charger.objects.get().last_seen_at, timeout=0.4)
+        assert all(isinstance(one.exception(), InvalidStatus) for one in refused)
+
+
+@pytest.mark.parametrize("what", ["password", "deleted", "rejected"])
+def test_a_link_ends_when_its_charger_may_not_come_in_any_more(
+    running, charger: Charger, what, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "LIFE_SIGN_S", 0.05)
+    running.stop()
+    running.start()
+    with dial(running, charger) as socket:
+        wait_for(lambda: Charger.objects.get(pk=charger.pk).connected)
+        charger.refresh_from_db()
+        if what == "password":
+            new_password(charger, None)
+        elif what == "deleted":
+            charger.delete()
+        else:
+            Charger.objects.update(admission="rejected")
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(5)
+    assert closed.value.rcvd.code == 1008
 
 
 def test_without_a_common_version_the_link_ends(running, charger: Charger) -> None:
@@ -119,6 +174,7 @@ def silent_charger(running, charger: Charger) -> sockets.socket:
 def test_unknown_actions_are_refused_by_name(talk: Talk) -> None:
     assert talk.ask("MakeCoffee", {})[:3] == [4, "m2", "NotImplemented"]
     assert talk.ask("NotifyDERAlarm", {})[2] == "NotImplemented"
+    assert talk.ask("Reset", {"type": "Immediate"})[2] == "NotSupported"
 
 
 @pytest.mark.parametrize(
@@ -274,44 +330,107 @@ def test_an_update_without_its_start_begins_a_session(talk: Talk) -> None:
 def test_one_word_that_cannot_be_kept_does_not_hold_up_others(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = inbox.plug_in
+    real = keeping.plug_in
 
     def failing(connector, transaction_id, *rest, **more):
         if transaction_id == "bad":
             raise ValueError("bad")
         return real(connector, transaction_id, *rest, **more)
 
-    monkeypatch.setattr(inbox, "plug_in", failing)
+    monkeypatch.setattr(keeping, "plug_in", failing)
     connector = Connector.objects.get()
     words = [
-        (connector.charger_id, inbox.TransactionEvent("started", number, factories.NOW, 1))
+        (connector.charger_id, TransactionEvent("started", number, factories.NOW, 1))
         for number in ("good", "bad", "better")
     ]
-    verdicts = inbox.apply_all(words)
+    verdicts = keeping.apply_all(words)
     assert [type(verdict).__name__ for verdict in verdicts] == ["Outcome", "Fault", "Outcome"]
     assert ChargingSession.objects.count() == 2
 
 
-def test_a_database_that_is_away_for_a_moment_is_waited_for(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch
+def test_words_wait_on_disk_while_the_database_is_away(
+    talk: Talk, charger: Charger, monkeypatch: pytest.MonkeyPatch, settings
 ) -> None:
-    monkeypatch.setattr(inbox, "PAUSE_S", 0.01)
-    real, failures = inbox.apply_all, [OperationalError("away"), OperationalError("away")]
+    monkeypatch.setattr(inbox, "PAUSE_S", 0.05)
+    real, away = inbox.apply_all, True
 
-    def away(words):
-        if failures:
-            raise failures.pop()
+    def absent(words):
+        if away:
+            raise OperationalError("away")
         return real(words)
 
-    monkeypatch.setattr(inbox, "apply_all", away)
+    monkeypatch.setattr(inbox, "apply_all", absent)
     start = event("Started", 0, "2026-03-10T16:00:00Z", import_wh=0)
-    assert talk.ask("TransactionEvent", start)[0] == 3
-    assert MeterSample.objects.count() == 1
-    failures += [OperationalError("away")] * inbox.TRIES
     update = event("Updated", 1, "2026-03-10T16:05:00Z", import_wh=10)
-    assert talk.ask("TransactionEvent", update, "x")[2] == "InternalError"
+    assert talk.ask("TransactionEvent", start)[0] == 3
+    assert talk.ask("TransactionEvent", update, "x")[0] == 3
+    assert talk.ask("BootNotification", BOOT_201)[2]["status"] == "Accepted"
+    assert MeterSample.objects.count() == 0
+    [journal] = (settings.VAR_DIR / "ocpp").glob("journal-*.jsonl")
+    assert journal.read_text().count("TransactionEvent") == 2
+    away = False
+    wait_for(lambda: MeterSample.objects.count() == 2)
     assert talk.ask("TransactionEvent", update, "y")[0] == 3
     assert MeterSample.objects.count() == 2
+    wait_for(lambda: journal.read_text() == "")
+
+
+def test_a_slow_database_makes_no_charger_wait_long(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "PATIENCE_S", 0.3)
+    real, pauses = inbox.apply_all, [1.5]
+
+    def slow(words):
+        time.sleep(pauses.pop() if pauses else 0.0)
+        return real(words)
+
+    monkeypatch.setattr(inbox, "apply_all", slow)
+    begin = time.monotonic()
+    assert talk.ask("TransactionEvent", event("Started", 0, "2026-03-10T16:00:00Z", import_wh=0))[0] == 3
+    assert time.monotonic() - begin < 1.2
+    time.sleep(1.5)
+    assert (ChargingSession.objects.count(), MeterSample.objects.count()) == (1, 1)
+
+
+def test_the_guard_looks_after_the_depots_of_linked_chargers(
+    running, charger: Charger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[list[int]] = []
+    monkeypatch.setattr(guarding, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(guarding.Rounds, "look", lambda _rounds, chargers: looks.append(list(chargers)))
+    running.stop()
+    running.start()
+    with dial(running, charger):
+        wait_for(lambda: [charger.pk] in looks)
+
+
+def test_a_reading_above_the_limit_reaches_the_charger_at_once(
+    running, charger: Charger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guarding, "LOOK_EVERY_S", 0.1)
+    running.stop()
+    running.start()
+    with dial(running, charger, "1.6") as socket:
+        talk = Talk(socket)
+        talk.ask("BootNotification", BOOT_16)
+        now = clock.now()
+        session = plug_in(charger.connectors.get(), "tx", now - timedelta(hours=1), None, 0.5)
+        record_sample(session, now - timedelta(seconds=1), 50.0, 10.0, 0.0, None)
+        meter = charger.depot.meters.get(kind="grid")
+        for seconds, power_kw in ((15, 100), (10, 100), (5, 100), (0, 420)):
+            item = {"power_kw": power_kw, "import_kwh_total": 1.0}
+            take_in(meter, [item | {"observed_at": (now - timedelta(seconds=seconds)).isoformat()}], now)
+        begin = time.monotonic()
+        held: list[dict] = []
+
+        def is_held() -> bool:
+            profiles = [words for action, words in talk.told if action == "SetChargingProfile"]
+            held[:] = [words for words in profiles if words["connectorId"] == 0]
+            return bool(held)
+
+        talk.listen(is_held)
+        assert time.monotonic() - begin < 3.0
+    [period] = held[0]["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"]
+    assert period["limit"] == pytest.approx(22_000, abs=100), "50 kW, less the 28 kW above 98 % of 400 kW"
 
 
 def test_half_a_gateway_does_not_go_on(running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from django.core.management.base import CommandError
 
 from charging.management.commands import simulate_chargers
 from charging.models import Charger, ChargerCommand, ChargingSession, MeterSample
+from charging.ocpp.simulator.faults import Faults, faults_of
 from charging.ocpp.simulator.station import CallError, Meter, Setup, Station
 from charging.ocpp.simulator.world import Truth, World, load
 from charging.services.commands import send
@@ -129,7 +131,7 @@ def test_nothing_measured_is_lost_when_the_gateway_dies(
     on_loop(running, station.plug_in, Meter(0.0, 0.0, 0.0, 0.6), begin)
     command = schedule(charger, [-20.0, -20.0, 30.0], step_seconds=60)
     wait_for(lambda: state_of(command) == "accepted" and ChargingSession.objects.exists())
-    wait_for(lambda: station.setpoint_kw(clock.now()) == -20.0)
+    wait_for(lambda: station.setpoint_kw(clock.now()) == -20.0 and not station.waiting)
     port = running.gateway.port
     running.stop()
     wait_for(lambda: station.lost_at is not None)
@@ -137,7 +139,7 @@ def test_nothing_measured_is_lost_when_the_gateway_dies(
         on_loop(running, station.measure, Meter(5.0, minute, 0.0, 0.6), begin + timedelta(minutes=minute))
     lost_at = station.lost_at
     assert station.setpoint_kw(lost_at + timedelta(seconds=121)) >= 0, "discharge ends without a link"
-    assert len(station.waiting) == 5
+    assert [one["action"] for one in station.waiting].count("TransactionEvent") == 5
     running.start(port)
     wait_for(lambda: not station.waiting, timeout=20)
     session = ChargingSession.objects.get()
@@ -155,7 +157,7 @@ def test_a_station_answers_with_its_composite(running: Running, charger: Charger
     command = schedule(charger, [7.0, 20.0])
     wait_for(lambda: state_of(command) == "accepted")
     link = next(iter(running.gateway._links.values()))
-    answer = running.do(link.call("GetCompositeSchedule", {"duration": 3600, "evseId": 1}))
+    answer, _ = running.do(link.call("GetCompositeSchedule", {"duration": 3600, "evseId": 1}))
     check_response(station.setup.version, "GetCompositeSchedule", answer)
     periods = answer["schedule"]["chargingSchedulePeriod"]
     powers = [period.get("setpoint", period.get("limit")) for period in periods]
@@ -328,3 +330,99 @@ def test_the_command_says_what_is_missing(two_bays: Depot, settings: Any, tmp_pa
     charger.connectors.create(evse_id=2)
     path.write_text(json.dumps(dict.fromkeys(two_bays.chargers.values_list("identity", flat=True), "x")))
     refused(f"one connector each; more have: {charger.identity}")
+
+
+def test_a_1_6_station_lives_a_day(running: Running, charger: Charger) -> None:
+    Charger.objects.update(negative_limits=True)
+    station = Station(Setup(url(running), charger.identity, PASSWORD, "1.6", 60.0, 60.0))
+    running.spawn(station.run())
+    wait_for(lambda: len(station.profiles.held) == 1)
+    begin = clock.now() - timedelta(minutes=10)
+    on_loop(running, station.plug_in, Meter(0.0, 10.0, 2.0, 0.6), begin, "AABBCC")
+    session = wait_for(ChargingSession.objects.first)
+    wait_for(lambda: not station.waiting)
+    command = schedule(charger, [-25.0, 30.0])
+    wait_for(lambda: station.setpoint_kw(clock.now()) == -25.0)
+    wait_for(lambda: state_of(command) == "accepted")
+    [link] = running.gateway._links.values()
+    answer, broken = running.do(link.call("GetCompositeSchedule", {"duration": 3600, "connectorId": 1}))
+    assert not broken
+    assert answer["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"] == -25_000
+    port = running.gateway.port
+    running.stop()
+    wait_for(lambda: station.lost_at is not None)
+    on_loop(running, station.measure, Meter(-25.0, 10.0, 3.5, 0.59), begin + timedelta(minutes=5))
+    running.start(port)
+    on_loop(running, station.unplug, Meter(0.0, 11.0, 3.5, 0.59), begin + timedelta(minutes=9))
+    wait_for(lambda: not station.waiting, timeout=20)
+    session.refresh_from_db()
+    assert session.vehicle == charger.connectors.get().vehicle
+    assert (session.import_kwh, session.samples.count(), session.soc_out) == (1.0, 3, 0.59)
+    assert session.samples.order_by("sampled_at")[1].power_kw == -25.0
+
+
+# Faults
+
+
+def faulty(running: Running, charger: Charger, faults: Faults, version: str = "2.1") -> Station:
+    station = Station(Setup(url(running), charger.identity, PASSWORD, version, 60.0, 60.0), faults)
+    running.spawn(station.run())
+    wait_for(station.connected.is_set)
+    return station
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.1"])
+def test_what_is_said_twice_counts_once(running: Running, charger: Charger, version: str) -> None:
+    station = faulty(running, charger, faults_of(["duplicate"]), version)
+    begin = clock.now() - timedelta(minutes=10)
+    on_loop(running, station.plug_in, Meter(0.0, 0.0, 0.0, 0.6), begin)
+    on_loop(running, station.measure, Meter(5.0, 1.0, 0.0, 0.6), begin + timedelta(minutes=5))
+    on_loop(running, station.unplug, Meter(0.0, 2.0, 0.0, 0.6), begin + timedelta(minutes=9))
+    wait_for(lambda: not station.waiting)
+    assert (ChargingSession.objects.get().import_kwh, MeterSample.objects.count()) == (2.0, 3)
+
+
+def test_a_clock_that_is_ahead_is_noticed(running: Running, charger: Charger) -> None:
+    station = faulty(running, charger, faults_of(["clock"]))
+    on_loop(running, station.plug_in, Meter(0.0, 0.0, 0.0, 0.6), clock.now())
+    wait_for(lambda: (Charger.objects.get().clock_offset_s or 0) > 290)
+
+
+def test_a_station_that_refuses_profiles_is_not_believed_to_follow(
+    running: Running, charger: Charger
+) -> None:
+    station = faulty(running, charger, faults_of(["refuse"]))
+    on_loop(running, station.plug_in, Meter(0.0, 0.0, 0.0, 0.6), clock.now())
+    command = schedule(charger, [5.0])
+    wait_for(lambda: state_of(command) == "failed")
+    assert "refuses it on purpose" in str(ChargerCommand.objects.filter(state="failed").last().answer)
+
+
+def test_links_that_are_lost_again_and_again_lose_nothing(running: Running, charger: Charger) -> None:
+    station = faulty(running, charger, Faults(drop_every_s=0.3, reboot_every_s=0.6))
+    begin = clock.now() - timedelta(hours=1)
+    on_loop(running, station.plug_in, Meter(0.0, 0.0, 0.0, 0.6), begin)
+    for minute in range(1, 31):
+        on_loop(running, station.measure, Meter(5.0, minute, 0.0, 0.6), begin + timedelta(minutes=minute))
+        time.sleep(0.05)
+    station.faults.drop_every_s = station.faults.reboot_every_s = 0.0
+    wait_for(lambda: not station.waiting, timeout=30)
+    wait_for(lambda: MeterSample.objects.count() == 31)
+    session = ChargingSession.objects.get()
+    assert (session.import_kwh, session.missing_events) == (30.0, 0)
+
+
+def test_a_vehicle_negotiates_both_ways(running: Running, charger: Charger) -> None:
+    station = faulty(running, charger, Faults())
+    on_loop(running, station.plug_in, Meter(0.0, 0.0, 0.0, 0.6), clock.now(), "AABBCC")
+    wait_for(lambda: (ChargingSession.objects.first() or ChargingSession()).needs == {
+        "mode": "DC_BPT", "modes": ["DC", "DC_BPT"], "control": "DynamicControl",
+        "max_charge_kw": 60.0, "max_discharge_kw": 60.0,
+    })  # fmt: skip
+    assert told(station, "NotifyAllowedEnergyTransfer")
+
+
+def test_faults_are_named() -> None:
+    assert faults_of(["lie", "delay"]) == Faults(soc_offset=0.3, delay_s=5.0)
+    with pytest.raises(ValueError, match="no fault 'hiccup'"):
+        faults_of(["hiccup"])

@@ -46,11 +46,12 @@ def throughput(draw: st.DrawFn) -> list[dict[str, float | None]]:
 
 @st.composite
 def taper(draw: st.DrawFn) -> list[dict[str, float]]:
-    """A charge power that bends down towards a full battery."""
+    """A charge power that bends down towards a full battery, and may end before it is full."""
     knee = draw(st.sampled_from([0.1, 0.5, 0.8]))
     full = draw(st.sampled_from([5.0, 22.0, 50.0]))
     last = full * draw(st.sampled_from([0.0, 0.3, 1.0]))
-    return [{"soc": knee, "max_charge_kw": full}, {"soc": 1.0, "max_charge_kw": last}]
+    end = draw(st.sampled_from([1.0, 1.0, 0.9]))
+    return [{"soc": knee, "max_charge_kw": full}, {"soc": end, "max_charge_kw": last}]
 
 
 @st.composite

@@ -99,7 +99,8 @@ def test_all_problems_are_told_at_once():
         "FILE.json: site.solar_kw: has 2 values; give 4 (one a step) or one number",
         "FILE.json: vehicles[0].colour: is not a known field; remove it or use one of id, capacity_kwh, "
         "initial_soc, min_soc, max_soc, charger, v2g, v2g_min_soc, wear_cost_per_kwh, max_charge_kw, "
-        "max_discharge_kw, away, targets, wear_bands, throughput, standing, taper, overrides",
+        "max_discharge_kw, away, targets, wear_bands, throughput, standing, taper, overrides, "
+        "chargers, plugged_into, unplugged",
         "FILE.json: start: is missing; add it",
         "FILE.json: vehicles[0].targets[0].boundary: 120 is outside 0..4; use a whole number inside it",
     ]
@@ -179,9 +180,9 @@ BAD_VALUES = [
             {"chargers__0__charge_efficiency": 1.2},
             "charge_efficiency: 1.2 is outside 0..1; use a number from 0",
         ),
-        ({"chargers__0__min_charge_kw": 6}, "chargers[0].min_charge_kw: minimum powers are not planned yet"),
-        ({"chargers__0__min_discharge_kw": 6}, "min_discharge_kw: minimum powers are not planned yet"),
-        ({"vehicles__0__charger": None}, "vehicles[0].charger: assigning chargers is not planned yet"),
+        ({"chargers__0__min_charge_kw": -6}, "chargers[0].min_charge_kw:"),
+        ({"vehicles__0__chargers": ["nowhere"]}, "vehicles[0].chargers: is no list of the chargers' ids"),
+        ({"vehicles__0__plugged_into": "nowhere"}, "plugged_into: no charger is called 'nowhere'"),
         ({"vehicles__0__charger": "c9"}, "vehicles[0].charger: no charger is called 'c9'"),
         (
             {"vehicles__0__initial_soc": "x"},
@@ -199,16 +200,6 @@ BAD_VALUES = [
         ),
         ({"vehicles": [VEHICLE, VEHICLE]}, "vehicles and storage: id 'bus' stands 2 times"),
         ({"chargers": [CHARGER, CHARGER]}, "chargers: id 'c1' stands 2 times"),
-        ({"vehicles__0__taper": [{"soc": 1, "max_charge_kw": 5}]}, "vehicles[0].taper: is not planned yet"),
-        ({"chargers__0__phase": 1}, "chargers[0].phase: is not planned yet"),
-        (
-            {"site__nodes": [{**NODE, "phase_limit_kw": 5}]},
-            "site.nodes[0].phase_limit_kw: is not planned yet",
-        ),
-        (
-            {"site__nodes": [{**NODE, "phase_limit_kw": 0}]},
-            "site.nodes[0].phase_limit_kw: is not planned yet",
-        ),
         (
             {"demand_charges": [{**DEMAND, "tiers": [{"from_kw": 0, "price_per_kw": 5}]}]},
             "demand_charges[0].tiers: stand beside price_per_kw",

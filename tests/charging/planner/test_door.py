@@ -2,15 +2,19 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import highspy
 import numpy as np
 import pytest
 
+from charging.planner import highs
 from charging.planner.arrays import ProgrammeBuilder
 from charging.planner.case import CaseError
 from charging.planner.door import solve_text
 from charging.planner.highs import OPTIONS, Outcome, Solver, SolverError
-from tests.charging.planner.small import document, must
+from charging.planner.solve import solve
+from tests.charging.planner.small import document, must, small
 
 
 def test_a_case_becomes_a_plan():
@@ -38,6 +42,9 @@ def test_a_case_becomes_a_plan():
         "events",
         "reserve",
         "what_if",
+        "swaps",
+        "changed_kw",
+        "bad_day",
     }
     assert set(plan["cost"]) == {
         "energy_import",
@@ -105,3 +112,50 @@ def test_an_impossible_programme_is_infeasible():
     builder = ProgrammeBuilder()
     builder.put(builder.add_rows(1, 2.0, 2.0), builder.add_columns(1, 1.0, 0.0, 1.0), 1.0)
     assert Solver(builder.programme(), time.perf_counter() + 1, 1e-6).solve().outcome is Outcome.INFEASIBLE
+
+
+def in_a_thread_with_two_highs_threads(task):
+    """Do a task where another user of HiGHS has begun with two threads; a scheduler belongs to one thread of ours."""
+
+    def other_first():
+        other = highspy._core._Highs()
+        other.setOptionValue("output_flag", False)
+        other.setOptionValue("threads", 2)
+        assert other.run() == highspy.HighsStatus.kOk
+        return task()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(other_first).result()
+
+
+def test_another_user_of_highs_with_other_threads_changes_nothing():
+    case = small(vehicles__0__targets=[must(4, 0.8)])
+    alone, beside = solve(case), in_a_thread_with_two_highs_threads(lambda: solve(case))
+    assert beside.status == "optimal"
+    assert beside.objective == pytest.approx(alone.objective)
+
+
+class Failing:
+    """HiGHS that refuses to run."""
+
+    def __init__(self, highs):
+        self._highs = highs
+
+    def __getattr__(self, name):
+        return getattr(self._highs, name)
+
+    def run(self):
+        return highspy.HighsStatus.kError
+
+
+def test_a_run_that_fails_twice_is_an_error_and_the_rule_based_plan_stands_in(monkeypatch):
+    made = highs._silent_highs
+    monkeypatch.setattr(highs, "_silent_highs", lambda *args: Failing(made(*args)))
+    with pytest.raises(SolverError, match="HiGHS could not solve the programme"):
+        solve(small())
+    said = []
+    plan = json.loads(solve_text(json.dumps(document()), "CASE.json", 5.0, said.append))
+    assert plan["status"] == "fallback"
+    assert said == [
+        "CASE.json: the solver failed, so this is the rule-based plan: HiGHS could not solve the programme: Not Set"
+    ]

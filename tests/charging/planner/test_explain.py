@@ -23,7 +23,7 @@ def test_every_action_names_its_money_or_its_departure():
     told = dict(sentences(small(**DAY)))
     assert set(told) >= {"charge", "discharge", "away"}
     assert re.search(r"^charging 1\d:00-1\d:00: a kWh costs the depot \d\.\d\d USD here", told["charge"])
-    assert "ready for its next departure at 16:00 with 0 % to spare" in told["charge"]
+    assert "ready for its next departure by 16:00 with 0 % to spare" in told["charge"]
     assert re.search(r"the depot's power is worth 0\.\d\d USD/kWh until \d\d:00", told["discharge"])
     assert "wear costs 0.05 USD/kWh" in told["discharge"]
     assert told["away"].startswith("away 16:00-17:00: driving uses 4.0 kWh, from 80 % to 70 %")
@@ -35,7 +35,7 @@ def test_waiting_names_the_better_time():
     assert told[0] == (
         "wait",
         "waiting 12:00-13:00: charging is better at 13:00, where a kWh costs 0.10 USD; "
-        "ready for its target at 16:00 with 0 % to spare",
+        "ready for its target by 16:00 with 0 % to spare",
     )
     assert "neither charging nor discharging is worth" in told[-1][1]
 
@@ -44,7 +44,7 @@ def test_a_missed_departure_is_said():
     told = sentences(
         small(vehicles__0__max_charge_kw=0, vehicles__0__v2g=False, vehicles__0__targets=[must(4, 0.9)])
     )
-    assert told[0][1].endswith("it misses its target at 16:00 by 40 %")
+    assert told[0][1].endswith("by 16:00 it is 40 % short of its target")
 
 
 def test_without_departures_nothing_is_promised():
@@ -62,7 +62,7 @@ def test_a_later_departure_counts_and_not_a_later_charge():
     )
     told = sentences(case)
     assert "neither charging nor discharging" in told[0][1]
-    assert "ready for its next departure at 14:00 with 40 % to spare" in told[0][1]
+    assert "ready for its next departure by 14:00 with 40 % to spare" in told[0][1]
 
 
 def test_explanations_need_only_case_and_plan():

@@ -13,22 +13,11 @@ from charging.planner.verify import verify
 from tests.charging.planner.featured import featured_depots, profile
 from tests.charging.planner.test_properties import same_as_the_reference
 
-NOT_PLANNED = {"vehicles": ("wear_bands", "taper"), "chargers": ("phase",)}
-
-
-def planned(data: dict[str, Any]) -> dict[str, Any]:
-    """Return a case without what the planner refuses by name."""
-    for key, parts in NOT_PLANNED.items():
-        data[key] = [{k: v for k, v in item.items() if k not in parts} for item in data[key]]
-    for node in data["site"].get("nodes", []):
-        node.pop("phase_limit_kw", None)
-    return data
-
 
 @profile
 @given(featured_depots())
 def test_every_plan_is_sound_and_costs_what_the_reference_does(data):
-    case = case_from_json(planned(data))
+    case = case_from_json(data)
     assert verify(case, fallback(case)) == []
     plan = solve(case)
     assert plan.bound <= plan.objective

@@ -13,7 +13,6 @@ from charging.planner.plan import plan_from_json, plan_to_json
 from charging.planner.solve import fallback, solve
 from charging.planner.verify import Violation, verify
 from tests.charging.planner.small import CHARGER, VEHICLE, document, must, should, small, trip
-from tests.shared import shared
 
 DOC = Path(__file__).resolve().parents[3] / "docs" / "algorithms" / "planning.md"
 BATTERY = {
@@ -30,6 +29,9 @@ BATTERY = {
 }
 
 
+GOLDEN = Path(__file__).resolve().parents[2] / "cases" / "depot-10-trips.json"
+
+
 def sound(case, **options):
     """Solve and verify."""
     plan = solve(case, **options)
@@ -38,7 +40,7 @@ def sound(case, **options):
 
 
 def test_the_golden_case():
-    case = case_from_json(json.loads(shared("cases", "depot-10-trips.json").read_text()))
+    case = case_from_json(json.loads(GOLDEN.read_text()))
     plan = sound(case)
     assert plan.objective == pytest.approx(317.983, abs=0.01)
     assert plan.bound <= plan.objective

@@ -1,5 +1,7 @@
 """The price of wear: size, sign, and what must hold whatever the pack."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,6 +58,13 @@ def test_bands_have_a_price_each() -> None:
     assert len(costs) == 4
     assert all(cost.cost_per_kwh > 0 and cost.model == "nmc622" for cost in costs)
     assert costs[3].cost_per_kwh > costs[0].cost_per_kwh  # this cell suffers more when it is full
+
+
+@pytest.mark.parametrize("name", CELL_MODELS)
+def test_no_band_costs_more_than_the_band_above_it(name: str) -> None:
+    """So the planner's bands, whose price may not rise with SoC, are one price for every battery."""
+    costs = [cost.cost_per_kwh for cost in band_wear_costs(name, 25, BUS, years=2)]
+    assert all(higher >= lower - 1e-12 for lower, higher in pairwise(costs))
 
 
 def test_standing_full_costs_money_where_the_model_says_so() -> None:

@@ -13,16 +13,26 @@ def test_block_minimum_and_reserve_add_up() -> None:
     required = required_departure_soc(90, 200, soh=0.9, min_soc=0.1, reserve_soc=0.05)
     assert required.soc == pytest.approx(0.65)
     assert required.reason == (
-        "The block's 90.0 kWh (50% of 180 kWh) plus the minimum of 10% plus a reserve of 5% "
-        "makes 65% at departure."
+        "65 % because the block takes 90.0 kWh (50 % of 180 kWh) + minimum 10 % + reserve 5 %."
     )
     assert not required.exceeds_battery
+
+
+def test_uncertainty_widens_the_reserve_and_the_basis_is_told() -> None:
+    required = required_departure_soc(
+        94, 200, min_soc=0.1, reserve_soc=0.05, margin_kwh=14, basis="84 km × 1.12 kWh/km (31 trips, at 4 °C)"
+    )
+    assert required.soc == pytest.approx(0.69)
+    assert required.reason == (
+        "69 % because 84 km × 1.12 kWh/km (31 trips, at 4 °C) = 94.0 kWh (47 % of 200 kWh) + minimum 10 % + "
+        "reserve 12 %."
+    )
 
 
 def test_the_schedule_may_ask_for_more() -> None:
     required = required_departure_soc(40, 200, min_soc=0.1, min_soc_departure=0.8)
     assert required.soc == 0.8
-    assert required.reason == "The schedule asks for at least 80% at departure; the block itself needs 30%."
+    assert required.reason == "The schedule asks for at least 80 % at departure; the block itself needs 30 %."
 
 
 def test_a_block_beyond_the_battery_is_flagged_with_what_is_missing() -> None:

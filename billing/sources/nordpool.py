@@ -1,0 +1,59 @@
+"""Day-ahead prices of Nord Pool's data portal: what to ask for a delivery day, and the JSON that answers.
+
+The portal is spoken directly: one question a day needs no asynchronous client.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from billing.sources.entsoe import SourceError
+from billing.sources.points import FACTORS, LENGTHS, Point
+
+ADDRESS = "https://dataportal-api.nordpoolgroup.com/api/DayAheadPrices"
+ZONE = "Europe/Oslo"
+"""Delivery days are those of this zone."""
+AREAS = (
+    "AT", "BE", "BG", "DK1", "DK2", "EE", "FI", "FR", "GER", "LT", "LV", "NL", "NO1", "NO2", "NO3", "NO4", "NO5",
+    "PL", "SE1", "SE2", "SE3", "SE4", "TEL",
+)  # fmt: skip
+
+
+def question(area: str, day: date, currency: str) -> dict[str, str]:
+    """Return the parameters that ask for the prices of a delivery day."""
+    return {"date": day.isoformat(), "market": "DayAhead", "deliveryArea": area, "currency": currency}
+
+
+def read(content: bytes, area: str, currency: str) -> list[Point]:
+    """Return the prices of an answer, sorted; none for an empty answer (not published yet).
+
+    Raises SourceError for an answer of another form, area or currency.
+    """
+    if not content.strip():
+        return []
+    try:
+        document = json.loads(content, parse_float=Decimal, parse_int=Decimal)
+        named = document["currency"]
+        entries = document["multiAreaEntries"]
+        found = [point for entry in entries if (point := _point(entry, area)) is not None]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SourceError("Nord Pool answered in a form that is not known.") from error
+    if named != currency:
+        raise SourceError(f"The prices are in {str(named)[:10]}, the depot in {currency}.")
+    return sorted(found, key=lambda point: point.start_at)
+
+
+def _point(entry: dict[str, Any], area: str) -> Point | None:
+    start, end = (
+        datetime.fromisoformat(entry[name]).astimezone(UTC) for name in ("deliveryStart", "deliveryEnd")
+    )
+    price = entry["entryPerArea"].get(area)
+    minutes = (end - start) // timedelta(minutes=1)
+    if price is None:
+        return None
+    if minutes not in LENGTHS or not isinstance(price, Decimal):
+        raise SourceError(f"Nord Pool sent a step of {minutes} minutes or a price that is no number.")
+    return Point(start, minutes, price * FACTORS["mwh"])

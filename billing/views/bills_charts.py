@@ -1,0 +1,65 @@
+"""The chart of the Bills page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from billing.selectors.bills import Month
+from billing.views.charts import prefix_of
+from depot import charts
+from depot.money import minor_units
+from depot.templatetags.depot_pages import percent
+
+FEWEST_MONTHS = 2
+KINDS = (
+    ("energy", "Energy", "price"),
+    ("demand", "Demand", "limit"),
+    ("other", "Fixed, taxes, other", "building"),
+)
+"""Stacked from below; what was paid for export lies under zero."""
+
+
+def months_chart(months: Sequence[Month], kinds: dict[int, dict[str, Decimal]]) -> charts.Chart | None:
+    """Draw what each month's bill was made of; None for a single month."""
+    if len(months) < FEWEST_MONTHS:
+        return None
+    shown = list(reversed(months))
+    currency = shown[0].bill.currency
+    unit = prefix_of(currency).strip()
+    labels = [f"{month.first:%b %Y}" for month in shown]
+    amounts = {
+        kind: [float(kinds.get(month.bill.pk, {}).get(kind, 0)) for month in shown]
+        for kind in ("energy", "demand", "other", "export")
+    }
+    bottom = [0.0] * len(shown)
+    traces = []
+    for kind, name, role in KINDS:
+        traces.append(
+            charts.bars(labels, amounts[kind], role, unit=unit, name=name).update(
+                base=list(bottom), width=0.5
+            )
+        )
+        bottom = [below + amount for below, amount in zip(bottom, amounts[kind], strict=True)]
+    if any(amounts["export"]):
+        traces.append(
+            charts.bars(labels, amounts["export"], "discharge", unit=unit, name="Export").update(width=0.5)
+        )
+    table = charts.table_of(
+        ["Month", *(f"{name} {currency}" for name in ("Energy", "Demand", "Other", "Export", "Bill"))],
+        [
+            (label, *(amounts[kind][index] for kind in amounts), month.bill.total)
+            for index, (label, month) in enumerate(zip(labels, shown, strict=True))
+        ],
+        decimals=minor_units(currency),
+    )
+    figure = charts.figure(traces, panels=(charts.Panel(unit),), height_px=260, hover="closest")
+    return charts.Chart("months", "What the bills are made of", _summary(amounts), figure, table)
+
+
+def _summary(amounts: dict[str, list[float]]) -> str:
+    charged = sum(sum(amounts[kind]) for kind in ("energy", "demand", "other"))
+    share = sum(amounts["demand"]) / charged if charged else 0.0
+    return (
+        f"Demand charges are {percent(share)} of what was charged in these {len(amounts['demand'])} months."
+    )

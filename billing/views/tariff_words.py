@@ -1,0 +1,95 @@
+"""The sentences about tariffs."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from billing.models import Tariff as TariffRow
+from billing.tariff import Tariff
+from billing.tariff.model import DemandCharge, Price
+from billing.views.week import price_range
+from depot.money import currency_sign, format_money
+
+METHODS = {
+    "prices": "Exported energy is paid by its hour",
+    "series": "Exported energy is paid the market's price",
+    "net_metering": "Exported energy is taken off what is imported (net metering)",
+    "net_billing_hourly": "Import and export are netted within each hour",
+    "buy_all_sell_all": "All generation is sold and all use bought",
+}
+
+
+def unit_price(amount: Decimal, currency: str, unit: str) -> str:
+    """Return a price with as many decimals as it needs, at least two: $0.10/kWh, €147.35/kW."""
+    sign = currency_sign(currency)
+    digits = f"{amount.normalize():f}"
+    whole, _, rest = digits.partition(".")
+    number = f"{whole}.{rest.ljust(2, '0')}"
+    return f"{sign}{number}/{unit}" if len(sign) <= 3 and not sign.isalpha() else f"{number} {sign}/{unit}"
+
+
+def tariff_answer(tariff: Tariff, row: TariffRow, year: int) -> str:
+    """Say what a kWh costs at the least and at the most, and what a kW of peak adds."""
+    low, high = price_range(tariff, year)
+    least, most = (unit_price(price, tariff.currency, "kWh") for price in (low, high))
+    energy = least if low == high else f"{least} to {most}"
+    market = "the market's price plus " if any(component.series for component in tariff.energy) else ""
+    peaks = [price for charge in tariff.demand for price in map(_first, charge.prices) if price]
+    demand = f"; a kW of peak costs up to {unit_price(max(peaks), tariff.currency, 'kW')}" if peaks else ""
+    until = f" to {_day(row.valid_to)}" if row.valid_to else ""
+    return f"{row.name}, from {_day(row.valid_from)}{until}: {market}{energy}{demand}."
+
+
+def charges_in_words(tariff: Tariff) -> list[tuple[str, str]]:
+    """Return each element of a tariff beside its energy prices: its name and what it charges."""
+    currency = tariff.currency
+    found = [(charge.label, _demand(charge, currency)) for charge in tariff.demand]
+    for block in tariff.subscriptions:
+        held = (
+            f"{block.subscribed_kw} kW subscribed"
+            if block.subscribed_kw
+            else "as many blocks as the peak needs"
+        )
+        price = format_money(block.price_per_block, currency)
+        found.append((block.label, f"{price} per {block.block_kw} kW block and month, {held}"))
+    for coincident in tariff.coincident:
+        price = unit_price(coincident.price_per_kw, currency, "kW")
+        found.append((coincident.label, f"{price} on {len(coincident.moments)} announced hours"))
+    for fixed in tariff.fixed:
+        count = f"{fixed.count} × " if fixed.count != 1 else ""
+        found.append((fixed.label, f"{count}{format_money(fixed.amount, currency)} per {fixed.per}"))
+    if tariff.export is not None:
+        found.append(("Export", METHODS[tariff.export.method]))
+    if tariff.reactive is not None:
+        found.append(("Reactive power", unit_price(tariff.reactive.price, currency, tariff.reactive.unit)))
+    if tariff.minimum is not None:
+        found.append(
+            ("Minimum bill", f"{format_money(tariff.minimum.amount, currency)} per {tariff.minimum.per}")
+        )
+    for tax in tariff.taxes:
+        amount = f"{tax.percent:f} %" if tax.per_kwh is None else unit_price(tax.per_kwh, currency, "kWh")
+        found.append((tax.label, amount))
+    return found
+
+
+def _demand(charge: DemandCharge, currency: str) -> str:
+    prices = sorted({_first(price) for price in charge.prices})
+    shown = " to ".join(dict.fromkeys(unit_price(p, currency, charge.unit) for p in (prices[0], prices[-1])))
+    of = f"the highest {charge.metering_minutes}-minute mean"
+    if charge.highest > 1:
+        of = f"the mean of the {charge.highest} highest {charge.metering_minutes}-minute means"
+    words = f"{shown} a {charge.per} for {of}"
+    if charge.least_kw:
+        words += f", at least {charge.least_kw} {charge.unit}"
+    if charge.ratchet:
+        words += f", at least {charge.ratchet.percent} % of the peaks of {charge.ratchet.months_back} months before"
+    return words
+
+
+def _first(price: Price) -> Decimal:
+    """Return what the first kW of a row costs; of step fees nothing can be said per kW."""
+    return price.tiers[0].amount if price.tiers else Decimal(0) if price.steps else price.amount
+
+
+def _day(day: object) -> str:
+    return f"{day:%-d %b %Y}"

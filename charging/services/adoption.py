@@ -1,0 +1,62 @@
+"""Stations that knock under an identity nobody has set up: noted, shown to a technician, adopted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from charging.models import Charger, Connector, UnknownStation
+from charging.services.credentials import new_password
+from depot import audit, clock
+from depot.models import ElectricalNode
+
+MOST_UNKNOWN = 500
+"""Whoever guesses identities fills no table: beyond this the longest unseen make room."""
+
+
+def note_unknown(identity: str, address: str, protocols: str) -> None:
+    """Note that a station knocked under an identity nobody has set up."""
+    now = clock.now()
+    known = UnknownStation.objects.filter(identity=identity)
+    if known.update(tries=F("tries") + 1, last_seen_at=now, address=address[:60], protocols=protocols[:120]):
+        return
+    UnknownStation.objects.get_or_create(
+        identity=identity,
+        defaults={
+            "address": address[:60],
+            "protocols": protocols[:120],
+            "first_seen_at": now,
+            "last_seen_at": now,
+        },
+    )
+    old = UnknownStation.objects.order_by("-last_seen_at").values_list("pk", flat=True)[MOST_UNKNOWN:]
+    UnknownStation.objects.filter(pk__in=list(old)).delete()
+
+
+def adopt(
+    station: UnknownStation, node: ElectricalNode, by: Any, *, max_charge_kw: float
+) -> tuple[Charger, str]:
+    """Set up a station that knocked, at a node of a depot; return it with the password to enter in it.
+
+    It begins as pending: it may report what it is, and gets no schedule until somebody accepts it. Its safe level
+    is 0 kW until somebody enters one, so that adopting it can never load the site.
+    """
+    with transaction.atomic():
+        charger = Charger(
+            depot=node.depot,
+            node=node,
+            name=station.identity[:60],
+            identity=station.identity,
+            current=Charger.Current.DC,
+            max_charge_kw=max_charge_kw,
+            admission=Charger.Admission.PENDING,
+        )
+        charger.full_clean(exclude=["password_hash"])
+        charger.save()
+        Connector.objects.create(charger=charger)
+        station.delete()
+        sentence = f"{by} adopted the station {charger.identity} at {node.name}."
+        audit.record(node.depot, by, "charger.adopted", sentence, charger=charger.pk)
+        return charger, new_password(charger, by)

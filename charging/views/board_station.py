@@ -1,0 +1,44 @@
+"""One station: what it says of itself, what was noticed, and the operations one may order."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from charging.models import Charger
+from charging.selectors.board_stations import station_details
+from charging.services.operations import OPERATIONS, operate
+from depot import clock
+from depot.access.pages import depot_page
+from depot.models import Depot
+
+
+@require_GET
+@depot_page("command_chargers")
+def station(request: HttpRequest, depot: Depot, charger_id: int) -> HttpResponse:
+    """Show one station with its latest notices and commands."""
+    charger = _charger(depot, charger_id)
+    context = station_details(charger, clock.now()) | {"operations": OPERATIONS.items()}
+    return render(request, "charging/board_station_page.html", context)
+
+
+@require_POST
+@depot_page("command_chargers")
+def order(request: HttpRequest, depot: Depot, charger_id: int) -> HttpResponse:
+    """Order an operation that was chosen and confirmed; it is audited."""
+    charger, name = _charger(depot, charger_id), request.POST.get("operation", "")
+    if name not in OPERATIONS:
+        messages.error(request, "Nothing was ordered. Choose what the station shall do.")
+    elif request.POST.get("confirmed") != "on":
+        messages.error(request, f"Nothing was ordered. Confirm: {OPERATIONS[name].words.lower()}.")
+    else:
+        operate(charger, name, request.user)
+        messages.success(request, f"Ordered: {OPERATIONS[name].words.lower()}. Its answer appears below.")
+    return redirect("charging:board-station", slug=depot.slug, charger_id=charger.pk)
+
+
+def _charger(depot: Depot, charger_id: int) -> Charger:
+    rows = Charger.objects.of_depot(depot).select_related("depot").prefetch_related("connectors")
+    return get_object_or_404(rows, pk=charger_id)

@@ -1,0 +1,187 @@
+"""The dispatcher's day: swap vehicles, accept a proposal, enter what came late or broke down."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from charging.dispatch_forms import LateForm, OutageForm
+from charging.selectors.dispatching import day_readiness, options, situation, suggest
+from depot import clock
+from depot.access.pages import depot_page
+from depot.models import Depot
+from fleet.assignment.propose import CannotProposeError
+from fleet.models import Outage
+from fleet.selectors.duties import Duty
+from fleet.services import assignments as service
+
+OPTIONS_SHOWN = 12
+
+
+@require_GET
+@depot_page()
+def day(request: HttpRequest, depot: Depot) -> HttpResponse:
+    """Show who drives what on a day, and how each pull-out looks."""
+    now = clock.now()
+    wanted = _day(depot, request.GET.get("date", ""))
+    judged = day_readiness(situation(depot, wanted, now)) if wanted >= depot.local(now).date() else {}
+    of_day = service.duties_of_day(depot, wanted)
+    rows = [{"duty": duty, "row": judged.get(duty.key)} for duty in of_day]
+    outages = Outage.objects.of_depot(depot).exclude(to_at__lte=now).select_related("vehicle", "made_by")
+    seen = [judged[duty.key] for duty in of_day if duty.key in judged]
+    context = {
+        "day": wanted,
+        "today": depot.local(now).date(),
+        "before": wanted - timedelta(days=1),
+        "after": wanted + timedelta(days=1),
+        "rows": rows,
+        "doubtful": sum(not row.sure for row in seen),
+        "open": sum(duty.vehicle is None for duty in of_day),
+        "outages": outages,
+        "now": now,
+    }
+    return render(request, "charging/day.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@depot_page("write_schedules")
+def duty(request: HttpRequest, depot: Depot, block_id: int, service_date: str) -> HttpResponse:
+    """Show what each other vehicle would mean for a block of a day; a POST swaps as it was shown."""
+    now = clock.now()
+    if request.method == "POST":
+        return _assign(request, depot, fixed=True)
+    one = _duty(depot, block_id, service_date)
+    known = situation(depot, one.service_date, now)
+    left = one.pull_out_at <= now
+    found = [] if left else options(known, one)
+    context = {
+        "duty": one,
+        "row": day_readiness(known).get(one.key),
+        "left": left,
+        "over": one.pull_in_at <= now,
+        "options": found[:OPTIONS_SHOWN],
+        "hidden": max(0, len(found) - OPTIONS_SHOWN),
+        "late_form": LateForm(depot, initial={"back_at": depot.local(one.pull_in_at).replace(tzinfo=None)}),
+        "outage_form": OutageForm(depot, initial={"from_at": depot.local(now).replace(tzinfo=None)}),
+    }
+    return render(request, "charging/duty.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@depot_page("write_schedules")
+def proposal(request: HttpRequest, depot: Depot) -> HttpResponse:
+    """Show who should drive what on a day and why; a POST accepts what is ticked."""
+    if request.method == "POST":
+        return _assign(request, depot, reason="Accepted proposal")
+    now = clock.now()
+    wanted = _day(depot, request.GET.get("date", ""))
+    context: dict[str, Any] = {"day": wanted}
+    try:
+        context["suggestions"], context["found"] = suggest(situation(depot, wanted, now), wanted)
+    except CannotProposeError as error:
+        context["problem"] = str(error)
+    return render(request, "charging/proposal.html", context)
+
+
+@require_POST
+@depot_page("write_schedules")
+def late(request: HttpRequest, depot: Depot, block_id: int, service_date: str) -> HttpResponse:
+    """Note that a vehicle comes back later, or earlier, than its block says."""
+    one, form = _duty(depot, block_id, service_date), LateForm(depot, request.POST)
+    if not form.is_valid():
+        return _refused(request, depot, one, form)
+    try:
+        data = form.cleaned_data
+        choice = service.choice_of(one, one.vehicle)
+        service.come_back_late(depot, request.user, choice, data["back_at"], clock.now(), data["reason"])
+        words = f"{one.vehicle} comes back at {depot.local(data['back_at']):%H:%M}. A new plan follows in a moment."
+        messages.success(request, words)
+    except service.AssignmentRefused as refusal:
+        messages.error(request, str(refusal))
+    return _to_day(depot, one.service_date)
+
+
+@require_POST
+@depot_page("write_schedules")
+def out(request: HttpRequest, depot: Depot, block_id: int, service_date: str) -> HttpResponse:
+    """Take the vehicle of a block out of service."""
+    one, form = _duty(depot, block_id, service_date), OutageForm(depot, request.POST)
+    if one.vehicle is None:
+        raise Http404
+    if not form.is_valid():
+        return _refused(request, depot, one, form)
+    data, now = form.cleaned_data, clock.now()
+    try:
+        service.take_out(
+            depot, request.user, one.vehicle, data["from_at"], data["to_at"], now, data["reason"]
+        )
+        messages.success(request, f"{one.vehicle} is out of service. Give its blocks to other vehicles.")
+    except service.AssignmentRefused as refusal:
+        messages.error(request, str(refusal))
+    return _to_day(depot, one.service_date)
+
+
+@require_POST
+@depot_page("write_schedules")
+def back(request: HttpRequest, depot: Depot, outage_id: int) -> HttpResponse:
+    """Put a vehicle back into service."""
+    outage = get_object_or_404(Outage.objects.of_depot(depot).select_related("vehicle"), pk=outage_id)
+    now = clock.now()
+    service.bring_back(depot, request.user, outage, now)
+    messages.success(request, f"{outage.vehicle} is in service again. A new plan follows in a moment.")
+    return _to_day(depot, depot.local(now).date())
+
+
+def _assign(request: HttpRequest, depot: Depot, *, fixed: bool = False, reason: str = "") -> HttpResponse:
+    texts = request.POST.getlist("choice")
+    try:
+        choices = [service.read_choice(text) for text in texts]
+        number = service.assign(depot, request.user, choices, clock.now(), reason=reason, fixed=fixed)
+        blocks = f"{number} block{'' if number == 1 else 's'}"
+        messages.success(request, f"{blocks} changed. A new plan follows in a moment.")
+        return _to_day(depot, choices[0].service_date)
+    except service.AssignmentRefused as refusal:
+        messages.error(request, str(refusal))
+    return _to_day(depot, depot.local(clock.now()).date())
+
+
+def _refused(request: HttpRequest, depot: Depot, one: Duty, form: Any) -> HttpResponse:
+    messages.error(
+        request, f"Nothing was changed. {'; '.join(str(said[0]) for said in form.errors.values())}"
+    )
+    return redirect(
+        "charging:duty", slug=depot.slug, block_id=one.block.pk, service_date=str(one.service_date)
+    )
+
+
+def _to_day(depot: Depot, wanted: date) -> HttpResponse:
+    return redirect(f"{reverse('charging:day', args=[depot.slug])}?date={wanted}")
+
+
+def _day(depot: Depot, text: str) -> date:
+    """Return the wanted day: today unless it is one from a fortnight ago to a fortnight ahead."""
+    today = depot.local(clock.now()).date()
+    try:
+        wanted = date.fromisoformat(text)
+    except ValueError:
+        return today
+    return wanted if abs(wanted - today) <= service.FARTHEST else today
+
+
+def _duty(depot: Depot, block_id: int, service_date: str) -> Duty:
+    try:
+        wanted = date.fromisoformat(service_date)
+    except ValueError:
+        raise Http404 from None
+    if abs(wanted - depot.local(clock.now()).date()) > service.FARTHEST:
+        raise Http404
+    for one in service.duties_of_day(depot, wanted):
+        if one.block.pk == block_id:
+            return one
+    raise Http404

@@ -1,0 +1,36 @@
+"""The form that narrows the audit trail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from depot.selectors.audit import CHOICES, Asked
+
+
+class AuditForm(forms.Form):
+    """Narrow the trail to a kind of act, words in it, and days; all of them may stay empty."""
+
+    kind = forms.ChoiceField(label="What", choices=[("", "Everything"), *CHOICES.items()], required=False)
+    words = forms.CharField(label="Person or words", max_length=60, required=False)
+    first = forms.DateField(
+        label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    last = forms.DateField(
+        label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        first, last = data.get("first"), data.get("last")
+        if first and last and last < first:
+            self.add_error("last", "The last day is before the first. Enter a later one.")
+        return data
+
+    def asked(self) -> Asked:
+        """Return what is looked for; of a form with faults, everything."""
+        if not self.is_valid():
+            return Asked()
+        data = self.cleaned_data
+        return Asked(data["kind"], data["words"].strip(), data["first"], data["last"])

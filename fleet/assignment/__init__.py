@@ -1,0 +1,1 @@
+"""PURE: which vehicle should drive which block of a day."""

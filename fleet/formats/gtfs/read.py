@@ -1,0 +1,122 @@
+"""A GTFS feed to block rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from depot.imports import FileError
+from depot.imports.archive import Archive
+from fleet.formats.blocks import BlockRow, Fleet, Reading
+from fleet.formats.chains import named_blocks, proposed_blocks
+from fleet.formats.gtfs.services import CALENDAR, EXCEPTIONS, service_days
+from fleet.formats.gtfs.tables import records
+from fleet.formats.gtfs.trips import AGENCIES, STOP_TIMES, TRIPS, read_trips
+from fleet.formats.problems import Problems, Stop
+from fleet.formats.timetable import Source, block_rows
+from fleet.formats.trips import Days, Trip
+
+FORMAT = "gtfs"
+FIELDS = frozenset({"distance_km", "valid_to", "exceptions"})
+UNREAD = ("_supplement.txt", "run_events.txt", "deadheads.txt", "deadhead_times.txt", "runs_pieces.txt")
+
+
+def read(content: bytes, name: str, fleet: Fleet) -> Reading:
+    """Read a feed: one row for each block and set of days on which it drives the same trips.
+
+    Raises FileError when the archive cannot be opened or lacks a file that a feed must have.
+    """
+    archive = Archive(content, name)
+    _require(archive)
+    problems, rows, source = Problems(), [], ""
+    try:
+        _check_zone(archive, fleet, problems)
+        days = service_days(archive, problems)
+        trips, source = read_trips(archive, problems)
+        rows = list(_rows(_known(trips, days, problems), days, fleet, problems))
+    except Stop:
+        problems.warn("", "There are more errors; the first thousand are shown.")
+    if not rows and not problems.errors:
+        problems.error(
+            TRIPS, None, "", "", "The feed has no trip that ever runs. Export it for days to come."
+        )
+    _warn_of_unread(archive, problems)
+    facts = (("Files", f"{len(archive.members)}"), ("Distances", source)) if rows else ()
+    return Reading(FORMAT, tuple(rows), tuple(problems.errors), tuple(problems.warnings), facts, FIELDS)
+
+
+def _require(archive: Archive) -> None:
+    lacking = [member for member in (TRIPS, STOP_TIMES) if member not in archive]
+    if CALENDAR not in archive and EXCEPTIONS not in archive:
+        lacking.append(f"{CALENDAR} or {EXCEPTIONS}")
+    if lacking:
+        raise FileError(
+            f"{archive.name} has no {' and no '.join(lacking)}, so it is no GTFS feed. "
+            "Upload the feed's ZIP file as the planning system exports it."
+        )
+
+
+def _check_zone(archive: Archive, fleet: Fleet, problems: Problems) -> None:
+    """Refuse a feed whose clock is another one than the depot's."""
+    for row, (zone,) in records(archive, AGENCIES, (), ("agency_timezone",), problems):
+        if not zone or not fleet.time_zone or zone == fleet.time_zone:
+            continue
+        try:
+            clocks = [ZoneInfo(zone), ZoneInfo(fleet.time_zone)]
+        except (ZoneInfoNotFoundError, ValueError):
+            problems.error(AGENCIES, row, "agency_timezone", zone, f"“{zone}” is no time zone.")
+            continue
+        winter, summer = datetime(2026, 1, 15, 12), datetime(2026, 7, 15, 12)  # noqa: DTZ001 - the zones follow
+        offsets = [
+            (winter.replace(tzinfo=c).utcoffset(), summer.replace(tzinfo=c).utcoffset()) for c in clocks
+        ]
+        if offsets[0] != offsets[1]:
+            problems.error(
+                AGENCIES,
+                row,
+                "agency_timezone",
+                zone,
+                f"The feed's times are those of {zone}, this depot's those of {fleet.time_zone}. "
+                "Upload it to a depot there.",
+            )
+
+
+def _known(trips: list[Trip], days: Mapping[str, Days], problems: Problems) -> list[Trip]:
+    """Return the trips whose service exists."""
+    for trip in trips:
+        if trip.service_id not in days:
+            problems.error(
+                TRIPS,
+                trip.row,
+                "service_id",
+                trip.service_id,
+                f"Service “{trip.service_id}” stands neither in {CALENDAR} nor in {EXCEPTIONS}. Add it.",
+            )
+    return [trip for trip in trips if trip.service_id in days]
+
+
+def _rows(
+    trips: list[Trip], days: Mapping[str, Days], fleet: Fleet, problems: Problems
+) -> Iterator[BlockRow]:
+    named, proposed = named_blocks(trips), proposed_blocks(trips)
+    if proposed:
+        problems.warn(
+            TRIPS,
+            f"{sum(map(len, proposed.values())):,} trips have no block_id. They are chained to {len(proposed):,} "
+            "blocks (names with ~) by stop and time. This is a proposal; check it.",
+        )
+    if fleet.deadhead is None:
+        problems.warn(
+            TRIPS,
+            "The feed does not say the way from the depot to the first stop and back, so it is left out. "
+            "Enter its minutes and km at the depot.",
+        )
+    for block, found in sorted((named | proposed).items()):
+        yield from block_rows(block, found, days, Source(fleet, TRIPS), problems)
+
+
+def _warn_of_unread(archive: Archive, problems: Problems) -> None:
+    unread = sorted(member for member in archive.members if member.endswith(UNREAD))
+    if unread:
+        problems.warn("", f"{', '.join(unread)}: operational supplements (TODS) are not read yet.")

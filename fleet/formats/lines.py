@@ -1,0 +1,69 @@
+"""What a file would do to a schedule as rows of words, so that a preview can be kept and shown later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fleet.formats.blocks import BlockRow
+from fleet.formats.clock import clock, day_text
+from fleet.formats.preview import Preview
+from fleet.formats.service_days import describe_service_days
+
+SHOWN_FIELDS = (
+    ("depart_minute", "pull-out"),
+    ("return_minute", "pull-in"),
+    ("valid_from", "valid from"),
+    ("valid_to", "valid to"),
+    ("distance_km", "km"),
+    ("energy_kwh", "kWh"),
+    ("min_soc_departure", "leave with"),
+    ("vehicle", "vehicle"),
+    ("vehicle_type", "type"),
+    ("precondition", "precondition"),
+)
+
+
+def lines_of(found: Preview, most: int) -> dict[str, list[dict[str, Any]]]:
+    """Return the first `most` blocks that are new, changed, missing from the file, or lose days, as JSON values."""
+    change = found.difference
+    return {
+        "new": [line_of(row) for row in change.new[:most]],
+        "changed": [
+            {"block": line_of(after), "what": what_changed(before, after)}
+            for before, after in change.changed[:most]
+        ],
+        "missing": [line_of(row) for row in change.missing[:most]],
+        "taken_out": [line_of(before) for before, _ in found.taken_out[:most]],
+    }
+
+
+def line_of(row: BlockRow) -> dict[str, Any]:
+    """Return a block in the words of the page."""
+    return {
+        "block_id": row.block_id,
+        "vehicle": row.vehicle,
+        "days": day_text(row.service_date) if row.service_date else describe_service_days(row.weekdays),
+        "differing": len(row.exceptions),
+        "pull_out": clock(row.depart_minute),
+        "pull_in": clock(row.return_minute),
+    }
+
+
+def what_changed(before: BlockRow, after: BlockRow) -> list[str]:
+    """Say each field that differs as “pull-out 06:30 → 06:45”."""
+    pairs = [(label, name, getattr(before, name), getattr(after, name)) for name, label in SHOWN_FIELDS]
+    return [
+        f"{label} {_shown(name, old)} → {_shown(name, new)}" for label, name, old, new in pairs if old != new
+    ]
+
+
+def _shown(name: str, value: Any) -> str:
+    if value in (None, ""):
+        return "none"
+    if name.endswith("_minute"):
+        return clock(value)
+    if name == "min_soc_departure":
+        return f"{value * 100:g} %"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
