@@ -25,6 +25,7 @@ class MeasuredTrip(Scoped):
     service_date = models.DateField()
     block_id = models.CharField(max_length=60)
     pull_out_at = models.DateTimeField(help_text="As scheduled.")
+    pull_in_at = models.DateTimeField(help_text="As scheduled.")
     out_at = models.DateTimeField(help_text="Of the last charge told before it left.")
     in_at = models.DateTimeField(help_text="Of the first charge told when it was back.")
     distance_km = models.FloatField()

@@ -152,6 +152,7 @@ def _measured(run: Sequence[Duty]) -> Iterable[MeasuredTrip]:
                 service_date=duty.service_date,
                 block_id=duty.block.block_id,
                 pull_out_at=duty.pull_out_at,
+                pull_in_at=duty.pull_in_at,
                 **asdict(trip),
             )
 
@@ -190,12 +191,18 @@ def _uses(depot: Depot, vehicles: Sequence[Vehicle], day: date) -> dict[int, lis
     told = dict(days.filter(date__range=(day - YEAR, day)).values_list("date", "outside_temp_c"))
     trips = MeasuredTrip.objects.filter(vehicle__in=kinds, service_date__range=(day - YEAR, day))
     values = trips.values_list(
-        "vehicle_id", "service_date", "out_at", "in_at", "distance_km", "energy_kwh", "outside_temp_c"
+        "vehicle_id",
+        "service_date",
+        "pull_out_at",
+        "pull_in_at",
+        "distance_km",
+        "energy_kwh",
+        "outside_temp_c",
     )
     found: dict[int, list[TripUse]] = defaultdict(list)
-    for vehicle_id, on, out_at, in_at, km, kwh, outside_temp_c in values.iterator():
+    for vehicle_id, on, pull_out_at, pull_in_at, km, kwh, outside_temp_c in values.iterator():
         kind = kinds[vehicle_id]
-        driving_kwh = kwh - kind.auxiliary_kw * (in_at - out_at) / timedelta(hours=1)
+        driving_kwh = kwh - kind.auxiliary_kw * (pull_in_at - pull_out_at) / timedelta(hours=1)
         if driving_kwh <= 0:
             continue
         noise = SOC_SIGMA * kind.usable_kwh / driving_kwh
