@@ -70,7 +70,7 @@ def test_what_may_have_reached_it_counts_and_what_waits_is_taken_back(depot, cha
     lost, _ = chargers
     connector = lost.connectors.get()
     grid = horizon(depot, NOW, 1)
-    with time_machine.travel(NOW, tick=False):
+    with time_machine.travel(NOW + timedelta(minutes=1), tick=False):
         planning.plan_and_dispatch(depot, "waits")
         waiting = ChargerCommand.objects.get(charger=lost, action="set_schedule", state="waiting")
         holds = held_kw([connector], grid)[connector.pk]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from websockets.exceptions import InvalidStatus
 
 from charging.models import Charger, ChargerCommand, Dialect, StationNotice, StationVariable
@@ -163,11 +164,12 @@ def test_commands_reach_the_charger_and_their_answers_are_kept(
         )
         talk.ask("BootNotification", BOOT_16 if version == "1.6" else BOOT_201)
         talk.listen(lambda: len(talk.told) == 1)
-        ids = [
-            send(charger, action, SAMPLES[action][0]).pk
-            for action in ("report", "reset", "remote_start", "unlock")
-        ]
-        ids.append(send(charger, "remote_stop", {"transaction_id": "77"}).pk)
+        with transaction.atomic():
+            ids = [
+                send(charger, action, SAMPLES[action][0]).pk
+                for action in ("report", "reset", "remote_start", "unlock")
+            ]
+            ids.append(send(charger, "remote_stop", {"transaction_id": "77"}).pk)
         talk.listen(lambda: len(talk.told) == 6)
         wait_for(lambda: ChargerCommand.objects.filter(pk__in=ids).exclude(state="accepted").count() <= 1)
     told = [action for action, _ in talk.told]
