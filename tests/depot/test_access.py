@@ -285,8 +285,8 @@ def fill_fleet(depot: Depot) -> list[Scoped]:
     )  # fmt: skip
     DayTemperature.objects.create(depot=depot, date=date(2026, 3, 9), outside_temp_c=4, source="told")
     MeasuredTrip.objects.create(
-        vehicle=bus, service_date=date(2026, 3, 9), block_id=MARK, pull_out_at=NOW, out_at=NOW, in_at=NOW,
-        distance_km=40, distance_source="odometer", energy_kwh=40, energy_source="soc",
+        vehicle=bus, service_date=date(2026, 3, 9), block_id=MARK, pull_out_at=NOW, pull_in_at=NOW, out_at=NOW,
+        in_at=NOW, distance_km=40, distance_source="odometer", energy_kwh=40, energy_source="soc",
     )  # fmt: skip
     LearntConsumption.objects.create(
         vehicle=bus, date=date(2026, 3, 9), computed_at=NOW, kwh_per_km=1, points=[[20, 1, 0.1]], trips=1,

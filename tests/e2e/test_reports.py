@@ -64,7 +64,7 @@ def test_a_vehicle_is_found_from_home_and_tells_all_of_itself(
 ) -> None:
     page = sign_in(manager)
     page.goto(f"{live_server.url}/{yard.depot.slug}/")
-    page.get_by_role("link", name="Bus 02").first.click()
+    page.locator("#readiness").get_by_role("link", name="Bus 02").first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Bus 02 is plugged in at")
     is_drawn(page, "trace")
     expect(page.get_by_role("heading", name="Coming blocks")).to_be_visible()

@@ -119,6 +119,7 @@ def test_billing_a_year(capfd):
     document = json.loads(printed(capfd, "billing", "--json"))
     assert (document["steps"], document["periods"], document["curve_steps"]) == (35040, 12, 192)
     assert document["total"].endswith(" USD")
+    assert document["ageing_seconds"] > 0
     assert "12 bills" in printed(capfd, "billing")
 
 

@@ -1,4 +1,4 @@
-"""Measure billing: a year of quarter hours on the demonstration depot's tariff, a price curve, and NREL's engine.
+"""Measure billing: a year of quarter hours on the demonstration depot's tariff, a price curve, a battery's year.
 
 NREL-PySAM, where it is installed, bills a URDB tariff that both engines read, on the same load.
 """
@@ -21,6 +21,9 @@ from billing.tariff.curve import price_curve
 from billing.tariff.load import LoadSeries, make_load
 from billing.tariff.read import read_tariff
 from billing.tariff.shipped import example_text
+from fleet.battery.ageing import advance, new_cell
+from fleet.battery.cells import CELL_MODELS
+from fleet.battery.profile import make_profile
 
 TARIFF = Path(__file__).resolve().parents[1] / "demo" / "tariff.json"
 BESIDE = "us-urdb-tou"
@@ -35,7 +38,7 @@ START = datetime(2025, 1, 1, 5, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class BillingFigure:
-    """Seconds (medians of RUNS runs) for reading the tariff, billing a year, and a 48-hour price curve."""
+    """Seconds (medians of RUNS runs): read the tariff, bill a year, price 48 hours, age a battery over a year."""
 
     steps: int
     periods: int
@@ -44,6 +47,7 @@ class BillingFigure:
     bill_seconds: float
     curve_steps: int
     curve_seconds: float
+    ageing_seconds: float
     beside: "Beside | None"
 
 
@@ -71,6 +75,8 @@ def measure(seed: int) -> BillingFigure:
     load = make_load(START, STEP_MINUTES, rng.gamma(4.0, 40.0, YEAR_STEPS), rng.gamma(0.5, 20.0, YEAR_STEPS))
     bill_seconds, result = _timed(lambda: bill(tariff, load))
     curve_seconds, _ = _timed(lambda: price_curve(tariff, START, CURVE_STEPS, STEP_MINUTES))
+    soc = make_profile(np.arange(YEAR_STEPS) * STEP_MINUTES / 60, rng.uniform(0.2, 0.9, YEAR_STEPS), 25.0)
+    ageing_seconds, _ = _timed(lambda: advance(new_cell(CELL_MODELS["nmc111"]), soc))
     return BillingFigure(
         steps=YEAR_STEPS,
         periods=len(result.periods),
@@ -79,6 +85,7 @@ def measure(seed: int) -> BillingFigure:
         bill_seconds=bill_seconds,
         curve_steps=CURVE_STEPS,
         curve_seconds=curve_seconds,
+        ageing_seconds=ageing_seconds,
         beside=_beside(load) if find_spec("PySAM") else None,
     )
 

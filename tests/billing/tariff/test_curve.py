@@ -1,8 +1,6 @@
 """Price curves: what the planner is told is what the bill will charge."""
 
-import time
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -164,14 +162,3 @@ def test_a_urdb_tariff_takes_the_depots_zone():
     )
 
     assert curve.import_per_kwh.tolist() == [0.1, 0.5]
-
-
-def test_two_days_of_quarter_hours_are_priced_quickly():
-    plan = tariff(time_zone="America/New_York", **SEASONAL_DEMAND)
-    price_curve(plan, LATE_MAY, 192, 15)
-    seconds = []
-    for _ in range(5):
-        began = time.perf_counter()
-        price_curve(plan, LATE_MAY, 192, 15)
-        seconds.append(time.perf_counter() - began)
-    assert Decimal(min(seconds)) < Decimal("0.005")

@@ -1,6 +1,5 @@
 """Loads: what is read, what is estimated, and what is refused with row, column and cure."""
 
-import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -207,9 +206,7 @@ def test_arrays_are_checked():
     assert len(caught.value.problems) == 5
 
 
-def test_a_year_of_quarter_hours_is_read_quickly():
+def test_a_year_of_quarter_hours_is_read():
     start = datetime(2025, 1, 1, tzinfo=UTC)
     text = rows(*(f"{(start + timedelta(minutes=15 * n)).isoformat()},{n % 97}" for n in range(35040)))
-    began = time.perf_counter()
     assert read_load(text).steps == 35040
-    assert time.perf_counter() - began < 1.0  # 0.1 s here; the rest is room for a busy machine

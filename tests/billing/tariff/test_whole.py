@@ -1,7 +1,6 @@
 """Whole tariffs: what is written reads back equal, and every element at once is billed quickly."""
 
 import json
-import time
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -11,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.tariff import bill, make_load, price_curve, read_tariff, to_document
+from billing.tariff import bill, make_load, read_tariff, to_document
 from billing.tariff.text import write_yaml
 from tests.billing.tariff.examples import document
 
@@ -164,20 +163,3 @@ def test_two_versions_of_equal_prices_are_one_tariff():
     versions = [replace(plan, valid_from=date(2025, month, 1)) for month in (1, 6)]
     whole, parts = bill(plan, power), bill(versions, power)
     assert [period.lines for period in whole.periods] == [period.lines for period in parts.periods]
-
-
-def test_a_year_of_every_element_is_billed_quickly():
-    plan, power = read_tariff(EVERYTHING), busy_year()
-    seconds = {}
-    for name, act in {
-        "bill": lambda: bill(plan, power),
-        "curve": lambda: price_curve(plan, datetime(2025, 6, 30, tzinfo=UTC), 192, 15),
-    }.items():
-        taken = []
-        for _ in range(4):
-            began = time.perf_counter()
-            act()
-            taken.append(time.perf_counter() - began)
-        seconds[name] = min(taken)
-    assert seconds["bill"] < 0.15
-    assert seconds["curve"] < 0.005

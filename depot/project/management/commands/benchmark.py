@@ -414,6 +414,9 @@ class Command(BaseCommand):
         self.stdout.write(
             f"price curve of {figure.curve_steps} quarter hours in {figure.curve_seconds:.4f} s"
         )
+        self.stdout.write(
+            f"a battery aged over {figure.steps} quarter hours in {figure.ageing_seconds:.3f} s"
+        )
         beside = figure.beside
         if beside is None:
             self.stdout.write(
