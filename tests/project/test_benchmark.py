@@ -196,6 +196,7 @@ def test_a_day_of_planning_again_and_again_stands_beside_perfect_foresight(capfd
     assert day["cost"] >= day["foresight_cost"] * (1 - day["foresight_gap"]) - 1e-6
 
 
+@pytest.mark.any_database
 def test_every_page_of_a_tiny_depot_is_measured_beside_the_users_data(capfd, db, monkeypatch):
     monkeypatch.setattr(pages, "REQUESTS", 2)
     document = json.loads(printed(capfd, "pages", "--vehicles", "2", "--days", "20", "--json"))
