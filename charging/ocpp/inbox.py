@@ -80,15 +80,15 @@ class Inbox:
 
     async def _catch_up_some(self) -> bool:
         """Bring the journal's oldest words into the database; tell whether that could be done."""
-        entries = self._journal.oldest(AT_ONCE)
-        words = [word for entry in entries if (word := entry.word()) is not None]
+        piece = await asyncio.to_thread(self._journal.oldest, AT_ONCE)
+        words = [word for entry in piece.entries if (word := entry.word()) is not None]
         try:
             await self._database.run(apply_all, words)
         except AWAY as error:
             log.warning("the database still does not take what waits in the journal (%s)", error)
             return False
-        await asyncio.to_thread(self._journal.forget, len(entries))
-        log.info("%d words came from the journal into the database", len(entries))
+        await asyncio.to_thread(self._journal.forget, piece)
+        log.info("%d words came from the journal into the database", piece.lines)
         return True
 
     async def _keep(self, said: Sequence[Said]) -> Sequence[Verdict]:
