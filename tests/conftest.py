@@ -16,10 +16,12 @@ STORES = {"db", "transactional_db", "live_server", "django_db_setup"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what a database or a broker can change; the other tests give the same on all of them.
 
-    Tests of processes on files bring their own database, whatever the run's is.
+    Tests of processes on files bring their own database, whatever the run's is. On a busy machine they take long.
     """
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
+        if marks & {"processes", "services"}:
+            item.add_marker(pytest.mark.timeout(900))
         if "any_database" in marks or item.name.endswith("[files]"):
             continue
         if marks & {"django_db", "services", "processes"} or STORES & set(getattr(item, "fixturenames", ())):

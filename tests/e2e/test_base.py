@@ -132,7 +132,7 @@ def test_a_phone_has_its_places_below_and_never_scrolls_sideways(lab: Page) -> N
         box = link.bounding_box()
         assert box is not None and box["height"] >= 44 and box["width"] >= 44
     lab.wait_for_function(  # charts follow the new width a moment later
-        f"document.documentElement.scrollWidth === {SIZES['phone']['width']}", timeout=10_000
+        f"document.documentElement.scrollWidth === {SIZES['phone']['width']}"
     )
 
 

@@ -80,7 +80,7 @@ def test_a_phone_sees_the_answer_first_and_nothing_sideways(home: Page) -> None:
     answer = home.locator("#answer .answer").bounding_box()
     assert answer is not None and answer["y"] < 150
     home.wait_for_function(  # charts follow the new width a moment later
-        f"document.documentElement.scrollWidth === {SIZES['phone']['width']}", timeout=10_000
+        f"document.documentElement.scrollWidth === {SIZES['phone']['width']}"
     )
 
 

@@ -104,7 +104,7 @@ def fits_a_phone(page: Page) -> None:
     page.set_viewport_size(SIZES["phone"])  # type: ignore[arg-type]
     page.wait_for_timeout(250)
     page.wait_for_function(  # charts follow the new width a moment later
-        f"document.documentElement.scrollWidth === {SIZES['phone']['width']}", timeout=10_000
+        f"document.documentElement.scrollWidth === {SIZES['phone']['width']}"
     )
     small = page.evaluate(
         """() => [...document.querySelectorAll("main a, main button, main summary")]

@@ -133,7 +133,7 @@ def test_it_works_without_scripts(
 def test_a_phone_never_scrolls_sideways_and_targets_are_large_enough(plan: Page) -> None:
     plan.set_viewport_size(SIZES["phone"])
     plan.wait_for_function(  # charts follow the new width a moment later
-        f"document.documentElement.scrollWidth === {SIZES['phone']['width']}", timeout=10_000
+        f"document.documentElement.scrollWidth === {SIZES['phone']['width']}"
     )
     small = plan.evaluate(
         """() => [...document.querySelectorAll("main a, main button, main summary")]

@@ -61,7 +61,7 @@ class House:
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """Kill -9 a process with all its children."""
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
     def stop(self) -> None:
         """Kill what still runs."""
@@ -76,7 +76,7 @@ class House:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=240,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -85,7 +85,7 @@ class House:
     def desk(self, *arguments: str) -> str:
         return self.python("-m", "tests.processes.desk", *arguments)
 
-    def jobs(self, kind: str, state: str, count: int, seconds: float = 40) -> list[dict[str, Any]]:
+    def jobs(self, kind: str, state: str, count: int, seconds: float = 120) -> list[dict[str, Any]]:
         """Wait for `count` jobs in `state`; the test fails with the processes' logs when they do not come."""
         rows: list[dict[str, Any]] = json.loads(self.desk("jobs", kind, state, str(count), str(seconds)))
         assert sum(row["state"] == state for row in rows) >= count, f"{rows}\n{self.logs()}"
@@ -99,7 +99,7 @@ class House:
     def logs(self) -> str:
         return "\n".join(f"--- {log.name}\n{log.read_text()}" for log in sorted(self.folder.glob("*-*.log")))
 
-    def until(self, condition: Callable[[], bool], seconds: float = 40) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, self.logs()

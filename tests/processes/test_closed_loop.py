@@ -61,10 +61,10 @@ def loop(product: House, clerk: Clerk) -> Iterator[Loop]:
 
 def test_an_afternoon_goes_through_the_whole_loop(product: House, loop: Loop) -> None:
     clerk = loop.clerk
-    product.until(lambda: bool(clerk.rows("charging.MeterSample", "id", power_kw__lt=-1)), seconds=60)
-    product.until(lambda: bool(clerk.rows("charging.MeterSample", "id", power_kw__gt=1)), seconds=60)
-    product.until(lambda: len(clerk.rows("billing.Interval", "id")) >= INTERVALS, seconds=60)
-    product.until(lambda: bool(clerk.rows("billing.SavingsStatement", "id")), seconds=60)
+    product.until(lambda: bool(clerk.rows("charging.MeterSample", "id", power_kw__lt=-1)))
+    product.until(lambda: bool(clerk.rows("charging.MeterSample", "id", power_kw__gt=1)))
+    product.until(lambda: len(clerk.rows("billing.Interval", "id")) >= INTERVALS)
+    product.until(lambda: bool(clerk.rows("billing.SavingsStatement", "id")))
     plans_are_sound(clerk)
     powers_follow_the_plan(loop)
     charge_moves(clerk)
@@ -75,7 +75,7 @@ def test_an_afternoon_goes_through_the_whole_loop(product: House, loop: Loop) ->
     answer = insist(lambda: program.get("/api/v1/readiness"))
     assert answer.status == 200
     assert all(name in answer.text for name in SOC)
-    product.until(lambda: all_will_be_ready(loop), seconds=60)
+    product.until(lambda: all_will_be_ready(loop))
     assert "failed" not in {state for [state] in clerk.rows("depot.Job", "state")}
     assert all(process.poll() is None for process in product.running), product.logs()
 

@@ -56,9 +56,9 @@ def test_killed_worker_closes_every_interval_once_and_bills_the_same(product: Ho
         spared.difference_update(running(clerk))
         product.kill(worker)
     product.start("worker")
-    product.until(lambda: finished(clerk), seconds=60)
+    product.until(lambda: finished(clerk))
     clerk.ask("bill_again")  # the first one may have come before the roll-up
-    product.until(lambda: finished(clerk), seconds=60)
+    product.until(lambda: finished(clerk))
     attempts = clerk.rows("depot.Job", "kind", "state", "attempts")
     assert {state for _, state, _ in attempts} == {"done"}
     assert sum(count for *_, count in attempts) > len(attempts)

@@ -52,7 +52,7 @@ def test_when_one_process_ends_all_end_and_its_code_is_told(tmp_path: Path) -> N
     runner = start(
         tmp_path, '{"a": "sh -c \'echo $$ > a; exec sleep 60\'", "b": "sh -c \'sleep 1; exit 3\'"}'
     )
-    assert runner.wait(timeout=20) == 3
+    assert runner.wait(timeout=60) == 3
     assert not alive(int(read_when_there(tmp_path / "a")))
 
 
@@ -61,7 +61,7 @@ def test_stopping_the_runner_stops_every_process(tmp_path: Path, sign: signal.Si
     runner = start(tmp_path, '{"a": "sh -c \'echo $$ > a; exec sleep 60\'"}')
     pid = int(read_when_there(tmp_path / "a"))
     runner.send_signal(sign)
-    runner.wait(timeout=20)
+    runner.wait(timeout=60)
     assert not alive(pid)
 
 
@@ -71,7 +71,7 @@ def test_killing_the_runner_leaves_no_process_behind(tmp_path: Path) -> None:
     pid = int(read_when_there(tmp_path / "a"))
     time.sleep(0.5)  # the runner hears of every start
     runner.kill()
-    runner.wait(timeout=10)
+    runner.wait(timeout=60)
     for _ in range(100):
         if not alive(pid):
             return
@@ -81,5 +81,5 @@ def test_killing_the_runner_leaves_no_process_behind(tmp_path: Path) -> None:
 
 def test_processes_get_the_environment_and_the_folder(tmp_path: Path) -> None:
     runner = start(tmp_path, '{"a": "sh -c \'echo $WORD > a\'"}')
-    assert runner.wait(timeout=20) == 0
+    assert runner.wait(timeout=60) == 0
     assert read_when_there(tmp_path / "a") == "hello"

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.processes
 
 
 def get(address: str) -> HTTPResponse:
-    return urllib.request.urlopen(address, timeout=10)  # noqa: S310 - our own address
+    return urllib.request.urlopen(address, timeout=60)  # noqa: S310 - our own address
 
 
 @pytest.mark.parametrize("house", ["files"], indirect=True)
@@ -24,7 +24,7 @@ def test_web_server_answers_health_and_log_in_with_a_strict_policy(house: House)
     port = free_port("127.0.0.1", 18000)
     house.start("web", DEPOT_WEB_PORT=str(port))
     site = f"http://127.0.0.1:{port}"
-    assert wait_until_ready(f"{site}/health/ready", seconds=30), house.logs()
+    assert wait_until_ready(f"{site}/health/ready", seconds=120), house.logs()
     assert get(f"{site}/health/live").status == 200
     page = get(f"{site}/")
     assert page.url.startswith(f"{site}/log-in/")

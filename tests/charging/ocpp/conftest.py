@@ -206,7 +206,7 @@ class Talk:
             frame = self.receive()
         return frame
 
-    def listen(self, until: Callable[[], bool], timeout: float = 8) -> None:
+    def listen(self, until: Callable[[], bool], timeout: float = 30) -> None:
         """Receive until something is true."""
         end = time.monotonic() + timeout
         while not until():
@@ -233,7 +233,7 @@ def talk(running: Running, charger: Charger) -> Iterator[Talk]:
         yield talk
 
 
-def wait_for(condition: Callable[[], Any], timeout: float = 8) -> Any:
+def wait_for(condition: Callable[[], Any], timeout: float = 30) -> Any:
     """Wait until something is true and return it."""
     end = time.monotonic() + timeout
     while not (found := condition()):

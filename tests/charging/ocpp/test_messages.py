@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -182,7 +183,7 @@ def _spoil(value: Any, data: st.DataObject) -> None:
         if isinstance(value[key], dict | list) and data.draw(st.booleans()):
             value = value[key]
             continue
-        value[key] = data.draw(JSON)
+        value[key] = deepcopy(data.draw(JSON))
         return
 
 
