@@ -80,14 +80,17 @@ class Inbox:
 
     async def _catch_up_some(self) -> bool:
         """Bring the journal's oldest words into the database; tell whether that could be done."""
-        piece = await asyncio.to_thread(self._journal.oldest, AT_ONCE)
-        words = [word for entry in piece.entries if (word := entry.word()) is not None]
         try:
+            piece = await asyncio.to_thread(self._journal.oldest, AT_ONCE)
+            words = [word for entry in piece.entries if (word := entry.word()) is not None]
             await self._database.run(apply_all, words)
+            await asyncio.to_thread(self._journal.forget, piece)
         except AWAY as error:
             log.warning("the database still does not take what waits in the journal (%s)", error)
             return False
-        await asyncio.to_thread(self._journal.forget, piece)
+        except OSError as error:
+            log.error("the journal cannot be read, or its place not be kept: %s", error)
+            return False
         log.info("%d words came from the journal into the database", piece.lines)
         return True
 

@@ -375,6 +375,28 @@ def test_words_wait_on_disk_while_the_database_is_away(
     wait_for(lambda: journal.read_text() == "")
 
 
+def test_a_journal_whose_place_cannot_be_kept_ends_no_gateway(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, settings
+) -> None:
+    monkeypatch.setattr(inbox, "PAUSE_S", 0.05)
+    real, away = inbox.apply_all, True
+
+    def absent(words):
+        if away:
+            raise OperationalError("away")
+        return real(words)
+
+    monkeypatch.setattr(inbox, "apply_all", absent)
+    assert talk.ask("TransactionEvent", event("Started", 0, "2026-03-10T16:00:00Z", import_wh=0))[0] == 3
+    [journal] = (settings.VAR_DIR / "ocpp").glob("journal-*.jsonl")
+    journal.with_suffix(".done").mkdir()
+    away = False
+    wait_for(lambda: MeterSample.objects.count() == 1)
+    update = event("Updated", 1, "2026-03-10T16:05:00Z", import_wh=10)
+    assert talk.ask("TransactionEvent", update, "x")[0] == 3
+    wait_for(lambda: MeterSample.objects.count() == 2)
+
+
 def test_a_slow_database_makes_no_charger_wait_long(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "PATIENCE_S", 0.3)
     real, pauses = inbox.apply_all, [1.5]
