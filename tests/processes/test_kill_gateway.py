@@ -81,7 +81,7 @@ def test_schedule_that_was_sent_when_the_gateway_died_is_sent_again(product: Hou
         product.kill(gateway)
         charger.mute = False
         product.start("gateway")
-        product.until(lambda: charger.setpoint_kw(datetime.now(UTC)) == -30.0)
+        product.until(lambda: charger.setpoint_kw(datetime.now(UTC)) == -30.0, seconds=20)
         product.until(lambda: not clerk.rows("charging.ChargerCommand", "pk", state__in=["sent", "waiting"]))
     states = clerk.rows("charging.ChargerCommand", "state", action="set_schedule")
     assert sorted(state for [state] in states) in (["accepted"], ["accepted", "superseded"])

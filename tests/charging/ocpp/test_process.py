@@ -52,11 +52,11 @@ class Process:
             "DEPOT_VAR": str(var),
             "DEPOT_CLOCK_ANCHOR_SIMULATED": "",
         }
+        self.command = [sys.executable, "manage.py", "ocpp_gateway", "--port", str(self.port)]
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "manage.py", "ocpp_gateway", "--port", str(self.port)]
-        self.program = subprocess.Popen(command, cwd=project.BASE_DIR, env=self.environment)
+        self.program = subprocess.Popen(self.command, cwd=project.BASE_DIR, env=self.environment)
         wait_for(self.listens, timeout=90)
 
     def listens(self) -> bool:
@@ -125,23 +125,9 @@ def test_asked_to_end_it_says_good_bye(process: Process, charger: Charger) -> No
 
 @pytest.mark.processes
 def test_a_port_that_is_taken_is_said(process: Process) -> None:
-    command = [
-        sys.executable,
-        "manage.py",
-        "ocpp_gateway",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(process.port),
-    ]
     second = subprocess.run(
-        command,
-        cwd=project.BASE_DIR,
-        env=process.environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
+        process.command, cwd=project.BASE_DIR, env=process.environment, capture_output=True, text=True, timeout=120,
         check=False,
-    )
+    )  # fmt: skip
     assert second.returncode == 1
     assert "Choose another --port" in second.stderr
