@@ -19,18 +19,14 @@ MOST_UNKNOWN = 500
 def note_unknown(identity: str, address: str, protocols: str) -> None:
     """Note that a station knocked under an identity nobody has set up."""
     now = clock.now()
-    known = UnknownStation.objects.filter(identity=identity)
-    if known.update(tries=F("tries") + 1, last_seen_at=now, address=address[:60], protocols=protocols[:120]):
-        return
-    UnknownStation.objects.get_or_create(
+    seen = {"address": address[:60], "protocols": protocols[:120], "last_seen_at": now}
+    _, created = UnknownStation.objects.update_or_create(
         identity=identity,
-        defaults={
-            "address": address[:60],
-            "protocols": protocols[:120],
-            "first_seen_at": now,
-            "last_seen_at": now,
-        },
+        defaults=seen | {"tries": F("tries") + 1},
+        create_defaults=seen | {"first_seen_at": now},
     )
+    if not created:
+        return
     old = UnknownStation.objects.order_by("-last_seen_at").values_list("pk", flat=True)[MOST_UNKNOWN:]
     UnknownStation.objects.filter(pk__in=list(old)).delete()
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import make_password
+from django.db import connection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from charging.models import Charger, ChargerCommand, ChargingSession, StationNotice, UnknownStation
@@ -95,6 +98,23 @@ def test_an_unknown_station_is_noted_and_can_be_adopted(running: Running, charge
     assert not UnknownStation.objects.exists()
     with dial(running, made, password=password) as socket:
         assert Talk(socket).ask("BootNotification", BOOT_201)[2]["status"] == "Pending"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="elsewhere one writes at a time")
+def test_knocks_at_the_same_moment_are_all_counted() -> None:
+    together = threading.Barrier(4)
+
+    def knock_once(_: int) -> None:
+        together.wait()
+        note_unknown("NEW-02", "127.0.0.1", "ocpp2.0.1")
+        connection.close()
+
+    for _ in range(5):
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(knock_once, range(4)))
+        assert UnknownStation.objects.get().tries == 4
+        UnknownStation.objects.all().delete()
 
 
 def test_whoever_guesses_identities_fills_no_table(
