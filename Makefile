@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
-.PHONY: demo run test lint bench lock clean
+.PHONY: demo run test sequences lint bench lock clean
 
 demo: $(READY)  ## set up, make the demonstration depot, start everything (SPEED=60: a day in 24 minutes)
 	@$(BIN)/python manage.py demo --speed $(SPEED)
@@ -17,6 +17,9 @@ run: $(READY)  ## start everything on the existing database
 
 test: $(READY_DEV)  ## every test that can run on this machine; says what it skipped and why
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+sequences: $(READY_DEV)  ## 10,000 telemetry streams in any order, split and repeated: the same state (ten minutes)
+	@DEPOT_TEST_SEQUENCES=10000 $(BIN)/python -m pytest -q tests/fleet/test_telemetry.py -k any_order
 
 lint: $(READY_DEV)  ## style, types, import contracts, migrations, deployment checks
 	@$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The money's doors of the REST API: bills and savings."""
+"""The money's doors of the REST API: bills, savings and calls of grid programmes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from billing.models import Bill, BillLine, SavingsStatement
+from billing.models import Bill, BillLine, ProgrammeEvent, SavingsStatement
 from depot.access.filters import Moment
 from depot.access.rows import DepotRows
 
@@ -109,6 +109,7 @@ class SavingsSerializer(serializers.ModelSerializer):
             "wear_added",
             "net_saving",
             "steps",
+            "programmes",
             "computed_at",
         )
 
@@ -123,8 +124,51 @@ class Savings(DepotRows, ReadOnlyModelViewSet):
     ordering = ("-start_at", "-pk")
 
 
+class ProgrammeEventSerializer(serializers.ModelSerializer):
+    depot = serializers.SlugRelatedField("slug", read_only=True)
+    currency = serializers.CharField(source="depot.currency", read_only=True, help_text="Of the pay.")
+
+    class Meta:
+        model = ProgrammeEvent
+        fields = (
+            "id",
+            "depot",
+            "programme",
+            "kind",
+            "start_at",
+            "end_at",
+            "pay_per_kwh",
+            "pay_per_kw",
+            "currency",
+            "credit_excluded",
+            "notified_at",
+            "source",
+        )
+
+
+class ProgrammeEventFilter(filters.FilterSet):
+    since = Moment(field_name="end_at", lookup_expr="gt", label="Only events that end after this moment.")
+
+    class Meta:
+        model = ProgrammeEvent
+        fields = ("kind",)
+
+
+class ProgrammeEvents(DepotRows, ReadOnlyModelViewSet):
+    """Calls of grid programmes, the latest first, with what they pay: `pay_per_kwh` or `pay_per_kw`, one of the two.
+
+    What those of a month delivered and were paid is in its savings (`programmes`), and frozen with them.
+    """
+
+    queryset = ProgrammeEvent.objects.select_related("depot")
+    serializer_class = ProgrammeEventSerializer
+    filterset_class = ProgrammeEventFilter
+    ordering = ("-start_at", "-pk")
+
+
 router = SimpleRouter(trailing_slash=False)
 router.register("bills", Bills, "api-bill")
 router.register("savings", Savings, "api-savings")
+router.register("programme-events", ProgrammeEvents, "api-programme-event")
 
 urlpatterns = router.urls

@@ -176,6 +176,8 @@ class Chargers(DepotAdmin):
         offered = super().get_actions(request)
         if self.has_change_permission(request):
             for name, operation in OPERATIONS.items():
+                if operation.asks:  # these are ordered on the station's own page
+                    continue
                 offered[name] = (_operation(name), name, f"{operation.words} (OCPP)")
         return offered
 

@@ -13,17 +13,19 @@ import numpy as np
 from django.db.models import Q
 from numpy.typing import NDArray
 
-from billing.selectors.prices import prices_for
+from billing.selectors.prices import Prices, prices_for
 from billing.selectors.programmes import events_for
 from charging.bands import DEFAULT_BUILDING_SHARE, DEFAULT_SOLAR_SHARE
 from charging.models import Charger, ChargingSession, Connector, Override
 from charging.orders import apply_orders
+from charging.peak_outlook import end_targets, expecting
 from charging.permission import charge_limit_kw, discharge_limit_kw, discharge_permission
 from charging.planner.plan import plan_from_json
 from charging.planner.warm import LastPlan
 from charging.selectors.bands import TripBands, trip_bands
 from charging.selectors.held import away_chargers, held_kw
 from charging.selectors.known_soc import KnownSoc, known_socs
+from charging.selectors.outlook import Expectation, expectation
 from charging.selectors.overrides import overrides_in_force
 from charging.selectors.plans import running_plan
 from depot.models import Depot, ElectricalNode, Forecast, InterconnectionAgreement
@@ -53,6 +55,8 @@ class Notes:
 
     vehicles: dict[str, list[str]] = field(default_factory=dict)
     depot: list[str] = field(default_factory=list)
+    peaks: dict[str, str] = field(default_factory=dict)
+    """By demand charge: which peak is to be expected anyway, why, and when that was found."""
     away: list[int] = field(default_factory=list)
     """Chargers that are not heard: the case reserves what they hold, and nothing is sent to them."""
 
@@ -72,12 +76,15 @@ class Assembled:
     last: LastPlan | None = None
 
 
-def assemble(depot: Depot, now: datetime, orders: Collection[Override] | None = None) -> Assembled:
+def assemble(
+    depot: Depot, now: datetime, orders: Collection[Override] | None = None, *, outlook_days: int = 0
+) -> Assembled:
     """Make the case of `depot` at `now`. Vehicles that cannot be planned are named in the notes, with the cure.
 
-    `orders` are people's orders to plan by; None stands for those in force.
+    `orders` are people's orders to plan by; None stands for those in force. With `outlook_days` it is the case of the
+    peak outlook: of so many days, and of what is known now alone, without the last outlook and the last plan.
     """
-    grid = horizon(depot, now, depot.horizon_hours)
+    grid = horizon(depot, now, 24 * outlook_days if outlook_days else depot.horizon_hours)
     notes = Notes()
     vehicles = list(Vehicle.objects.filter(depot=depot, active=True).select_related("type", "state"))
     notes.away = sorted(away_chargers(depot, now))
@@ -94,7 +101,7 @@ def assemble(depot: Depot, now: datetime, orders: Collection[Override] | None = 
     plugs = Counter(places[vehicle.pk].charger_id for vehicle in planned)
     cabinets = {charger_id for charger_id, count in plugs.items() if count > 1}
     guests = _guests(depot, places, grid, notes)
-    end_price = float(np.median(prices.import_per_kwh))
+    outlook = Expectation(words=notes.peaks) if outlook_days else expectation(depot, prices, grid, now)
     wear = wear_costs(depot)
     known = known_socs(planned, needs, now)
     bands = trip_bands(depot, now, grid.step_minutes)
@@ -108,7 +115,10 @@ def assemble(depot: Depot, now: datetime, orders: Collection[Override] | None = 
         if broken is not None and not vehicle.state.plugged_in:
             row["away"] = _until_back(row["away"], grid.boundary_of(broken.to_at or grid.end_at, "pull_in"))
         row["wear_cost_per_kwh"] = wear[vehicle.pk]
-        row["targets"].append(_final_target(row, needs.get(vehicle.pk, []), grid, end_price))
+        wanted = _wanted_at_end(row, needs.get(vehicle.pk, []), grid)
+        row["targets"] += end_targets(
+            grid.steps, wanted, row["max_soc"], _worth(places[vehicle.pk], prices), prices.demand_charges
+        )
         permission = discharge_permission(vehicle, places[vehicle.pk].charger, agreement)
         obstacle = permission.reason or _broken(vehicle, out) or _doubt(vehicle, known[vehicle.pk])
         row["v2g"] = not obstacle
@@ -122,7 +132,7 @@ def assemble(depot: Depot, now: datetime, orders: Collection[Override] | None = 
     events, told = events_for(depot, grid, prices.export_per_kwh)
     notes.depot.extend(told)
     site = _site(depot, agreement, grid, now, notes, sum(guests.values(), np.zeros(grid.steps)))
-    last = _last_plan(depot, grid, now)
+    last = None if outlook_days else _last_plan(depot, grid, now)
     case = {
         "version": 1,
         "name": f"{depot.slug} {depot.local(grid.start_at):%Y-%m-%d %H:%M}",
@@ -132,16 +142,16 @@ def assemble(depot: Depot, now: datetime, orders: Collection[Override] | None = 
         "currency": depot.currency,
         "site": site | {"nodes": _nodes(depot, guests) + _cabinets(cabinets, places.values())},
         "prices": {"import_per_kwh": prices.import_per_kwh, "export_per_kwh": prices.export_per_kwh},
-        "demand_charges": prices.demand_charges,
-        "chargers": [_charger(places[vehicle.pk], cabinets, notes) for vehicle in planned],
+        "demand_charges": expecting(prices.demand_charges, outlook.kw),
+        "chargers": [_charger(places[vehicle.pk], cabinets) for vehicle in planned],
         "vehicles": rows,
         "storage": [],
         "events": events,
         "bad_day": _bad_day(site),
     }
+    notes.peaks = outlook.words
     if last is not None:
-        change_price = CHANGE_PRICE_SHARE * max(end_price, LEAST_PRICE) * grid.step_minutes / 60
-        case["previous"] = _previous(last, rows, change_price)
+        case["previous"] = _previous(last, rows, CHANGE_PRICE_SHARE * _usual_price(prices) * grid.step_hours)
     notes.depot.extend(
         f"Battery {battery.name} is not planned: nothing here can command it, so no plan may count on it."
         for battery in depot.batteries.all()
@@ -380,10 +390,8 @@ def _cabinets(cabinets: Collection[int], connectors: Iterable[Connector]) -> lis
     ]
 
 
-def _charger(connector: Connector, cabinets: Collection[int], notes: Notes) -> dict[str, Any]:
+def _charger(connector: Connector, cabinets: Collection[int]) -> dict[str, Any]:
     charger = connector.charger
-    if charger.min_charge_kw or charger.min_discharge_kw:
-        notes.depot.append(f"The least power of charger {charger.name} is not kept by the plan.")
     return {
         "id": str(connector.pk),
         "node": f"cabinet-{charger.pk}" if charger.pk in cabinets else _node_id(charger.node),
@@ -391,6 +399,8 @@ def _charger(connector: Connector, cabinets: Collection[int], notes: Notes) -> d
         "max_discharge_kw": charger.max_discharge_kw,
         "charge_efficiency": charger.charge_efficiency,
         "discharge_efficiency": charger.discharge_efficiency,
+        "min_charge_kw": charger.min_charge_kw,
+        "min_discharge_kw": charger.min_discharge_kw,
     }
 
 
@@ -473,13 +483,18 @@ def _share_to_come(duty: Duty, state: VehicleState | None, end_at: datetime) -> 
     return max(0.0, (end - begin) / (duty.pull_in_at - duty.pull_out_at))
 
 
-def _final_target(row: dict[str, Any], needs: list[Need], grid: TimeGrid, price: float) -> dict[str, Any]:
-    """Return what should remain at the end: what the next block then needs, priced like buying it later."""
+def _worth(place: Connector, prices: Prices) -> tuple[float, float]:
+    """Return what a kWh in a battery costs later: at the median price, and as the cheapest energy with its losses."""
+    cheapest = max(min(prices.import_per_kwh), LEAST_PRICE)
+    return _usual_price(prices), cheapest / place.charger.charge_efficiency
+
+
+def _usual_price(prices: Prices) -> float:
+    return max(float(np.median(prices.import_per_kwh)), LEAST_PRICE)
+
+
+def _wanted_at_end(row: dict[str, Any], needs: list[Need], grid: TimeGrid) -> float:
+    """Return the SoC that should remain at the end: what the next block then needs."""
     later = next((need for need in needs if need.duty.pull_out_at > grid.end_at), None)
     wanted = later.required_soc if later else 0.5
-    return {
-        "boundary": grid.steps,
-        "soc": round(min(max(wanted, row["min_soc"]), row["max_soc"]), 4),
-        "tier": "should",
-        "price_per_kwh": round(max(price, LEAST_PRICE), 6),
-    }
+    return round(min(max(wanted, row["min_soc"]), row["max_soc"]), 4)

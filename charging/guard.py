@@ -1,16 +1,17 @@
-"""The fast loop that protects the site's limit between two plans: who is held under which power. PURE.
+"""The fast loop that protects the site's limits between two plans: who is held under which power. PURE.
 
 It acts on the site's meter. Above the limit it takes power from the chargers whose vehicles have time left, the
 latest departure first; one that would then miss its departure is touched only when a fuse is at stake. Below it
 gives back slowly, so that it does not swing: an order is given time to show at the meter, and room counts only when
 it has been there for a minute. A meter that is silent counts as the worst that the rest of the site may draw.
+The nodes below the grid connection are held the same way, by the sum of what hangs on them; the lowest ceiling counts.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 MARGIN = 0.02
@@ -108,6 +109,43 @@ def rest_kw(peak_kw: float, mean_kw: float, share: float) -> float:
     seconds are not to mend all.
     """
     return max(0.0, peak_kw + (peak_kw - mean_kw) * share / max(1.0 - share, LEAST_REST))
+
+
+def sums_kw(parents: Mapping[int, int | None], loads_kw: Sequence[tuple[int, float]]) -> dict[int, float]:
+    """Return what flows through each node of a tree, in kW, from (node, kW) of what hangs on them."""
+    sums = dict.fromkeys(parents, 0.0)
+    for node, power_kw in loads_kw:
+        for above in path(parents, node):
+            sums[above] += power_kw
+    return sums
+
+
+def path(parents: Mapping[int, int | None], node: int) -> list[int]:
+    """Return a node and all above it, up to the root."""
+    found: list[int] = []
+    at: int | None = node
+    while at is not None:
+        found.append(at)
+        at = parents[at]
+    return found
+
+
+def agreed(
+    now_kw: Mapping[int, float | None], wanted: Sequence[tuple[Collection[int], Mapping[int, float | None]]]
+) -> dict[int, float | None]:
+    """Return the ceilings that change when several nodes have a say: the lowest counts, None = free.
+
+    `now_kw` are the ceilings in force; `wanted` has for each node the chargers below it and the changes it asks for.
+    A node that asks for no change of a charger below it wants it left as it is, so none is raised against its will.
+    """
+    changed: dict[int, float | None] = {}
+    for charger_id, held_kw in now_kw.items():
+        words = [changes.get(charger_id, held_kw) for below, changes in wanted if charger_id in below]
+        lowest = min((math.inf if word is None else word for word in words), default=math.inf)
+        new = None if lowest == math.inf else lowest
+        if words and new != held_kw:
+            changed[charger_id] = new
+    return changed
 
 
 def _import(site: Site, loads: Sequence[Load], stale: bool) -> float:

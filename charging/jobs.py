@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from typing import Any
 
 from billing.models import SavingsStatement
+from charging.planner.highs import SolverError
+from charging.selectors.dispatching import situation
+from charging.services import proposals, report_work
 from charging.services.alerts import watch, watch_links
 from charging.services.band import update_band
 from charging.services.housekeeping import prune_commands
 from charging.services.live_alerts import watch_live
 from charging.services.not_ready import record_pull_outs, recorded_until
 from charging.services.notices import prune_notices
+from charging.services.old_rows import forget_old
+from charging.services.outlook import JOB as PEAK_OUTLOOK
+from charging.services.outlook import look_again, make_outlook
 from charging.services.planning import plan_and_dispatch, prune_plans
 from charging.services.relinking import plan_for_links
 from charging.services.retention import JOB as RETENTION
@@ -24,6 +30,7 @@ from depot.jobs import Progress, job
 from depot.jobs.services import JobError, prune_jobs
 from depot.models import Job
 from depot.services.meter_sources import watch_meters
+from fleet.assignment.propose import CannotProposeError
 
 EVERY_STEP = timedelta(minutes=15)
 
@@ -33,11 +40,46 @@ def make_plan(job: Job, progress: Progress) -> dict[str, Any]:
     """Plan the depot and send the plan to its chargers."""
     progress(0.1, "Reading vehicles, schedule, prices and forecasts; solving")
     plan = plan_and_dispatch(job.own_depot, job.payload.get("trigger", "Every 15 minutes"))
+    look_again(job.own_depot, job.window)
     watch(job.own_depot, clock.now())
     prune_plans(job.own_depot, clock.now())
     prune_commands(job.own_depot, clock.wall_now())
     prune_notices(job.own_depot, clock.now())
     return {"plan": plan.pk, "status": plan.status, "objective": plan.objective, "seconds": plan.seconds}
+
+
+@job(PEAK_OUTLOOK, title="Demand peak of the coming week", local_at=time(0, 10))
+def look_a_week_ahead(job: Job, progress: Progress) -> dict[str, Any]:
+    """Find the demand peaks that are to be expected anyway, for the plans of the day."""
+    progress(0.1, "Planning the coming week")
+    try:
+        made = make_outlook(job.own_depot, clock.now())
+    except SolverError as error:
+        raise JobError(f"The coming week could not be planned: {error}") from error
+    return {"peaks": made.peaks, "seconds": round(made.seconds, 3)}
+
+
+@job(proposals.JOB, title="Proposal of vehicles")
+def propose_vehicles(job: Job, progress: Progress) -> dict[str, Any]:
+    """Work out who should drive what on a day; nothing of the day is changed."""
+    depot, day = job.own_depot, date.fromisoformat(job.payload["date"])
+    progress(0.1, "Reading blocks, vehicles and their charge")
+    known = situation(depot, day, clock.now())
+    progress(0.3, "Weighing every vehicle for every block")
+    try:
+        found = proposals.work_out(known, day)
+    except CannotProposeError as error:
+        raise JobError(str(error)) from error
+    return proposals.as_result(found)
+
+
+@job(report_work.JOB, title="Report of the year", local_at=time(3, 15))
+def work_out_reports(job: Job, progress: Progress) -> dict[str, Any]:
+    """Work out the months' reports of the years that were asked for; each night of this year and the last."""
+    depot, now = job.own_depot, clock.now()
+    this_year = depot.local(now).year
+    years = job.payload.get("years", [this_year - 1, this_year])
+    return {"months": report_work.work_out(depot, years, now, progress)}
 
 
 @job("watch", title="Watch the chargers' links", every=timedelta(minutes=1))
@@ -92,8 +134,9 @@ def vary_baselines(job: Job, progress: Progress) -> dict[str, Any]:
 
 @job(RETENTION, title="Thinning of old readings", local_at=time(3, 30))
 def thin_old_readings(job: Job, progress: Progress) -> dict[str, Any]:
-    """Keep only a few readings of each quarter of an hour that is older than `DEPOT_RAW_DAYS`."""
-    return thin(job.own_depot, clock.now(), progress).as_json()
+    """Keep only a few readings of each old quarter of an hour, and drop what nothing reads any more."""
+    forgotten = forget_old(job.own_depot, clock.now())
+    return thin(job.own_depot, clock.now(), progress).as_json() | forgotten
 
 
 @job("vehicle-days", title="Energy of each vehicle", every=timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""Billing cycles of a meter: calendar months, or from one reading day to the next.
+"""Billing cycles of a meter: calendar months, or from one reading to the next, by rule or on single days.
 
 A cycle is named by the month in which it begins, so every month names exactly one. Pure.
 """
@@ -7,27 +7,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from depot.timegrid import local_to_utc
 
 INSTANT = timedelta(microseconds=1)
+LEAST_DAYS, MOST_DAYS = 20, 45
+"""How long a cycle beside a reading day that was entered may be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cycles:
     """Cycles begin on `reading_day` (1 to 28) of the month, from the month `since` on; before it on the 1st.
 
-    The cycle before the first reading day is the longer one: nothing falls between two cycles.
+    The cycle before the first reading day is the longer one: nothing falls between two cycles. A day of
+    `read_on`, at most one in a month, takes the place of its month's.
     """
 
     tz: ZoneInfo
     reading_day: int = 1
     since: date | None = None
+    read_on: tuple[date, ...] = ()
 
     def first_day(self, month: date) -> date:
         """Return the first local day of the cycle that a month (any of its days) names."""
         first = month.replace(day=1)
+        if read := next((day for day in self.read_on if day.replace(day=1) == first), None):
+            return read
         changed = self.since is None or first >= self.since.replace(day=1)
         return first.replace(day=self.reading_day if changed else 1)
 
@@ -64,6 +71,28 @@ class Cycles:
             return ""
         first, last = (at.astimezone(self.tz) for at in (start_at, end_at - INSTANT))
         return f" ({first.day} {first:%b} to {last.day} {last:%b})"
+
+
+def reading_problems(cycles: Cycles) -> list[str]:
+    """Tell what is wrong with the reading days that were entered; each sentence names the day and the cure."""
+    found = []
+    for day, following in pairwise(cycles.read_on):
+        if following <= day:
+            found.append(f"{following} does not come after {day}. Enter the days in order, each once.")
+        elif following.replace(day=1) == day.replace(day=1):
+            found.append(f"{day} and {following} lie in one month, which names one cycle. Enter one of them.")
+    if found:
+        return found
+    for day in cycles.read_on:
+        for month in ((day.replace(day=1) - timedelta(days=1)).replace(day=1), day):
+            first, end = cycles.days(month)
+            length = (end - first).days
+            if not LEAST_DAYS <= length <= MOST_DAYS:
+                found.append(
+                    f"With {day} the cycle from {first} to {end} has {length} days; {LEAST_DAYS} to {MOST_DAYS} are "
+                    "possible. Correct it, or enter the reading day of the month beside it too."
+                )
+    return list(dict.fromkeys(found))
 
 
 def _next(month: date) -> date:

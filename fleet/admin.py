@@ -21,6 +21,7 @@ from fleet.models import (
     Block,
     CalendarException,
     ChargingRequest,
+    IngestBatch,
     Outage,
     QuarantinedReading,
     ScheduleSettings,
@@ -285,6 +286,27 @@ class QuarantinedReadings(Records):
             f"{taken} readings taken over, {left} left: no vehicle of the depot has their name.",
             level,
         )
+
+
+@admin.register(IngestBatch)
+class IngestLog(Records):
+    """What became of every batch of telemetry in the last two weeks, for those who write the sending program."""
+
+    list_display = [
+        "received_at",
+        "depot",
+        "sender",
+        "items",
+        "accepted",
+        "late",
+        "duplicate",
+        "implausible",
+        "quarantined",
+        "rejected",
+        "first_problem",
+    ]
+    list_filter = [OWN_DEPOTS, ("first_problem", admin.EmptyFieldListFilter), "received_at"]
+    search_fields = ["sender", "first_problem"]
 
 
 @admin.register(ChargingRequest)

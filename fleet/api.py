@@ -80,7 +80,10 @@ class Telemetry(KnownParameters, APIView):
         be true is accepted with code `implausible`, kept as suspect, and changes nothing else.
         """
         items = read_items(request)
-        return Response(once(request, lambda: answer(take_in(request.auth.depot, items, clock.now()))))
+        key = request.auth
+        return Response(
+            once(request, lambda: answer(take_in(key.depot, items, clock.now(), f"API key: {key.name}")))
+        )
 
 
 class StateSerializer(serializers.ModelSerializer):

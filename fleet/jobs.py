@@ -8,7 +8,7 @@ from typing import Any
 
 from depot import clock
 from depot.jobs import Progress, job
-from depot.jobs.services import prune_jobs
+from depot.jobs.services import finish, prune_jobs
 from depot.models import ImportBatch, Job
 from fleet.services import schedules, telematics
 from fleet.services.consumption import JOB, learn_consumption
@@ -36,6 +36,23 @@ def check_schedule(job: Job, progress: Progress) -> dict[str, Any]:
     """Check an uploaded file and keep what was found; nothing of the schedule is written."""
     batch = ImportBatch.objects.of_depot(job.own_depot).select_related("depot").get(pk=job.payload["batch"])
     return {"batch": batch.pk, "state": schedules.look(batch, progress).state}
+
+
+@job(schedules.SAVE, title="Saving of the schedule file")
+def save_schedule(job: Job, progress: Progress) -> dict[str, Any]:
+    """Save a checked file, all of it or nothing; one that may not be saved as it was shown is checked again."""
+    batch = ImportBatch.objects.of_depot(job.own_depot).select_related("depot").get(pk=job.payload["batch"])
+    replace, shown = job.payload["replace"], job.payload["change"]
+
+    def done(saved: schedules.Saved) -> None:
+        finish(job, {"batch": batch.pk, "saved": asdict(saved)})
+
+    try:
+        saved = schedules.commit(batch, job.requested_by, replace, shown, progress, done)
+    except schedules.ScheduleRefused as refusal:
+        schedules.look(batch, progress)
+        return {"batch": batch.pk, "refused": str(refusal)}
+    return {"batch": batch.pk, "saved": asdict(saved)}
 
 
 @job("telematics", title="Feeds of telematics makers", every=timedelta(minutes=1))

@@ -11,11 +11,13 @@ import numpy as np
 from billing.models import SavingsStatement, Scenario
 from billing.savings import charge_only, moved_site, solar_self_use
 from billing.selectors.history import Peaks, entered_peaks, first_known, looks_back_to, peaks_by_charge
-from billing.selectors.ledger import Ledger, load_of, read_ledger
+from billing.selectors.ledger import Floats, Ledger, load_of, read_ledger
+from billing.selectors.programmes import settled
 from billing.selectors.tariffs import tariffs_by_day, version_of
 from billing.tariff import NOTHING, BillResult, Carried, InputError, LoadSeries, Tariff, bill
 from depot.models import Depot
 from depot.money import round_money
+from depot.timegrid import TimeGrid
 
 WARM_UP = timedelta(days=7)
 
@@ -24,11 +26,13 @@ WARM_UP = timedelta(days=7)
 class ChargeOnlyBill:
     """What managed charging without V2G would have cost, and what each part of the management saved.
 
-    Both savings and what programmes paid add up to the statement's net saving.
+    `programmes` is what grid programmes would have paid that depot: each saving has its part of their revenue,
+    so both add up to the statement's net saving.
     """
 
     result: BillResult
     total: Decimal
+    programmes: Decimal
     smart_saving: Decimal
     v2g_saving: Decimal
 
@@ -48,8 +52,30 @@ def charge_only_bill(depot: Depot, statement: SavingsStatement) -> ChargeOnlyBil
     if result.total is None or not result.periods:
         return None
     total = result.periods[-1].total
-    v2g = total - statement.actual.total - statement.wear_added
-    return ChargeOnlyBill(result, total, statement.unmanaged.total - total, v2g)
+    paid = programmes_without_v2g(depot, statement)
+    smart = statement.unmanaged.total - (total - paid)
+    return ChargeOnlyBill(result, total, paid, smart, statement.net_saving - smart)
+
+
+def programmes_without_v2g(depot: Depot, statement: SavingsStatement) -> Decimal:
+    """Return what the events of a statement would have paid the depot without V2G.
+
+    Settled by the same rules on its own load and a baseline of its own days: what was left off in charging counts,
+    what was discharged does not. Only events that the statement has are settled.
+    """
+    if not statement.programmes:
+        return Decimal(0)
+    known = {one["event"] for one in statement.programmes}
+    found = settled(depot, statement.start_at, statement.actual.covered_to, _without_v2g)
+    return sum((one.revenue for one in found if one.event.pk in known), Decimal(0))
+
+
+def _without_v2g(depot: Depot, ledger: Ledger) -> tuple[Floats, Floats]:
+    """Return what would have been imported and exported without V2G, in kWh; unknown where nothing was metered."""
+    limit_kwh = export_limit_kw(depot) * ledger.grid.step_hours
+    change = _change(depot, ledger.grid)
+    site = moved_site(ledger.kwh("import_kwh"), ledger.kwh("export_kwh"), change, limit_kwh)
+    return site.import_kw, site.export_kw
 
 
 def versions_of(depot: Depot, statement: SavingsStatement) -> list[Tariff]:
@@ -89,11 +115,7 @@ def charge_only_load(depot: Depot, start_at: datetime, end_at: datetime) -> Load
     actual = load_of(depot, start_at, end_at, Scenario.ACTUAL)
     if actual is None:
         return None
-    names = ("charge_kwh", "discharge_kwh")
-    ledger = read_ledger(depot, actual.start_at - WARM_UP, actual.end_at, names)
-    charge, discharge = (np.nan_to_num(ledger.kwh(name)) for name in names)
-    change = charge_only(charge, discharge).charge_kwh - (charge - discharge)
-    change = change[ledger.grid.steps - actual.steps :]
+    change = _change(depot, TimeGrid(actual.start_at, actual.step_minutes, actual.steps))
     hours = actual.step_minutes / 60
     site = moved_site(
         actual.import_kw * hours, actual.export_kw * hours, change, export_limit_kw(depot) * hours
@@ -109,6 +131,15 @@ def charge_only_load(depot: Depot, start_at: datetime, end_at: datetime) -> Load
         actual.notices,
         actual.written_in,
     )
+
+
+def _change(depot: Depot, grid: TimeGrid) -> Floats:
+    """Return what the vehicles would have drawn more in each step without V2G, in kWh."""
+    names = ("charge_kwh", "discharge_kwh")
+    ledger = read_ledger(depot, grid.start_at - WARM_UP, grid.end_at, names)
+    charge, discharge = (np.nan_to_num(ledger.kwh(name)) for name in names)
+    change = charge_only(charge, discharge).charge_kwh - (charge - discharge)
+    return np.asarray(change[ledger.grid.steps - grid.steps :])
 
 
 def export_limit_kw(depot: Depot) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -23,6 +23,8 @@ from depot.timegrid import TimeGrid, local_day_bounds, local_midnights
 
 MINUTES_PER_DAY = 1440
 COLUMNS = ("net_kw", "export_kwh", "credit_per_kwh")
+Another = Callable[[Depot, Ledger], tuple[Floats, Floats]]
+"""What another depot would have imported and exported (kWh per step) in a span of this one's ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,17 @@ class _Days:
         return baseline_of(call, self.net_kw, self.working, self.events, self.step_minutes)
 
 
-def settled(depot: Depot, start_at: datetime, end_at: datetime) -> list[Settled]:
-    """Return what the events that lie in a span paid, by time; one query when there are none."""
+def settled(
+    depot: Depot, start_at: datetime, end_at: datetime, another: Another | None = None
+) -> list[Settled]:
+    """Return what the events that lie in a span paid, by time; one query when there are none.
+
+    With `another`, what they would have paid that depot, against a baseline made of its own days.
+    """
     events = list(_events(depot, start_at, end_at))
     if not events:
         return []
-    days = _days(depot, events)
+    days = _days(depot, events, another)
     found = []
     for event in events:
         call = call_of(event)
@@ -188,12 +195,17 @@ def _events(depot: Depot, start_at: datetime, end_at: datetime) -> Iterable[Prog
     return rows.select_related("depot").order_by("start_at")
 
 
-def _days(depot: Depot, events: Sequence[ProgrammeEvent]) -> _Days:
-    """Return the metered days that the baselines of events look at; three queries."""
+def _days(depot: Depot, events: Sequence[ProgrammeEvent], another: Another | None = None) -> _Days:
+    """Return the metered days that the baselines of events look at; three queries, and those of `another`."""
     days = [depot.local(event.start_at).date() for event in events]
     first, last = min(days) - LOOK_BACK, max(days)
     start_at, end_at = local_day_bounds(first, depot.tz)[0], local_day_bounds(last, depot.tz)[1]
     ledger = read_ledger(depot, start_at, end_at)
+    if another is not None:
+        import_kwh, export_kwh = another(depot, ledger)
+        ledger = replace(
+            ledger, columns=ledger.columns | {"import_kwh": import_kwh, "export_kwh": export_kwh}
+        )
     starts = ProgrammeEvent.objects.filter(depot=depot, start_at__gte=start_at, start_at__lt=end_at)
     event_days = frozenset(depot.local(at).date() for at in starts.values_list("start_at", flat=True))
     return _Days(by_day(depot, ledger), _working(depot, first, last), event_days, depot.step_minutes)

@@ -31,6 +31,7 @@ def statement_csv(depot: Depot, statement: SavingsStatement) -> str:
     if between is not None:
         rows += [
             ("bill", "Charge-only", str(between.total), currency),
+            ("programme", "Charge-only would have been paid", str(between.programmes), currency),
             ("share", "Smart charging", str(between.smart_saving), currency),
             ("share", "V2G, after wear", str(between.v2g_saving), currency),
         ]

@@ -35,16 +35,12 @@ def months_chart(months: Sequence[Month], kinds: dict[int, dict[str, Decimal]]) 
     bottom = [0.0] * len(shown)
     traces = []
     for kind, name, role in KINDS:
-        traces.append(
-            charts.bars(labels, amounts[kind], role, unit=unit, name=name).update(
-                base=list(bottom), width=0.5
-            )
-        )
+        part = charts.bars(labels, amounts[kind], role, unit=unit, name=name)
+        traces.append(charts.styled(part, base=list(bottom), width=0.5))
         bottom = [below + amount for below, amount in zip(bottom, amounts[kind], strict=True)]
     if any(amounts["export"]):
-        traces.append(
-            charts.bars(labels, amounts["export"], "discharge", unit=unit, name="Export").update(width=0.5)
-        )
+        export = charts.bars(labels, amounts["export"], "discharge", unit=unit, name="Export")
+        traces.append(charts.styled(export, width=0.5))
     table = charts.table_of(
         ["Month", *(f"{name} {currency}" for name in ("Energy", "Demand", "Other", "Export", "Bill"))],
         [

@@ -64,12 +64,11 @@ def days_chart(days: Sequence[DayCost], currency: str) -> charts.Chart:
     labels = [f"{day.day.day} {day.day:%b}" for day in days]
     unit = prefix_of(currency).strip()
     traces = [
-        charts.bars(labels, [day.unmanaged for day in days], "building", unit=unit, name="Unmanaged").update(
-            width=0.38, offset=-0.4
-        ),
-        charts.bars(labels, [day.actual for day in days], "charge", unit=unit, name="Actual").update(
-            width=0.38, offset=0.02
-        ),
+        charts.styled(charts.bars(labels, values, role, unit=unit, name=name), width=0.38, offset=offset)
+        for values, role, name, offset in (
+            ([day.unmanaged for day in days], "building", "Unmanaged", -0.4),
+            ([day.actual for day in days], "charge", "Actual", 0.02),
+        )
     ]
     figure = charts.figure(traces, panels=(charts.Panel(unit),), height_px=260, hover="closest")
     saved = [amount for day in days if (amount := day.saved) is not None]

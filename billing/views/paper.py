@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-import reportlab
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
@@ -18,7 +17,8 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table
 
-FONTS = {"Vera": "Vera.ttf", "Vera-Bold": "VeraBd.ttf"}
+FONTS = {"Roboto": "Roboto-Regular.ttf", "Roboto-Bold": "Roboto-Bold.ttf"}
+FOLDER = Path(__file__).parents[1] / "fonts"
 MARGIN = 18 * mm
 FRAME_PADDING = 6  # of reportlab's frame, on each side
 WIDTH = A4[0] - 2 * MARGIN - 2 * FRAME_PADDING
@@ -26,19 +26,18 @@ RULE, MUTED = colors.HexColor("#c4ccd4"), colors.HexColor("#4c5866")
 
 
 def _fonts() -> frozenset[int]:
-    """Register the fonts that come with reportlab; return the characters that they have."""
-    folder = Path(reportlab.__file__).parent / "fonts"
+    """Register the fonts; return the characters that both have (Latin of all Europe, Greek, Cyrillic)."""
     for name, file in FONTS.items():
         if name not in pdfmetrics.getRegisteredFontNames():
-            pdfmetrics.registerFont(TTFont(name, str(folder / file)))
-    return frozenset(pdfmetrics.getFont("Vera").face.charToGlyph)
+            pdfmetrics.registerFont(TTFont(name, str(FOLDER / file)))
+    return frozenset.intersection(*(frozenset(pdfmetrics.getFont(name).face.charToGlyph) for name in FONTS))
 
 
 KNOWN = _fonts()
-PLAIN = ParagraphStyle("plain", fontName="Vera", fontSize=8.5, leading=12)
+PLAIN = ParagraphStyle("plain", fontName="Roboto", fontSize=8.5, leading=12)
 SMALL = ParagraphStyle("small", parent=PLAIN, fontSize=7, leading=9.5, textColor=MUTED)
 NUMBER = ParagraphStyle("number", parent=PLAIN, alignment=2)
-BOLD = ParagraphStyle("bold", parent=PLAIN, fontName="Vera-Bold")
+BOLD = ParagraphStyle("bold", parent=PLAIN, fontName="Roboto-Bold")
 BOLD_NUMBER = ParagraphStyle("bold number", parent=BOLD, alignment=2)
 TITLE = ParagraphStyle("title", parent=BOLD, fontSize=15, leading=20)
 HEADING = ParagraphStyle("heading", parent=BOLD, fontSize=10.5, leading=15, spaceBefore=10, spaceAfter=3)
@@ -99,7 +98,7 @@ def render(title: str, footer: str, parts: Sequence[Flowable]) -> bytes:
 
     def foot(canvas: Any, _document: Any) -> None:
         canvas.saveState()
-        canvas.setFont("Vera", 7)
+        canvas.setFont("Roboto", 7)
         canvas.setFillColor(MUTED)
         canvas.drawString(MARGIN, 10 * mm, printable(footer))
         canvas.drawRightString(A4[0] - MARGIN, 10 * mm, f"Page {canvas.getPageNumber()}")

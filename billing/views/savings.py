@@ -104,6 +104,7 @@ def _page(depot: Depot, statement: SavingsStatement, month: date, this: date) ->
         ],
         "same": [step.label.lower() for step in steps if step.id not in TOTALS and not step.amount],
         "between": between,
+        "programmes": statement.programme_revenue,
         "shares": shares(between, currency, statement.programme_revenue) if between else "",
         "emissions": emissions_of(depot, ledger),
         "lines": compared_lines(statement, between.result.periods[-1].lines if between else ()),

@@ -38,7 +38,7 @@ KIND_WORDS = {
 
 
 @require_POST
-@depot_page()
+@depot_page("write_tariffs")
 def compare(request: HttpRequest, depot: Depot) -> HttpResponse:
     """Ask for the comparison of the chosen tariffs; the same choice on one day is worked out once."""
     keys = sorted({key for key, _ in chosen(depot, request.POST.getlist("tariff")[:MOST])})

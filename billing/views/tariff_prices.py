@@ -61,6 +61,9 @@ def _take(request: HttpRequest, depot: Depot) -> HttpResponse:
 def check(request: HttpRequest, depot: Depot, batch_id: int) -> HttpResponse:
     """Show what an uploaded file holds, or every fault in it; ask for column and unit where it leaves them open."""
     batch = _batch(depot, batch_id)
+    if batch.report.get("emptied"):
+        messages.error(request, f"{batch.file_name} is not kept any more. Upload it again.")
+        return redirect("billing:prices-upload", slug=depot.slug)
     column, unit = request.GET.get("column", ""), request.GET.get("unit", "")
     reading = check_file(
         depot,

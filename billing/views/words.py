@@ -55,13 +55,18 @@ def answer(depot: Depot, statement: SavingsStatement, *, running: bool) -> str:
 
 
 def shares(bill: ChargeOnlyBill, currency: str, programme_revenue: Decimal = Decimal(0)) -> str:
-    """Say what smart charging saved, what V2G added to it, and what grid programmes paid."""
+    """Say what smart charging saved, what V2G added to it, and whose part of it grid programmes paid."""
     smart, v2g = (
         f"{'saved' if amount >= 0 else 'cost'} {money(abs(amount), currency)}"
         for amount in (bill.smart_saving, bill.v2g_saving)
     )
-    paid = f" Grid programmes paid {money(programme_revenue, currency)}." if programme_revenue else ""
-    return f"Smart charging alone {smart}; V2G {v2g} more, after its battery wear.{paid}"
+    words = f"Smart charging alone {smart}; V2G {v2g} more, after its battery wear."
+    if not programme_revenue and not bill.programmes:
+        return words
+    return (
+        f"{words} Grid programmes paid {money(programme_revenue, currency)}, in these amounts: "
+        f"{money(bill.programmes, currency)} of it the depot without V2G would have been paid."
+    )
 
 
 def quality_words(quality: DataQuality) -> str:

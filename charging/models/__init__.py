@@ -2,6 +2,7 @@
 
 from charging.models.chargers import Charger, ChargingSession, Connector, MeterSample
 from charging.models.not_ready import LedgerIsClosed, NotReady
+from charging.models.outlooks import PeakOutlook
 from charging.models.overrides import Override
 from charging.models.plans import ChargerCommand, Plan
 from charging.models.stations import Dialect, StationNotice, StationVariable, UnknownStation
@@ -17,6 +18,7 @@ __all__ = [
     "MeterSample",
     "NotReady",
     "Override",
+    "PeakOutlook",
     "Plan",
     "StationNotice",
     "StationVariable",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import ssl
 from collections import defaultdict
 from collections.abc import Sequence
@@ -46,6 +47,8 @@ AT_DOOR, MOST_HELD = 2, 100
 SETTLE_S = 2.0
 LIFE_SIGN_S = 5.0
 END_AGAIN_S = 3.0
+SLICE, MOST_SLICES, SLICE_PAUSE_S = 25, 20, 0.2
+"""At its end the gateway closes so many links at once, more where there would be more slices than that."""
 
 
 class Gateway:
@@ -103,6 +106,8 @@ class Gateway:
                 log.info("chargers may log in at port %d", self.port)
                 self.started.set()
                 await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+                server.server.close()  # who knocks now is served by another gateway, or after the restart
+                await self._drain()
         finally:
             await _end({stopping, *tasks})
             ends = await asyncio.gather(*tasks, return_exceptions=True)
@@ -113,6 +118,15 @@ class Gateway:
         for end in ends:
             if isinstance(end, Exception):
                 raise end
+
+    async def _drain(self) -> None:
+        """Say good-bye to chargers slice by slice, lest all come back in the same moment."""
+        links = list(self._links.values())
+        size = max(SLICE, math.ceil(len(links) / MOST_SLICES))
+        for start in range(0, len(links), size):
+            if start:
+                await asyncio.sleep(SLICE_PAUSE_S)
+            await asyncio.gather(*(link.close(1012, "restart") for link in links[start : start + size]))
 
     def _serve(self) -> Any:
         return serve(

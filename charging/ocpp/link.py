@@ -213,6 +213,7 @@ class Link:
     def _fail_pending(self, error: Exception) -> None:
         if self._pending is not None and not self._pending[1].done():
             self._pending[1].set_exception(error)
+            self._pending[1].exception()  # nobody may wait for it any more, which is no fault to log
 
     async def _work(self) -> None:
         """Answer calls in the order in which they came."""

@@ -20,6 +20,7 @@ from charging.ocpp.database import Database
 from charging.ocpp.frames import Fault
 from charging.ocpp.link import Link, LinkLostError, RefusedError
 from charging.ocpp.masking import masked
+from charging.ocpp.profiles_v2x import STEERED, steered_messages
 from charging.ocpp.wording import Context
 from charging.services import answers, commands, credentials
 from charging.services.dialects import dialects_of
@@ -31,6 +32,7 @@ LOOK_EVERY_S = 1.0
 GIVE_BACK_EVERY_S = 30.0
 PASSING = ("InternalError", "GenericError", "ProtocolError")
 """Errors that say something about the station's moment, not about what it was asked."""
+MAY_DISCHARGE = ("setpoint_kw", "discharge_limit_kw")
 State = ChargerCommand.State
 
 
@@ -209,16 +211,22 @@ def claim(charger_ids: list[int], owner: str) -> list[Errand]:
 def messages(errand: Errand, version: str) -> list[profiles.Message]:
     """Return the calls that carry a command in a protocol version.
 
-    A schedule discharges only the vehicle it was planned for; another one at the connector may not allow it.
+    A schedule or set-point discharges only the vehicle it was meant for; another one at the connector may not allow it.
     """
     command, payload = errand.command, errand.command.payload
     capability = capability_of(command.charger, errand.dialect)
+    known = errand.vehicle_id is not None and errand.vehicle_id == payload.get("vehicle_id")
+    if command.action in STEERED:
+        transaction_id = errand.transaction_id if known else ""
+        return steered_messages(command.action, version, payload, capability, transaction_id, clock.now())
+    if command.action == "setpoint" and not known:
+        payload = payload | {name: max(payload[name], 0.0) for name in MAY_DISCHARGE if name in payload}
     if command.action != "set_schedule":
         number = command.pk.int % 2**31
         context = Context(version, clock.now(), number, errand.transaction_id, capability.manner)
         return wording.messages(command.action, payload, context)
     powers = payload["power_kw"]
-    if errand.vehicle_id is None or errand.vehicle_id != payload.get("vehicle_id"):
+    if not known:
         powers = [max(power, 0.0) for power in powers]
     schedule = profiles.Schedule(
         evse_id=payload["evse_id"],

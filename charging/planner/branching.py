@@ -1,4 +1,5 @@
-"""Decide the few switches that decide: whether a stretch at the depot begins above its discharge floor.
+"""Decide the few switches that decide: whether a stretch at the depot begins above its discharge floor, and whether
+a step imports or exports where exporting pays more.
 
 Vehicles are coupled by the site's few binding limits alone, so in the linear programme nearly all these switches are
 whole already, and a handful of branches, each solved from the last basis, proves the optimum.
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charging.planner.case import BoolArray, FloatArray
+from charging.planner.case import BoolArray, FloatArray, IntArray
 from charging.planner.gates import Gates
 from charging.planner.highs import Outcome
 from charging.planner.mending import mended
@@ -76,17 +77,12 @@ def branched(root: Found, best: Found | None, gap: float) -> Branched:
 
 def _children(found: Found, node: _Node, number: int) -> list[_Node]:
     """Return the two halves of a part; none where a broken step has no switch that is undecided."""
-    values, form = found.answer.values, found.run.form
+    values = found.answer.values
     if values is None or not found.broken.any():
         return []
-    steps = found.broken.floor
-    switches = np.where(form.risen_at >= 0, form.risen_at, form.above_at[:, :-1])[steps]
-    if (switches < 0).any() or not _undecided(values[switches]).all():
-        return []
-    counts = form.count_at[:, :-1][steps & (form.risen_at < 0)]
-    counts = counts[_undecided(values[counts])]
-    # Like vehicles can stand in for each other: to decide how many begin above the floor says more than which.
-    columns = counts if counts.size else switches
+    columns = (
+        _floor_switches(found, values) if found.broken.floor.any() else _direction_switches(found, values)
+    )
     if not columns.size:
         return []
     chosen = int(columns[np.argmin(np.abs(values[columns] % 1.0 - 0.5))])
@@ -95,6 +91,29 @@ def _children(found: Found, node: _Node, number: int) -> list[_Node]:
         _Node(found.bound, number, (*node.held, (chosen, low + 1.0, np.inf))),
         _Node(found.bound, number + 1, (*node.held, (chosen, 0.0, low))),
     ]
+
+
+def _floor_switches(found: Found, values: FloatArray) -> IntArray:
+    """Return the columns to branch on of stays that discharge below their floor; none where a switch is missing."""
+    form, steps = found.run.form, found.broken.floor
+    switches = np.where(form.risen_at >= 0, form.risen_at, form.above_at[:, :-1])[steps]
+    if (switches < 0).any() or not _undecided(values[switches]).all():
+        return switches[:0]
+    counts = form.count_at[:, :-1][steps & (form.risen_at < 0)]
+    counts = counts[_undecided(values[counts])]
+    # Like vehicles can stand in for each other: to decide how many begin above the floor says more than which.
+    return counts if counts.size else switches
+
+
+def _direction_switches(found: Found, values: FloatArray) -> IntArray:
+    """Return the columns to branch on of steps that import and export; none where a switch is missing."""
+    form, steps = found.run.form, found.broken.direction
+    switches, counts = form.way_at[steps], form.way_count_at[steps]
+    if (switches < 0).any() or not _undecided(values[switches]).any():
+        return switches[:0]
+    # Like steps can stand in for each other too.
+    counts = counts[_undecided(values[counts])]
+    return counts if counts.size else switches[_undecided(values[switches])]
 
 
 def _undecided(values: FloatArray) -> BoolArray:

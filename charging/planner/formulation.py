@@ -60,6 +60,8 @@ class Formulation:
     above_at: IntArray
     count_at: IntArray
     risen_at: IntArray
+    way_at: IntArray
+    way_count_at: IntArray
     deficit_at: IntArray
     balance_rows: IntArray
     goals: tuple[FloatArray, ...]
@@ -88,7 +90,7 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
     for charging, sign in ((True, -1.0), (False, 1.0)):
         _, step, columns = powers.entries(charging)
         builder.put(site.balance_rows[step], columns, sign)
-    _add_demand_charges(builder, case, site)
+    peaks = _add_demand_charges(builder, case, site)
     add_nodes(builder, case, devices, powers)
     add_phases(builder, case, devices, powers)
     add_shared_chargers(builder, case, devices, powers)
@@ -101,7 +103,7 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
     unsafe = add_bad_day(builder, problem, powers, relaxed).missing
     unprepared = _add_ready(builder, problem, energy_at, relaxed)
     unheeded = _add_orders(builder, devices, energy_at, relaxed)
-    _add_directions(builder, problem, site, gates.direction)
+    ways = _add_directions(builder, problem, site, gates.direction, powers, peaks)
     places = add_stays(builder, problem, _places(powers, energy_at), least_kwh)
     missing = _add_targets(builder, devices, envelope, places, relaxed)
     places = add_gates(builder, problem, places, gates, least_kwh)
@@ -131,6 +133,8 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
         above_at=places.above_at,
         count_at=places.count_at,
         risen_at=places.risen_at,
+        way_at=ways[0],
+        way_count_at=ways[1],
         deficit_at=deficit_at,
         balance_rows=site.balance_rows,
         goals=tuple(_goal(builder, columns, weight) for columns, weight in goals if columns.size),
@@ -218,10 +222,17 @@ def wear_per_ac_kwh(devices: Devices) -> FloatArray:
     return devices.wear_cost_per_kwh / devices.discharge_efficiency
 
 
-def _add_demand_charges(builder: ProgrammeBuilder, case: DepotCase, site: _Site) -> None:
-    """Add one peak per billing period, at or above each metering interval's mean import and what is billed."""
-    for charge in case.demand_charges:
+def _add_demand_charges(builder: ProgrammeBuilder, case: DepotCase, site: _Site) -> IntArray:
+    """Add one peak per billing period, at or above each metering interval's mean import and what is billed.
+
+    Return the peak of each charge in each step (charges, T): -1 outside its window, and where an interval is longer
+    than a step.
+    """
+    peak_at = np.full((len(case.demand_charges), case.steps), -1, dtype=np.int64)
+    for number, charge in enumerate(case.demand_charges):
         peaks = _add_peaks(builder, charge)
+        if charge.metering_minutes == case.step_minutes:
+            peak_at[number, charge.window] = peaks[charge.period[charge.window]]
         groups, periods = metering_groups(case, charge)
         rows = builder.add_rows(len(periods), upper=0.0)
         builder.put(rows, peaks[periods], -1.0)
@@ -229,11 +240,12 @@ def _add_demand_charges(builder: ProgrammeBuilder, case: DepotCase, site: _Site)
         share = 1.0 / np.bincount(groups[steps], minlength=len(periods))
         for columns in site.imports:
             builder.put(rows[groups[steps]], columns[steps], share[groups[steps]])
+    return peak_at
 
 
 def _add_peaks(builder: ProgrammeBuilder, charge: DemandCharge) -> IntArray:
-    """Add a priced peak per billing period; tiers price the slices of it above what is billed, cheapest first."""
-    billed = charge.billed_kw_so_far
+    """Add a priced peak per billing period; tiers price the slices of it above what is free, cheapest first."""
+    billed = charge.free_kw
     if not charge.tiers:
         builder.constant -= charge.price_per_kw * float(billed.sum())
         return builder.add_columns(len(billed), charge.price_per_kw, billed)
@@ -334,8 +346,22 @@ def _add_ready(builder: ProgrammeBuilder, problem: Problem, energy_at: IntArray,
     return missing
 
 
-def _add_directions(builder: ProgrammeBuilder, problem: Problem, site: _Site, marked: BoolArray) -> None:
-    """Add import <= most * switch and export <= most * (1 - switch) in the marked steps."""
+def _add_directions(
+    builder: ProgrammeBuilder,
+    problem: Problem,
+    site: _Site,
+    marked: BoolArray,
+    powers: Powers,
+    peak_at: IntArray,
+) -> tuple[IntArray, IntArray]:
+    """Add import <= most * switch and export <= most * (1 - switch) in the marked steps.
+
+    With half a switch these let energy bought be sold in the same step. So three more rows that hold with either
+    switch: only what is discharged or left of the sun is exported, export <= discharge + (sun - load) * (1 - switch);
+    only load and what is charged is imported, import <= charge + (load - sun that must flow) * switch; and no import
+    is above a peak that counts there, nor a peak below what is free of it, import <= peak - free * (1 - switch).
+    Return the switch of each step (T,), and how many steps of the same prices in a row import; -1 where there is none.
+    """
     limits, devices = problem.case.site, problem.devices
     most_import = limits.building_load_kw + devices.charge_limit_kw.sum(axis=0)
     most_export = limits.solar_kw - limits.building_load_kw + devices.discharge_limit_kw.sum(axis=0)
@@ -352,3 +378,59 @@ def _add_directions(builder: ProgrammeBuilder, problem: Problem, site: _Site, ma
         builder.put(export_rows, columns[steps], 1.0)
     builder.put(import_rows, importing, -most_import[steps])
     builder.put(export_rows, importing, most_export[steps])
+    _hold_flows(builder, problem, site, steps, importing, powers)
+    for charge, peaks in zip(problem.case.demand_charges, peak_at, strict=True):
+        counts = peaks[steps] >= 0
+        inside, switches = steps[counts], importing[counts]
+        free = charge.free_kw[charge.period[inside]]
+        rows = builder.add_rows(len(inside), upper=-free)
+        for columns in site.imports:
+            builder.put(rows, columns[inside], 1.0)
+        builder.put(rows, peaks[inside], -1.0)
+        builder.put(rows, switches, -free)
+    way_at = np.full(problem.case.steps, -1, dtype=np.int64)
+    way_at[steps] = importing
+    return way_at, _count_ways(builder, problem, steps, way_at)
+
+
+def _hold_flows(
+    builder: ProgrammeBuilder,
+    problem: Problem,
+    site: _Site,
+    steps: IntArray,
+    importing: IntArray,
+    powers: Powers,
+) -> None:
+    """Add the two rows of `_add_directions` that back export by discharge and import by charge."""
+    limits = problem.case.site
+    sun = limits.solar_kw - limits.building_load_kw
+    must = limits.building_load_kw - (0.0 if limits.solar_curtailable else limits.solar_kw)
+    row_of = np.full(problem.case.steps, -1, dtype=np.int64)
+    for columns_of, charging, factor, upper in (
+        (site.exports, False, sun, sun),
+        (site.imports, True, -must, np.zeros_like(must)),
+    ):
+        row_of[steps] = rows = builder.add_rows(len(steps), upper=upper[steps])
+        for columns in columns_of:
+            builder.put(rows, columns[steps], 1.0)
+        builder.put(rows, importing, factor[steps])
+        _, step, columns = powers.entries(charging)
+        inside = row_of[step] >= 0
+        builder.put(row_of[step[inside]], columns[inside], -1.0)
+
+
+def _count_ways(builder: ProgrammeBuilder, problem: Problem, steps: IntArray, way_at: IntArray) -> IntArray:
+    """Add how many of some like steps in a row import: which of them do matters little, how many does."""
+    prices = problem.case.prices
+    count_at = np.full(problem.case.steps, -1, dtype=np.int64)
+    new = np.ones(len(steps), dtype=bool)
+    new[1:] = np.diff(steps) > 1
+    for series in (prices.import_per_kwh, prices.export_per_kwh):
+        new[1:] |= np.diff(series[steps]) != 0.0
+    groups = np.cumsum(new) - 1
+    counts = builder.add_switches(int(groups.max(initial=-1)) + 1, np.bincount(groups))
+    rows = builder.add_rows(len(counts), 0.0, 0.0)
+    builder.put(rows[groups], way_at[steps], 1.0)
+    builder.put(rows, counts, -1.0)
+    count_at[steps] = counts[groups]
+    return count_at

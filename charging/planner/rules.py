@@ -111,15 +111,20 @@ def _too_little(power_kw: FloatArray, least_kw: FloatArray) -> BoolArray:
 
 def both_directions(problem: Problem, form: Formulation, values: FloatArray) -> BoolArray:
     """Return the steps (T,) where an answer imports and exports at once and gains by it."""
-    prices = problem.case.prices
     imports, exports = (values[item].sum(axis=0) for item in (form.import_columns, form.export_columns))
-    gains = prices.export_per_kwh > prices.import_per_kwh
+    both: BoolArray = gains_both_ways(problem) & (imports > POWER_KW) & (exports > POWER_KW)
+    return both
+
+
+def gains_both_ways(problem: Problem) -> BoolArray:
+    """Return the steps (T,) where importing and exporting at once could pay, if it were allowed."""
+    prices = problem.case.prices
+    gains: BoolArray = prices.export_per_kwh > prices.import_per_kwh
     for event in problem.case.events:
         if event.kind == "export":
             # What flows both ways could reach an event's least power.
             gains[event.from_step : event.to_step] = True
-    both: BoolArray = gains & (imports > POWER_KW) & (exports > POWER_KW)
-    return both
+    return gains
 
 
 def penalty_of(problem: Problem, decision: Decision) -> float:

@@ -17,6 +17,7 @@ from charging.planner.devices import Problem, energy_per_kw
 from charging.planner.gates import Gates
 from charging.planner.highs import Outcome
 from charging.planner.mending import mended
+from charging.planner.rules import gains_both_ways
 from charging.planner.run import SAME_AMOUNT, SAME_SHARE, Found, Known, Run, better, found_in
 from charging.planner.settle import energy_path
 
@@ -24,8 +25,8 @@ from charging.planner.settle import energy_path
 MENDING_SHARES = (0.5, 0.05)
 ROUNDS = 30
 TURNS = 3
-# The order of the wear bands is worth little money and many switches: with more of them than this, it is left at
-# so many times the gap.
+# The order of the wear bands, and which steps export where that pays more than import costs, are worth little money
+# and many switches. More bands than this, and steps that branching has not decided, are left at so many times the gap.
 MANY_ORDERS = 300
 ORDER_SHARE = 10.0
 Bounds = list[tuple[tuple[float, ...], float]]
@@ -38,7 +39,9 @@ def search(problem: Problem, deadline: float, gap: float, *, linear: bool = Fals
     The search stops as soon as the best plan is proven to be within `gap` (a share of its cost) of the optimum.
     `linear` decides no switch of a device: with classes of vehicles the bound then holds for each vehicle too.
     """
-    gates, known, relaxed = Gates.none(problem.devices.use_kwh.shape), Known.nothing(problem), False
+    # Where one step may not flow both ways, the gain moves to the next: all have their switch from the start.
+    gates = replace(Gates.none(problem.devices.use_kwh.shape), direction=gains_both_ways(problem))
+    known, relaxed = Known.nothing(problem), False
     best: Found | None = None
     bounds: Bounds = []
     loose = True
@@ -67,7 +70,7 @@ def search(problem: Problem, deadline: float, gap: float, *, linear: bool = Fals
             best, broken = _branched(found, best, gap, bounds)
         # Where no rule is broken, only switches of events and reserve, taken as fractions, can promise too much.
         searched = not (broken.any() or broken.bands.any() or (loose and run.form.programme.whole.any()))
-        if searched or (best is not None and best.within(gap)):
+        if searched or (best is not None and (best.within(gap) or _left_open(best, gates, gap))):
             break
         tighter = gates.tightened(broken, problem.devices.plugged)
         loose = loose and tighter.count() > gates.count()
@@ -79,6 +82,11 @@ def _near_enough(best: Found, run: Run, gap: float) -> bool:
     """Tell whether nothing but the order of many wear bands keeps a plan from its bound, and little of that."""
     many = run.form.bands.switch.size > MANY_ORDERS
     return many and not best.broken.any() and best.within(ORDER_SHARE * gap)
+
+
+def _left_open(best: Found, gates: Gates, gap: float) -> bool:
+    """Tell whether a plan that branching left from its bound is near enough where steps may gain by both directions."""
+    return bool(gates.direction.any()) and best.within(ORDER_SHARE * gap)
 
 
 def cheaper_order(best: Found) -> Found:
@@ -112,6 +120,9 @@ def _mended(found: Found, best: Found | None, bounds: Bounds, gap: float) -> Fou
     for share in MENDING_SHARES:
         best = better(best, mended(found, share))
         if best is not None and _bounded(best, bounds).within(gap):
+            break
+        if not found.broken.of_devices():
+            # The shares are those of stays; the direction is decided as the answer leans, once.
             break
     return best
 

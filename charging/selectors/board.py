@@ -58,7 +58,7 @@ class Board:
 
 def board(depot: Depot, now: datetime) -> Board:
     """Return the board as it is at `now`."""
-    facts, rows = facts_of(depot, now)
+    facts, rows = facts_of(depot, now, latest_plan(depot, now))
     on_board = {one.vehicle.pk for one in facts if one.vehicle is not None}
     on_board |= {one.connector.vehicle_id for one in facts if one.connector.vehicle_id is not None}
     loose = [row for row in rows if not row.sure and (row.vehicle is None or row.vehicle.pk not in on_board)]
@@ -105,9 +105,9 @@ class Known:
         )
 
 
-def facts_of(depot: Depot, now: datetime) -> tuple[list[Facts], list[Readiness]]:
-    """Return what is known of every connector, and all coming pull-outs; from nine queries."""
-    plan, connectors = latest_plan(depot, now), _connectors(depot)
+def facts_of(depot: Depot, now: datetime, plan: Plan | None) -> tuple[list[Facts], list[Readiness]]:
+    """Return what is known of every connector, and all coming pull-outs by the latest plan; from eight queries."""
+    connectors = _connectors(depot)
     visits = {visit.connector_id: visit for visit in _visits(depot, now)}
     coming = duties(depot, now - JUST_BACK, now + HORIZON)
     homes = {row.vehicle_id: row for row in connectors if row.vehicle_id is not None}

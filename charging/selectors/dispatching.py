@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from charging.models import Connector
@@ -26,7 +26,7 @@ from fleet.assignment.reasons import reason
 from fleet.models import Vehicle
 from fleet.selectors.duties import Duty, duties, in_order, outages_of
 from fleet.selectors.needs import need_of
-from fleet.services.assignments import Choice, choice_of
+from fleet.services.assignments import LONGEST_DAY, Choice, choice_of
 
 AFTER = timedelta(hours=12)
 UNKNOWN_SOC = 0.2
@@ -44,6 +44,8 @@ class Situation:
     end_at: datetime
     by_vehicle: dict[int, list[Duty]]
     """The coming duties of each vehicle, in their order."""
+    of_day: list[Duty] = field(default_factory=list)
+    """The duties of the service day that was asked for, whether they are over, under way or coming."""
 
     def of(self, vehicle: Vehicle | None) -> list[Duty]:
         return self.by_vehicle.get(vehicle.pk, []) if vehicle is not None else []
@@ -75,15 +77,18 @@ class Suggestion:
 
 
 def situation(depot: Depot, day: date, now: datetime) -> Situation:
-    """Return what is known from now to 12 hours after the end of `day`, from eight queries."""
-    end_at = max(local_day_bounds(day, depot.tz)[1], now) + AFTER
+    """Return what is known of `day`, and from now to 12 hours after its end, from eight queries."""
+    day_from, day_to = local_day_bounds(day, depot.tz)
+    begin_at, end_at = now - JUST_BACK, max(day_to, now) + AFTER
+    read = duties(depot, min(begin_at, day_from), max(end_at, day_from + LONGEST_DAY))
     vehicles = Vehicle.objects.of_depot(depot).filter(active=True).select_related("type", "state")
-    coming = duties(depot, now - JUST_BACK, end_at)
+    coming = [duty for duty in read if duty.pull_out_at < end_at and duty.pull_in_at > begin_at]
+    of_day = [duty for duty in read if duty.service_date == day]
     by_vehicle: dict[int, list[Duty]] = defaultdict(list)
     for duty in coming:
         if duty.vehicle is not None:
             by_vehicle[duty.vehicle.pk].append(duty)
-    return Situation(depot, now, coming, list(vehicles), connectors_of(depot), end_at, by_vehicle)
+    return Situation(depot, now, coming, list(vehicles), connectors_of(depot), end_at, by_vehicle, of_day)
 
 
 def day_readiness(known: Situation) -> dict[str, Readiness]:

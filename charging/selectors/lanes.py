@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from charging.selectors.bad_day import risks_from
 from charging.selectors.measured import Measured, Stay
 from charging.selectors.timeline import Timeline
 from depot.money import currency_sign
@@ -128,7 +129,7 @@ def _lane(
         absences=absences + _will_be_away(line, row, duties),
         departures=_departures(line, row, answer["soc"], duties),
         reasons=_reasons(line, row, signed),
-        notes=notes,
+        notes=notes + risks_from(line.plan, vehicle.pk, line.now_step - line.plan_step),
         need=need,
     )
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from charging.models import Plan
 from charging.selectors.lanes import Lane, lanes
 from charging.selectors.measured import measured
-from charging.selectors.plans import later_price, running_plan, stored_kwh, unmanaged_of
+from charging.selectors.plans import grid_of, later_price, running_plan, stored_kwh, unmanaged_of
 from charging.selectors.site_now import SiteLimits, site_limits
 from charging.selectors.timeline import (
     PeakSoFar,
@@ -25,7 +25,7 @@ from depot.charts import TimeAxis
 from depot.models import Depot
 from depot.timegrid import local_day_bounds
 from fleet.models import Vehicle
-from fleet.selectors.duties import duties
+from fleet.selectors.duties import duties, duties_of_vehicle
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +92,24 @@ def plan_view(depot: Depot, now: datetime) -> PlanView | None:
         windows=windows(line, power, labels),
         peaks=peaks(line, labels),
         limits=site_limits(depot),
-        lanes=_lanes(line, depot, vehicles),
+        lanes=lanes(
+            line,
+            vehicles,
+            measured(depot, line.past),
+            duties(depot, line.grid.start_at, line.grid.end_at),
+        ),
     )
 
 
-def vehicle_lane(depot: Depot, now: datetime, vehicle: Vehicle) -> tuple[Timeline, Lane] | None:
-    """Return the timeline and the lane of one vehicle, or None when no plan says what happens now."""
-    plan = running_plan(depot, now)
-    if plan is None:
+def vehicle_lane(
+    depot: Depot, now: datetime, vehicle: Vehicle, plan: Plan | None
+) -> tuple[Timeline, Lane] | None:
+    """Return the timeline and the lane of one vehicle, or None when `plan` does not say what happens now."""
+    if plan is None or grid_of(plan).end_at <= now:
         return None
     line = timeline(plan, depot, now)
-    return line, _lanes(line, depot, [vehicle])[0]
-
-
-def _lanes(line: Timeline, depot: Depot, vehicles) -> list[Lane]:
-    coming = duties(depot, line.grid.start_at, line.grid.end_at)
-    return lanes(line, vehicles, measured(depot, line.past), coming)
+    coming = duties_of_vehicle(depot, vehicle, line.grid.start_at, line.grid.end_at)
+    return line, lanes(line, [vehicle], measured(depot, line.past), coming)[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from charging.models import Connector
 from charging.uptime import REQUIRED, Span, Uptime, uptime
 from depot.models import Alert, AuditEvent, Depot
 
+DOWN_KEYS = Q(key__startswith="fault:") | Q(key__startswith="charger:") | Q(key="gateway:silent")
+"""The alerts that tell when a port was down."""
+
 
 @dataclass(frozen=True, slots=True)
 class PortUptime:
@@ -53,9 +56,8 @@ def port_uptimes(depot: Depot, start_at: datetime, end_at: datetime) -> list[Por
 
 def _downs(depot: Depot, start_at: datetime, end_at: datetime) -> dict[str, list[Span]]:
     """Return by alert key the spans in which it was open."""
-    of_ports = Q(key__startswith="fault:") | Q(key__startswith="charger:") | Q(key="gateway:silent")
     still_open = Q(cleared_at__isnull=True) | Q(cleared_at__gt=start_at)
-    rows = Alert.objects.filter(of_ports, still_open, depot=depot, raised_at__lt=end_at)
+    rows = Alert.objects.filter(DOWN_KEYS, still_open, depot=depot, raised_at__lt=end_at)
     found: dict[str, list[Span]] = defaultdict(list)
     for key, raised_at, cleared_at in rows.values_list("key", "raised_at", "cleared_at"):
         found[key].append((raised_at, cleared_at or end_at))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from charging.models import Connector, Plan
 from charging.permission import charge_limit_kw
+from charging.selectors.bad_day import risk_at
 from charging.selectors.links import is_linked
 from charging.selectors.plans import grid_of, latest_plan
 from depot.models import Depot
@@ -215,7 +216,8 @@ def _verdict(case: Case, planned: float | None) -> tuple[State, str]:
         return "at_risk", f"It is in no plan yet and {needs}."
     if case.trial:
         return "on_track", f"Can leave with up to {percent(planned)}, {needs}."
-    return "on_track", f"Will leave with {percent(planned)}, {needs}."
+    risk = risk_at(case.plan, case.vehicle.pk, case.need.duty.pull_out_at)
+    return "on_track", f"Will leave with {percent(planned)}, {needs}.{' ' + risk if risk else ''}"
 
 
 def _miss(case: Case, planned: float | None) -> str:
@@ -304,7 +306,7 @@ def shortfall_cause(plan: Plan | None, vehicle: Vehicle) -> str:
     if plan is None:
         return ""
     for shortfall in plan.answer["shortfalls"]:
-        if shortfall["vehicle"] == str(vehicle.pk):
+        if shortfall["vehicle"] == str(vehicle.pk) and shortfall.get("tier", "must") == "must":
             return str(shortfall["cause"]).rstrip(".")
     return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -126,32 +127,71 @@ class Report:
         return sum((row.share for row in self.vehicles), Share())
 
 
-def month_report(depot: Depot, first: date, now: datetime) -> Report | None:
-    """Return a month's report, or None when it has not been billed.
+@dataclass(frozen=True, slots=True)
+class BilledMonth:
+    """A month that has been billed. `key` changes when its bill or its vehicles' energy is computed again."""
 
-    It is remembered until its bill or its vehicles' energy is computed again: a day, before the bill is final a
-    quarter of an hour.
-    """
+    first: date
+    bill: Bill
+    statement: SavingsStatement
+    key: str
+
+    @property
+    def remembered(self) -> bool:
+        """Tell whether this process has its report at hand."""
+        return self.key in cache
+
+    def remember(self, report: Report) -> None:
+        """Keep its report at hand: a day, before the bill is final a quarter of an hour."""
+        cache.set(self.key, report, A_DAY_S if report.final else REMEMBERED_S)
+
+
+def billed_month(depot: Depot, first: date) -> BilledMonth | None:
+    """Return a month, or None when it has not been billed; from three queries."""
     start_at, end_at = depot.cycles.bounds(first)
     statement = statement_of(depot, start_at)
     bill = bill_of_month(depot, start_at)
     if statement is None or bill is None:
         return None
-    written = _days(depot, start_at, end_at)
-    newest = written.aggregate(at=Max("computed_at"))["at"]
+    newest = _days(depot, start_at, end_at).aggregate(at=Max("computed_at"))["at"]
     key = f"month-report:{bill.pk}:{bill.computed_at.timestamp()}:{newest.timestamp() if newest else 0}"
-    found: Report | None = cache.get(key)
+    return BilledMonth(first, bill, statement, key)
+
+
+def billed_months(depot: Depot, year: int) -> list[BilledMonth]:
+    """Return the months of a year that have been billed."""
+    found = (billed_month(depot, date(year, month, 1)) for month in range(1, 13))
+    return [month for month in found if month is not None]
+
+
+def month_report(depot: Depot, first: date, now: datetime) -> Report | None:
+    """Return a month's report, or None when it has not been billed."""
+    month = billed_month(depot, first)
+    return report_of(depot, month, now) if month is not None else None
+
+
+def report_of(depot: Depot, month: BilledMonth, now: datetime) -> Report:
+    """Return the report of a billed month; it is worked out once, until its figures change."""
+    found: Report | None = cache.get(month.key)
     if found is None:
-        found = _report(depot, first, bill, statement, now)
-        cache.set(key, found, A_DAY_S if found.final else REMEMBERED_S)
+        found = _report(depot, month.first, month.bill, month.statement, now)
+        month.remember(found)
     return found
 
 
-def year_report(depot: Depot, year: int, now: datetime) -> Report | None:
-    """Return the sum of a year's months that have been billed, or None when none has."""
-    found = [month_report(depot, date(year, month, 1), now) for month in range(1, 13)]
-    months = [report for report in found if report is not None]
-    return added_up(months) if months else None
+def year_report(
+    depot: Depot, year: int, now: datetime, months: list[BilledMonth] | None = None
+) -> Report | None:
+    """Return the sum of a year's months that have been billed, or None when none has; `months` saves reading them."""
+    billed = billed_months(depot, year) if months is None else months
+    if not billed:
+        return None
+    digest = hashlib.sha256(repr([month.key for month in billed]).encode()).hexdigest()
+    found: Report | None = cache.get(f"year-report:{digest}")
+    if found is None:
+        found = added_up([report_of(depot, month, now) for month in billed])
+        cache.set(f"year-report:{digest}", found, A_DAY_S if found.final else REMEMBERED_S)
+    return found
 
 
 def added_up(months: list[Report]) -> Report:

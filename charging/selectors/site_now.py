@@ -12,7 +12,7 @@ from django.db.models import Count, OuterRef, Subquery
 from billing.selectors.prices import Prices, prices_for
 from charging.models import Charger, ChargingSession, MeterSample, Plan
 from charging.selectors.links import linked
-from charging.selectors.timeline import PeakSoFar
+from charging.selectors.timeline import PeakSoFar, expected_of
 from depot.models import Depot, ElectricalNode, InterconnectionAgreement, Meter, MeterReading, Quality
 from depot.templatetags.depot_pages import percent
 from depot.timegrid import TimeGrid, floor_to_step
@@ -179,12 +179,15 @@ def _peaks(depot: Depot, now: datetime, plan: Plan | None) -> list[PeakSoFar]:
     """Return the month's demand peaks, and what the plan makes of them."""
     prices = prices_now(depot, now)
     planned = plan.answer["demand_peaks"] if plan else {}
+    charges = {charge["id"]: charge for charge in plan.case["demand_charges"]} if plan else {}
     found = []
     for charge in prices.demand_charges:
         so_far = float(charge["billed_kw_so_far"][charge["period"][0]])
         ahead = float(planned.get(charge["id"], [so_far])[0])
         label = prices.demand_labels[charge["id"]]
-        found.append(PeakSoFar(label, charge["price_per_kw"], so_far, max(so_far, ahead)))
+        planned_charge = charges.get(charge["id"])
+        told = expected_of(plan, planned_charge) if plan and planned_charge else (0.0, "")
+        found.append(PeakSoFar(label, charge["price_per_kw"], so_far, max(so_far, ahead), *told))
     return found
 
 

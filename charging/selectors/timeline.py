@@ -132,12 +132,17 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class PeakSoFar:
-    """A demand charge: the highest power already billed in this period, and what the plan makes of it."""
+    """A demand charge: the highest power already billed in this period, and what the plan makes of it.
+
+    `expected_kw` is the peak that the coming week needs anyway (0: none is known), `because` says why.
+    """
 
     name: str
     price_per_kw: float
     so_far_kw: float
     planned_kw: float
+    expected_kw: float = 0.0
+    because: str = ""
 
     @property
     def rises(self) -> bool:
@@ -203,4 +208,16 @@ def _peak(line: Timeline, charge: dict, labels: dict[str, tuple[str, float, list
     so_far = float(billed[period]) if isinstance(billed, list) else float(billed)
     planned = line.plan.answer["demand_peaks"][charge["id"]]
     name = labels[charge["id"]][0] if charge["id"] in labels else "Demand"
-    return PeakSoFar(name, charge["price_per_kw"], so_far, max(so_far, float(planned[period])))
+    return PeakSoFar(
+        name,
+        charge["price_per_kw"],
+        so_far,
+        max(so_far, float(planned[period])),
+        *expected_of(line.plan, charge, period),
+    )
+
+
+def expected_of(plan: Plan, charge: dict, period: int = 0) -> tuple[float, str]:
+    """Return the peak that a plan took as to be expected anyway, in kW, and why; 0 where it took none."""
+    listed = charge.get("expected_kw") or [0.0]
+    return float(listed[period]), plan.notes.get("peaks", {}).get(charge["id"], "")

@@ -11,7 +11,7 @@ from typing import Any
 import redis
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Max, Q
 
 from charging.models import Charger, ChargerCommand, Connector, Plan
 from depot import clock
@@ -24,7 +24,8 @@ State = ChargerCommand.State
 LONGEST_CALL = timedelta(minutes=2)
 SAFE_TO_REPEAT = (
     "set_schedule", "set_default", "set_ceiling", "clear_profiles", "composite", "get_variables", "report",
-    "transaction_status", "allow_energy_transfer",
+    "transaction_status", "allow_energy_transfer", "set_dynamic", "set_local_frequency", "set_signal_curve",
+    "setpoint", "priority_charging",
 )  # fmt: skip
 """Actions that do the same when they come twice; others are never repeated by themselves."""
 URGENT = ("remote_stop", "set_ceiling", "set_default", "unlock", "clear_profiles", "setpoint", "afrr_signal")
@@ -133,7 +134,10 @@ def setpoint_now(charger: Charger, evse_id: int) -> float | None:
 
 
 def claim(charger_ids: Collection[int], owner: str) -> list[ChargerCommand]:
-    """Take the next command of each of these chargers for `owner`; of two gateways only one gets it."""
+    """Take the next command of each of these chargers for `owner`; of two gateways only one gets it.
+
+    A schedule of an older plan than the charger was told already is not taken but superseded.
+    """
     now = clock.wall_now()
     waiting = ChargerCommand.objects.filter(state=State.WAITING)
     waiting.filter(expires_at__lte=now).update(state=State.EXPIRED, answered_at=now)
@@ -142,13 +146,36 @@ def claim(charger_ids: Collection[int], owner: str) -> list[ChargerCommand]:
     rows = waiting.filter(due, charger__in=charger_ids).order_by("priority", "created_at")
     for command in rows.select_related("charger", "connector"):
         first.setdefault(command.charger_id, command)
+    late = _outdated(first.values())
+    waiting.filter(pk__in=late).update(state=State.SUPERSEDED, answered_at=now)
     return [
         command
         for command in first.values()
-        if waiting.filter(pk=command.pk).update(
+        if command.pk not in late
+        and waiting.filter(pk=command.pk).update(
             state=State.SENT, claimed_by=owner, claimed_at=now, attempts=F("attempts") + 1
         )
     ]
+
+
+def _outdated(commands: Collection[ChargerCommand]) -> set[Any]:
+    """Return the ids of those whose plan is older than one that was sent for the same purpose.
+
+    A charger is told its schedule again when a vehicle comes, out of what is stored at that moment: a newer plan may be
+    stored, and even sent, before that word is.
+    """
+    keys = {command.coalesce for command in commands if command.plan_id is not None and command.coalesce}
+    if not keys:
+        return set()
+    meant = ChargerCommand.objects.filter(
+        charger__in={command.charger_id for command in commands}, coalesce__in=keys, state__in=STILL_MEANT
+    )
+    newest = dict(meant.values_list("coalesce").annotate(newest=Max("plan")).order_by())
+    return {
+        command.pk
+        for command in commands
+        if command.plan_id is not None and (newest.get(command.coalesce) or 0) > command.plan_id
+    }
 
 
 def settle(command: ChargerCommand, state: str, answer: dict[str, Any]) -> None:

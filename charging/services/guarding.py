@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import Max, OuterRef, Subquery
 
-from charging.following import Told, verdict
-from charging.guard import CALM_S, MARGIN, STALE_S, Load, Site, held, holds_fallback, other_kw
-from charging.models import Charger, ChargerCommand, ChargingSession, Connector, MeterSample, StationNotice
+from charging.guard import (
+    CALM_S,
+    MARGIN,
+    STALE_S,
+    Load,
+    Site,
+    agreed,
+    ceilings,
+    held,
+    holds_fallback,
+    other_kw,
+)
+from charging.models import Charger, ChargerCommand, ChargingSession, MeterSample
 from charging.selectors.links import linked
+from charging.selectors.node_loads import SILENT_METER, beyond_export, node_loads
 from charging.selectors.peak_room import peak_room_kw
 from charging.selectors.readiness import readiness
-from charging.services.commands import STILL_MEANT, send, send_again
-from charging.services.notices import note
+from charging.selectors.schedules import schedules_now
+from charging.services.commands import STILL_MEANT, send
+from charging.services.follow import LOOK_BACK, check_following
 from depot import clock
 from depot.alerts.services import Cause
 from depot.models import (
@@ -35,14 +47,9 @@ AT_LEAST_EVERY_S = 5.0
 FOLLOW_EVERY_S = 30.0
 CEILING_S = 900
 RENEW_BEFORE_S = 300
-SILENT_METER = timedelta(minutes=30)
-"""A meter that nobody watches feeds no guard after this long; the plan's own margin protects the site."""
 SILENT_SOURCE = timedelta(days=7)
 """One with a source that is switched on is missed for this long: the guard assumes the worst meanwhile."""
 FEW = 4
-SECOND_LOOK = timedelta(minutes=2)
-FORGET_AFTER = timedelta(minutes=30)
-LOOK_BACK = timedelta(minutes=10)
 UNKNOWN_SPARE_H = 1.0
 
 
@@ -88,39 +95,79 @@ def protect(depot: Depot, now: datetime) -> list[ChargerCommand]:
     """Hold the site under its import limit, its export limit and its demand peaks; return what was ordered.
 
     The demand peak held is the greater of the peak so far and the planned one; no departure is missed for it.
-    Without a meter of the grid connection that has read lately there is nothing to act on.
+    Without a meter of the grid connection that has read lately there is nothing to hold the site by. Every node below
+    it is held by the sum of what its chargers measure.
     """
+    grid, nodes = _grid(depot, now), node_loads(depot, now)
+    quiet = grid is None or (grid.quiet and grid.power_kw >= 0)
+    if quiet and all(node.quiet for node in nodes) and not _any_ceiling(depot):
+        return []
+    loads = _loads(depot, now)
+    wanted: list[tuple[Collection[int], dict[int, float | None]]] = []
+    if grid is not None:
+        wanted.append(({load.charger_id for load in loads}, held(*grid.stakes(now), loads)))
+    for node in nodes:
+        below = [load for load in loads if load.charger_id in node.charger_ids]
+        wanted.append((node.charger_ids, ceilings(node.site, below)))
+    ordered = _order(depot, loads, agreed({load.charger_id: load.ceiling_kw for load in loads}, wanted))
+    if grid is not None and beyond_export(grid.power_kw, _export_limit(depot, grid.meter.node)):
+        return ordered + _end_discharge(depot, None)
+    giving = {pk for node in nodes if node.gives_too_much for pk in node.charger_ids}
+    return ordered + (_end_discharge(depot, giving) if giving else [])
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The meter of the grid connection, its last reading, how old that is (wall time), and what a peak leaves."""
+
+    meter: Meter
+    power_kw: float
+    observed_at: datetime
+    age_s: float
+    peak_room_kw: float | None
+
+    @property
+    def quiet(self) -> bool:
+        """Tell whether it has read just now, and less than the fuse and the peak allow."""
+        aim_kw = self.meter.node.import_limit_kw * (1 - MARGIN)
+        room_kw = aim_kw if self.peak_room_kw is None else min(aim_kw, self.peak_room_kw)
+        return self.power_kw < room_kw and self.age_s <= STALE_S
+
+    def stakes(self, now: datetime) -> tuple[Site, float | None]:
+        """Return the site as the guard sees it, and what a peak leaves."""
+        silent = self.age_s > STALE_S
+        site = Site(
+            import_kw=self.power_kw,
+            age_s=self.age_s,
+            limit_kw=self.meter.node.import_limit_kw,
+            worst_other_kw=_worst_other(self.meter, self.observed_at, now) if silent else 0.0,
+            peak_kw=_peak(self.meter, now),
+        )
+        return site, self.peak_room_kw
+
+
+def _grid(depot: Depot, now: datetime) -> Grid | None:
     meter = Meter.objects.filter(depot=depot, kind=Meter.Kind.GRID).select_related("node").first()
     recent = _recent(meter, now) if meter is not None else []
     if meter is None or not recent:
-        return []
+        return None
     last = recent[0]
     age_s = clock.wall_seconds((now - last.observed_at).total_seconds())
     room_kw = peak_room_kw(depot, now) if age_s <= STALE_S else None
-    aim_kw = meter.node.import_limit_kw * (1 - MARGIN)
-    quiet = last.power_kw < (aim_kw if room_kw is None else min(aim_kw, room_kw)) and age_s <= STALE_S
-    if quiet and last.power_kw >= 0 and not _any_ceiling(depot):
-        return []
-    loads = _loads(depot, now)
-    site = Site(
-        import_kw=last.power_kw,
-        age_s=age_s,
-        limit_kw=meter.node.import_limit_kw,
-        worst_other_kw=_worst_other(meter, last, now) if age_s > STALE_S else 0.0,
-        peak_kw=_peak(meter, now),
-    )
-    changed = held(site, room_kw, loads)
-    renewed = {load.charger_id: load.ceiling_kw for load in loads if load.ceiling_kw is not None}
-    ages_s = {load.charger_id: load.ordered_s for load in loads}
-    ordered = []
-    for charger in Charger.objects.filter(pk__in={*changed, *renewed}).select_related("depot"):
-        if charger.pk in changed:
-            ordered.append(_hold(charger, changed[charger.pk]))
-        elif CEILING_S - ages_s.get(charger.pk, 0.0) < RENEW_BEFORE_S:
-            ordered.append(_hold(charger, renewed[charger.pk]))
-    if -last.power_kw > _export_limit(depot, meter.node):
-        ordered += _end_discharge(depot)
-    return ordered
+    return Grid(meter, last.power_kw, last.observed_at, age_s, room_kw)
+
+
+def _order(
+    depot: Depot, loads: Collection[Load], changed: Mapping[int, float | None]
+) -> list[ChargerCommand]:
+    """Order the ceilings that change, and again those that would soon end by themselves."""
+    due = {
+        load.charger_id: load.ceiling_kw
+        for load in loads
+        if load.ceiling_kw is not None and CEILING_S - load.ordered_s < RENEW_BEFORE_S
+    } | dict(changed)
+    chargers = Charger.objects.filter(pk__in=due).select_related("depot")
+    return [_hold(charger, due[charger.pk]) for charger in chargers]
 
 
 def _recent(meter: Meter, now: datetime) -> list[MeterReading]:
@@ -195,20 +242,20 @@ def _peak(meter: Meter, now: datetime) -> float | None:
     return peak
 
 
-def _worst_other(meter: Meter, last: MeterReading, now: datetime) -> float:
+def _worst_other(meter: Meter, last_at: datetime, now: datetime) -> float:
     """Return the most the site without its chargers may draw now, while its meter is silent.
 
     The greater of what it drew in the ten minutes before the silence and what is expected of the building now.
     """
-    from_at = last.observed_at - LOOK_BACK
-    readings = meter.readings.filter(observed_at__gt=from_at, observed_at__lte=last.observed_at)
+    from_at = last_at - LOOK_BACK
+    readings = meter.readings.filter(observed_at__gt=from_at, observed_at__lte=last_at)
     measured = [
         (at.timestamp(), power_kw) for at, power_kw in readings.values_list("observed_at", "power_kw")
     ]
     samples = MeterSample.objects.filter(
         session__connector__charger__depot=meter.depot_id,
         sampled_at__gt=from_at - LOOK_BACK,
-        sampled_at__lte=last.observed_at,
+        sampled_at__lte=last_at,
     )
     said: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
     ends: dict[int, datetime] = {}
@@ -244,85 +291,31 @@ def _building_forecast(depot: Depot, now: datetime) -> Forecast | None:
 
 def _export_limit(depot: Depot, node: ElectricalNode) -> float:
     agreement = InterconnectionAgreement.objects.filter(depot=depot).first()
-    agreed = agreement.allowed_export_kw if agreement is not None else node.export_limit_kw
-    return min(agreed, node.export_limit_kw) * 1.05 + 1.0
+    allowed = agreement.allowed_export_kw if agreement is not None else node.export_limit_kw
+    return min(allowed, node.export_limit_kw)
 
 
-def _end_discharge(depot: Depot) -> list[ChargerCommand]:
-    """Let every vehicle that discharges stop: its schedule is sent again for nobody, which never discharges."""
-    ordered = []
-    for connector in Connector.objects.filter(charger__depot=depot).select_related("charger"):
-        newest = _schedule(connector)
-        if newest is None or newest.payload.get("vehicle_id") is None or min(newest.payload["power_kw"]) >= 0:
-            continue
-        ordered.append(
-            send(
-                connector.charger,
-                "set_schedule",
-                newest.payload | {"vehicle_id": None},
-                connector=connector,
-                plan=newest.plan,
-                coalesce=newest.coalesce,
-                priority=0,
-                lifetime=newest.expires_at - clock.wall_now(),
-            )
+def _end_discharge(depot: Depot, charger_ids: Collection[int] | None) -> list[ChargerCommand]:
+    """Let vehicles that discharge stop, at these chargers or (None) at all.
+
+    The schedule is sent again for nobody, which never discharges.
+    """
+    return [
+        send(
+            newest.charger,
+            "set_schedule",
+            newest.payload | {"vehicle_id": None},
+            connector=newest.connector,
+            plan=newest.plan,
+            coalesce=newest.coalesce,
+            priority=0,
+            lifetime=newest.expires_at - clock.wall_now(),
         )
-    return ordered
-
-
-def _schedule(connector: Connector) -> ChargerCommand | None:
-    """Return the schedule a connector follows now."""
-    schedules = ChargerCommand.objects.filter(connector=connector, action="set_schedule")
-    newest = schedules.order_by("-created_at").first()
-    if newest is None or newest.state not in STILL_MEANT or newest.expires_at <= clock.wall_now():
-        return None
-    return newest
-
-
-def check_following(depot: Depot, now: datetime) -> None:
-    """Compare meters with set-points; who strays is told again, asked what it believes, and then planned around."""
-    sessions = ChargingSession.objects.filter(connector__charger__depot=depot, unplugged_at__isnull=True)
-    for session in sessions.select_related("connector__charger"):
-        connector, charger = session.connector, session.connector.charger
-        command = _schedule(connector)
-        if command is None or command.state != ChargerCommand.State.ACCEPTED or command.answered_at is None:
-            continue
-        recent = session.samples.filter(sampled_at__gte=now - LOOK_BACK, sampled_at__lte=now).order_by(
-            "sampled_at"
-        )
-        follows = verdict(_told(command, now), list(recent.values_list("sampled_at", "power_kw")))
-        if follows is False:
-            _stray(charger, connector, now)
-        elif follows and charger.strays_since and now - charger.strays_since > FORGET_AFTER:
-            Charger.objects.filter(pk=charger.pk).update(strays_since=None)
-
-
-def _told(command: ChargerCommand, now: datetime) -> Told:
-    payload = command.payload
-    answered_at = command.answered_at or command.created_at
-    ago_s = (clock.wall_now() - answered_at).total_seconds() * clock.clock().speed
-    return Told(
-        start_at=datetime.fromisoformat(payload["start_at"]),
-        step=timedelta(seconds=payload["step_seconds"]),
-        power_kw=payload["power_kw"],
-        known_at=now - timedelta(seconds=ago_s),
-    )
-
-
-def _stray(charger: Charger, connector: Connector, now: datetime) -> None:
-    """Tell a charger again at the first sign, and mark it at the second."""
-    if charger.strays_since is not None:
-        return
-    signs = StationNotice.objects.filter(
-        charger=charger, kind="not following", received_at__gte=now - LOOK_BACK
-    )
-    first = signs.order_by("received_at").first()
-    if first is None:
-        note(charger, "not following", f"{connector} draws another power than it was told; it is told again.")
-        send_again(charger, connector)
-        send(charger, "composite", {"evse_id": connector.evse_id, "seconds": 3600}, connector=connector)
-    elif now - first.received_at >= SECOND_LOOK:
-        Charger.objects.filter(pk=charger.pk).update(strays_since=now)
+        for newest in schedules_now(depot).values()
+        if (charger_ids is None or newest.charger_id in charger_ids)
+        and newest.payload.get("vehicle_id") is not None
+        and min(newest.payload["power_kw"]) < 0
+    ]
 
 
 def unsafe_fallbacks(depot: Depot, now: datetime) -> list[Cause]:

@@ -13,7 +13,7 @@ from charging.selectors import board_concerns as concerns
 from charging.selectors.board import facts_of
 from charging.selectors.board_tile import Facts
 from charging.selectors.peak_room import mean_import_kw
-from charging.selectors.plans import running_plan
+from charging.selectors.plans import latest_plan, running_plan
 from charging.selectors.site_now import SiteNow, prices_now, site_now
 from depot.alerts import sync
 from depot.alerts.services import Cause
@@ -28,7 +28,8 @@ LOOK_BACK = timedelta(hours=12)
 
 def watch_live(depot: Depot, now: datetime) -> None:
     """Open and clear the alerts on what is measured now."""
-    facts, _ = facts_of(depot, now)
+    plan = latest_plan(depot, now)
+    facts, _ = facts_of(depot, now, plan)
     sync(depot, "fault:", concerns.faults(facts, now))
     sync(depot, "interrupted:", _interrupted(facts, now))
     sync(depot, "unplugged:", _unplugged(depot, facts, now))

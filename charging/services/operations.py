@@ -7,54 +7,132 @@ from dataclasses import dataclass
 from typing import Any
 
 from charging.models import Charger, ChargerCommand, Connector
+from charging.ocpp.frames import Fault
+from charging.ocpp.profiles import VERSIONS
+from charging.ocpp.schemas import check_request
+from charging.ocpp.wording import Context, messages
 from charging.services.commands import send
-from depot import audit
+from depot import audit, clock
 
 Payload = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An act by its words on a button, and the commands it takes: name and payload, one for each connector or one."""
+    """An act by its words on a button, and the commands it takes: name and payload, one for each connector or one.
+
+    `asks` says what a person has to give with it, "" = nothing; `payload` then gets that too.
+    """
 
     words: str
     action: str
-    payload: Callable[[Connector | None], Payload] = lambda connector: {}
+    payload: Callable[[Connector | None, str], Payload] = lambda connector, given: {}
     each_connector: bool = False
+    asks: str = ""
 
 
-def _place(connector: Connector | None) -> Payload:
+def _place(connector: Connector | None, given: str = "") -> Payload:
     if connector is None:
         raise ValueError("This is done to a connector. Name one.")
     return {"evse_id": connector.evse_id, "connector_id": connector.connector_id}
 
 
+def _start(connector: Connector | None, given: str) -> Payload:
+    return _place(connector) | {"id_token": given}
+
+
+def _listed(given: str) -> list[str]:
+    """Return the words between commas and line ends."""
+    return [word.strip() for word in given.replace("\n", ",").split(",") if word.strip()]
+
+
+def _values(given: str) -> dict[str, str]:
+    """Return the values of lines like `SampledDataCtrlr.TxUpdatedInterval=10`; ValueError for others."""
+    pairs = [line.partition("=") for line in given.splitlines() if line.strip()]
+    if not pairs or any(not (name.strip() and equals) for name, equals, _ in pairs):
+        raise ValueError("Write each as name=value, on a line of its own.")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _tokens(connector: Connector | None, given: str) -> Payload:
+    return {"version": int(clock.wall_now().timestamp()), "tokens": _listed(given)}
+
+
 OPERATIONS = {
-    "restart": Operation("Restart when it is idle", "reset", lambda connector: {"kind": "soft"}),
-    "restart_now": Operation("Restart at once", "reset", lambda connector: {"kind": "hard"}),
+    "restart": Operation("Restart when it is idle", "reset", lambda _, given: {"kind": "soft"}),
+    "restart_now": Operation("Restart at once", "reset", lambda _, given: {"kind": "hard"}),
     "unlock": Operation("Unlock its connectors", "unlock", _place, each_connector=True),
-    "stop": Operation("End charging", "remote_stop", _place, each_connector=True),
-    "out_of_service": Operation(
-        "Take out of service", "availability", lambda connector: {"operative": False}
+    "start": Operation(
+        "Start charging", "remote_start", _start, each_connector=True, asks="the token to charge with"
     ),
-    "in_service": Operation("Put into service", "availability", lambda connector: {"operative": True}),
+    "stop": Operation("End charging", "remote_stop", _place, each_connector=True),
+    "out_of_service": Operation("Take out of service", "availability", lambda _, given: {"operative": False}),
+    "in_service": Operation("Put into service", "availability", lambda _, given: {"operative": True}),
     "read_set_up": Operation("Read its set-up", "report"),
+    "read_variables": Operation(
+        "Read some of its settings", "get_variables", lambda _, given: {"names": _listed(given)},
+        asks="their names, with commas between",
+    ),
+    "set_variables": Operation(
+        "Change its settings", "set_variables", lambda _, given: {"values": _values(given)},
+        asks="name=value, one a line",
+    ),
+    "trigger": Operation(
+        "Let it send a message", "trigger", lambda _, given: {"message": given},
+        asks="the message's name, like StatusNotification",
+    ),
     "clear_cache": Operation("Clear its list of known tokens", "clear_cache"),
+    "local_list": Operation(
+        "Give it a list of tokens it knows when it is alone", "local_list", _tokens,
+        asks="the tokens, with commas between",
+    ),
+    "get_log": Operation(
+        "Send its diagnostics", "get_log", lambda _, given: {"url": given}, asks="the address to send them to"
+    ),
+    "update_firmware": Operation(
+        "Load other firmware", "update_firmware", lambda _, given: {"url": given}, asks="its address"
+    ),
+    "certificates": Operation("Say which root certificates it has", "certificates"),
+    "install_certificate": Operation(
+        "Install a root certificate of ours", "install_certificate",
+        lambda _, given: {"kind": "CSMSRootCertificate", "pem": given}, asks="the certificate as PEM text",
+    ),
     "new_password": Operation("Give it a new password over the air", "new_password"),
-}
+}  # fmt: skip
 
 
-def operate(charger: Charger, name: str, by: Any) -> list[ChargerCommand]:
-    """Queue an operation on a charger and record who ordered it; ValueError for one that is not known."""
+def operate(charger: Charger, name: str, by: Any, given: str = "") -> list[ChargerCommand]:
+    """Queue an operation on a charger and record who ordered it.
+
+    Raises ValueError for one that is not known, that lacks what it asks for, or that its OCPP version cannot say.
+    """
     operation = OPERATIONS.get(name)
     if operation is None:
         raise ValueError(f"There is no operation {name!r}; known: {', '.join(OPERATIONS)}.")
+    given = given.strip()
+    if operation.asks and not given:
+        raise ValueError(f"{operation.words}: enter {operation.asks}.")
     places: list[Connector | None] = list(charger.connectors.all()) if operation.each_connector else [None]
+    payloads = [(place, operation.payload(place, given)) for place in places]
+    if operation.asks:
+        for _, payload in payloads:
+            _check(charger, operation.action, payload)
     queued = [
-        send(charger, operation.action, operation.payload(place), connector=place, priority=0)
-        for place in places
+        send(charger, operation.action, payload, connector=place, priority=0) for place, payload in payloads
     ]
     sentence = f"{by} ordered for charger {charger.name}: {operation.words.lower()}."
     facts = {"charger": charger.pk, "commands": [str(one.pk) for one in queued]}
     audit.record(charger.depot, by, f"charger.{name}", sentence, **facts)
     return queued
+
+
+def _check(charger: Charger, action: str, payload: Payload) -> None:
+    """Raise ValueError where what was given does not fit the messages of the station's version."""
+    version = charger.protocol.removeprefix("ocpp")
+    if version not in VERSIONS:
+        raise ValueError("The station has never logged in, so it is not known what it understands.")
+    for message, body in messages(action, payload, Context(version, clock.now(), 1)):
+        try:
+            check_request(version, message, body)
+        except Fault as fault:
+            raise ValueError(f"That does not fit OCPP {version}: {fault.description}") from fault

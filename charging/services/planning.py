@@ -104,7 +104,12 @@ def make_plan(depot: Depot, now: datetime, trigger: str, *, tidy: bool = True) -
         currency=depot.currency,
         case=proposal.assembled.case,
         answer=answer,
-        notes={"vehicles": notes.vehicles, "depot": notes.depot, "away": notes.away},
+        notes={
+            "vehicles": notes.vehicles,
+            "depot": notes.depot,
+            "away": notes.away,
+            "peaks": notes.peaks,
+        },
         unmanaged_cost=unmanaged(proposal.case).cost.total,
         verified_at=None if proposal.violations else clock.now(),
         violations=proposal.violations,
@@ -125,7 +130,7 @@ def _told(plan: Plan) -> dict[str, Any]:
         "objective": plan.objective,
         "currency": plan.currency,
         "sent": plan.depot.dispatch_enabled and not plan.violations,
-        "shortfalls": plan.answer["shortfalls"],
+        "shortfalls": [row for row in plan.answer["shortfalls"] if row["tier"] == "must"],
     }
 
 

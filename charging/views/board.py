@@ -17,6 +17,7 @@ from charging.selectors.board_tile import Tile, tile_of
 from charging.selectors.board_yard import placed, yard_rows
 from charging.selectors.links import is_linked
 from charging.selectors.plan_view import vehicle_lane
+from charging.selectors.plans import latest_plan
 from charging.views.board_versions import changed, digest, write_versions
 from charging.views.vehicle_chart import vehicle_chart
 from depot import clock
@@ -126,11 +127,12 @@ def connector(request: HttpRequest, depot: Depot, connector_id: int) -> HttpResp
     """Show one connector: its charger, its vehicle's last hours and coming ones, and every reason."""
     one = get_object_or_404(Connector.objects.of_depot(depot).select_related("charger"), pk=connector_id)
     now = clock.now()
-    facts = next(facts for facts in facts_of(depot, now)[0] if facts.connector.pk == one.pk)
+    plan = latest_plan(depot, now)
+    facts = next(facts for facts in facts_of(depot, now, plan)[0] if facts.connector.pk == one.pk)
     vehicle = facts.vehicle
     context: dict[str, Any] = {"connector": one, "charger": one.charger, "tile": tile_of(facts, now)}
     context |= {"linked": is_linked(one.charger, now), "stay": facts.stay, "vehicle": vehicle, "lane": None}
-    found = vehicle_lane(depot, now, vehicle) if vehicle is not None else None
+    found = vehicle_lane(depot, now, vehicle, plan) if vehicle is not None else None
     if found is not None:
         line, lane = found
         context |= {"lane": lane, "chart": vehicle_chart(line, lane, depot, now)}

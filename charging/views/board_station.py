@@ -34,8 +34,12 @@ def order(request: HttpRequest, depot: Depot, charger_id: int) -> HttpResponse:
     elif request.POST.get("confirmed") != "on":
         messages.error(request, f"Nothing was ordered. Confirm: {OPERATIONS[name].words.lower()}.")
     else:
-        operate(charger, name, request.user)
-        messages.success(request, f"Ordered: {OPERATIONS[name].words.lower()}. Its answer appears below.")
+        try:
+            operate(charger, name, request.user, request.POST.get("given", ""))
+        except ValueError as error:
+            messages.error(request, f"Nothing was ordered. {error}")
+        else:
+            messages.success(request, f"Ordered: {OPERATIONS[name].words.lower()}. Its answer appears below.")
     return redirect("charging:board-station", slug=depot.slug, charger_id=charger.pk)
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+import uuid
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from charging.dispatch_forms import LateForm, OutageForm
-from charging.selectors.dispatching import day_readiness, options, situation, suggest
+from charging.selectors.dispatching import Situation, day_readiness, options, situation
+from charging.services import proposals
 from depot import clock
 from depot.access.pages import depot_page
-from depot.models import Depot
+from depot.models import Depot, Job
 from fleet.assignment.propose import CannotProposeError
 from fleet.models import Outage
 from fleet.selectors.duties import Duty
@@ -30,8 +33,11 @@ def day(request: HttpRequest, depot: Depot) -> HttpResponse:
     """Show who drives what on a day, and how each pull-out looks."""
     now = clock.now()
     wanted = _day(depot, request.GET.get("date", ""))
-    judged = day_readiness(situation(depot, wanted, now)) if wanted >= depot.local(now).date() else {}
-    of_day = service.duties_of_day(depot, wanted)
+    if wanted >= depot.local(now).date():
+        known = situation(depot, wanted, now)
+        judged, of_day = day_readiness(known), known.of_day
+    else:
+        judged, of_day = {}, service.duties_of_day(depot, wanted)
     rows = [{"duty": duty, "row": judged.get(duty.key)} for duty in of_day]
     outages = Outage.objects.of_depot(depot).exclude(to_at__lte=now).select_related("vehicle", "made_by")
     seen = [judged[duty.key] for duty in of_day if duty.key in judged]
@@ -56,8 +62,9 @@ def duty(request: HttpRequest, depot: Depot, block_id: int, service_date: str) -
     now = clock.now()
     if request.method == "POST":
         return _assign(request, depot, fixed=True)
-    one = _duty(depot, block_id, service_date)
-    known = situation(depot, one.service_date, now)
+    wanted = _service_day(depot, service_date)
+    known = situation(depot, wanted, now)
+    one = _duty_among(known.of_day, block_id)
     left = one.pull_out_at <= now
     found = [] if left else options(known, one)
     context = {
@@ -76,17 +83,58 @@ def duty(request: HttpRequest, depot: Depot, block_id: int, service_date: str) -
 @require_http_methods(["GET", "POST"])
 @depot_page("write_schedules")
 def proposal(request: HttpRequest, depot: Depot) -> HttpResponse:
-    """Show who should drive what on a day and why; a POST accepts what is ticked."""
-    if request.method == "POST":
-        return _assign(request, depot, reason="Accepted proposal")
+    """Show who should drive what on a day and why; a POST accepts it while the day is as it was.
+
+    In a large depot it is worked out in the background: `job` names the work whose answer is shown.
+    """
     now = clock.now()
+    if request.method == "POST":
+        return _accept(request, depot, now)
     wanted = _day(depot, request.GET.get("date", ""))
+    known = situation(depot, wanted, now)
     context: dict[str, Any] = {"day": wanted}
     try:
-        context["suggestions"], context["found"] = suggest(situation(depot, wanted, now), wanted)
+        if (job := _job(depot, request.GET.get("job", ""))) is not None:
+            found = proposals.from_result(job.result or {}, known)
+            context |= {"found": found} if found else {"problem": proposals.STALE}
+        elif proposals.is_large(known, wanted):
+            return _in_background(request, known, wanted)
+        else:
+            context["found"] = proposals.work_out(known, wanted)
     except CannotProposeError as error:
         context["problem"] = str(error)
     return render(request, "charging/proposal.html", context)
+
+
+def _job(depot: Depot, text: str) -> Job | None:
+    """Return the finished work that an address names; None where it names none, or one that is not done."""
+    try:
+        done = Job.objects.of_depot(depot).filter(kind=proposals.JOB, state=Job.State.DONE)
+        return done.filter(pk=uuid.UUID(text)).first()
+    except ValueError:
+        return None
+
+
+def _in_background(request: HttpRequest, known: Situation, wanted: date) -> HttpResponse:
+    """Ask for the proposal and lead to its progress, from there to its answer."""
+    slug = known.depot.slug
+    job = proposals.ask_for(known, wanted, request.user)
+    answer = (
+        f"{reverse('charging:proposal', args=[slug])}?{urlencode({'date': str(wanted), 'job': str(job.pk)})}"
+    )
+    if job.state == Job.State.DONE:
+        return redirect(answer)
+    return redirect(f"{reverse('depot:job', args=[slug, job.pk])}?{urlencode({'next': answer})}")
+
+
+def _accept(request: HttpRequest, depot: Depot, now: datetime) -> HttpResponse:
+    wanted = _day(depot, request.POST.get("date", ""))
+    try:
+        proposals.check_as_proposed(request.POST.get("digest", ""), situation(depot, wanted, now))
+    except service.AssignmentRefused as refusal:
+        messages.error(request, str(refusal))
+        return _to_day(depot, wanted)
+    return _assign(request, depot, reason="Accepted proposal")
 
 
 @require_POST
@@ -175,13 +223,21 @@ def _day(depot: Depot, text: str) -> date:
 
 
 def _duty(depot: Depot, block_id: int, service_date: str) -> Duty:
+    return _duty_among(service.duties_of_day(depot, _service_day(depot, service_date)), block_id)
+
+
+def _duty_among(duties: list[Duty], block_id: int) -> Duty:
+    for one in duties:
+        if one.block.pk == block_id:
+            return one
+    raise Http404
+
+
+def _service_day(depot: Depot, service_date: str) -> date:
     try:
         wanted = date.fromisoformat(service_date)
     except ValueError:
         raise Http404 from None
     if abs(wanted - depot.local(clock.now()).date()) > service.FARTHEST:
         raise Http404
-    for one in service.duties_of_day(depot, wanted):
-        if one.block.pk == block_id:
-            return one
-    raise Http404
+    return wanted

@@ -53,6 +53,7 @@ def plan(request: HttpRequest, depot: Depot) -> HttpResponse:
         "lanes": view.lanes,
         "rows": _row_addresses(view.lanes, depot),
         "notes": view.plan.notes.get("depot", []),
+        "peaks": view.peaks,
         "orders": overrides_in_force(depot, now),
         "old_plan_s": OLD_PLAN_S,
     }
@@ -85,7 +86,7 @@ def vehicle(request: HttpRequest, depot: Depot, vehicle_id: int) -> HttpResponse
     """Show one vehicle's charge and power, and every reason of the plan; a fragment inside the Plan page."""
     now = clock.now()
     one = get_object_or_404(Vehicle.objects.of_depot(depot).select_related("type", "state"), pk=vehicle_id)
-    found = vehicle_lane(depot, now, one)
+    found = vehicle_lane(depot, now, one, running_plan(depot, now))
     context: dict[str, Any] = {"vehicle": one, "lane": None}
     if found is not None:
         line, lane = found

@@ -44,7 +44,7 @@ def power_chart(view: PlanView) -> charts.Chart:
         credit = charts.steps(
             axis, times, credits, "price", unit=f"{sign}/kWh", name="Export credit (dotted)"
         )
-        traces.append(credit.update(line_dash="dot"))
+        traces.append(charts.styled(credit, line={"dash": "dot"}))
     traces += _flows(view)
     traces += limits(view)
     figure = charts.figure(
@@ -82,14 +82,16 @@ def limits(view: PlanView) -> list[Any]:
         drawn.append(charts.limit(axis, view.limits.import_kw, words, panel=2))
     if 0 < view.limits.export_kw <= FAR_LIMIT * low:
         words = f"Export limit {kw(view.limits.export_kw)}"
-        drawn.append(
-            charts.limit(axis, -view.limits.export_kw, words, panel=2).update(textposition="bottom left")
-        )
+        level = charts.limit(axis, -view.limits.export_kw, words, panel=2)
+        drawn.append(charts.styled(level, textposition="bottom left"))
     for peak in view.peaks:
         if peak.so_far_kw > 0:
             name = f"{peak.name}: peak" if len(view.peaks) > 1 else "Peak"
             words = f"{name} so far {kw(round(peak.so_far_kw))} · {sign}{number(peak.price_per_kw, 2)}/kW"
             drawn.append(charts.limit(axis, peak.so_far_kw, words, role="peak", panel=2))
+        if peak.expected_kw > peak.so_far_kw:
+            words = f"{peak.name}: {kw(round(peak.expected_kw))} expected this week"
+            drawn.append(charts.limit(axis, peak.expected_kw, words, role="peak", panel=2))
     return drawn
 
 
@@ -158,7 +160,7 @@ def lanes_chart(view: PlanView) -> charts.Chart:
     pairs = list(zip(names, view.lanes, strict=True))
     away = [_away_span(name, gap) for name, lane in pairs for gap in lane.absences]
     traces = [
-        charts.gantt(axis, away, "away", name="Away").update(marker_pattern=HATCH),
+        charts.styled(charts.gantt(axis, away, "away", name="Away"), marker={"pattern": HATCH}),
         charts.gantt(axis, _spans(pairs, "charge"), "charge"),
         charts.gantt(axis, _spans(pairs, "discharge"), "discharge"),
         charts.marks(

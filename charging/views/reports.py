@@ -9,20 +9,23 @@ from typing import Any
 
 from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
 from billing.selectors.savings import months_with_statements
 from charging.models import NotReady
 from charging.selectors.port_uptime import port_uptimes
-from charging.selectors.report import NO_BLOCK, Report, month_report, year_report
+from charging.selectors.report import NO_BLOCK, BilledMonth, Report, billed_months, month_report, year_report
+from charging.services import report_work
 from charging.uptime import REQUIRED
 from charging.views.not_ready import HEADER as NOT_READY_HEADER
 from charging.views.not_ready import csv_lines
 from depot import clock
 from depot.access.pages import depot_page
 from depot.imports import write_delimited
-from depot.models import Depot
+from depot.models import Depot, Job
 from depot.templatetags.depot_pages import cents
 from depot.timegrid import local_to_utc
 
@@ -56,7 +59,9 @@ class Period:
     def report(self, depot: Depot, now: datetime) -> Report | None:
         if self.month:
             return month_report(depot, self.first, now)
-        return year_report(depot, self.year, now)
+        months = billed_months(depot, self.year)
+        report_work.recall(depot, months)
+        return year_report(depot, self.year, now, months)
 
 
 def period_of(text: str) -> Period:
@@ -82,14 +87,41 @@ def newest(request: HttpRequest, depot: Depot) -> HttpResponse:
 @require_GET
 @depot_page()
 def report(request: HttpRequest, depot: Depot, period: str) -> HttpResponse:
-    """Show the report of a month or a year."""
-    return _page(request, depot, period_of(period), months_with_statements(depot))
+    """Show the report of a month or a year; a year whose months nobody has worked out shows how far that is."""
+    wanted = period_of(period)
+    months = months_with_statements(depot)
+    if wanted.month:
+        return _page(request, depot, wanted, months)
+    billed = billed_months(depot, wanted.year)
+    waiting = _work_to_wait_for(request, depot, wanted, billed)
+    return waiting or _page(request, depot, wanted, months, billed)
 
 
-def _page(request: HttpRequest, depot: Depot, period: Period, months: list[date]) -> HttpResponse:
+def _work_to_wait_for(
+    request: HttpRequest, depot: Depot, period: Period, billed: list[BilledMonth]
+) -> HttpResponse | None:
+    """Lead to the work that the year needs first; None where the page can be shown at once."""
+    absent = report_work.recall(depot, billed)
+    if len(absent) <= report_work.MOST_AT_ONCE:
+        return None
+    job = report_work.ask_for(depot, period.year, absent, request.user)
+    if job.state == Job.State.DONE:
+        report_work.take_over(job, absent)
+        return None
+    answer = reverse("charging:report", args=[depot.slug, period.text])
+    return redirect(f"{reverse('depot:job', args=[depot.slug, job.pk])}?{urlencode({'next': answer})}")
+
+
+def _page(
+    request: HttpRequest,
+    depot: Depot,
+    period: Period,
+    months: list[date],
+    billed: list[BilledMonth] | None = None,
+) -> HttpResponse:
     now = clock.now()
     start_at, end_at = period.bounds(depot)
-    found = period.report(depot, now)
+    found = period.report(depot, now) if billed is None else year_report(depot, period.year, now, billed)
     ports = port_uptimes(depot, start_at, min(end_at, now)) if start_at < now else []
     entries = _not_ready(depot, start_at, end_at)
     labels = dict(NotReady.Cause.choices)

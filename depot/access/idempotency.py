@@ -12,7 +12,7 @@ from rest_framework.exceptions import APIException, ParseError
 from rest_framework.request import Request
 
 from depot import clock
-from depot.models import IdempotencyKey
+from depot.models import Depot, IdempotencyKey
 
 KEEP = timedelta(days=7)
 LONGEST = 200
@@ -54,17 +54,24 @@ def once(request: Request, write: Callable[[], dict[str, Any]]) -> dict[str, Any
     digest = _digest(request)
     now = clock.wall_now()
     with transaction.atomic():
-        mine = IdempotencyKey.objects.filter(api_key=request.auth)
-        mine.filter(created_at__lt=now - KEEP).delete()
-        row, new = mine.get_or_create(
-            api_key=request.auth, key=name, defaults={"digest": digest, "created_at": now}
-        )
+        row = IdempotencyKey(api_key=request.auth, key=name, digest=digest, created_at=now)
+        # Waits for another request with this key; an answer is there only when that one was committed.
+        IdempotencyKey.objects.bulk_create([row], ignore_conflicts=True)
+        row = IdempotencyKey.objects.select_for_update().get(api_key=request.auth, key=name)
+        if row.created_at < now - KEEP:
+            row.digest, row.answer, row.created_at = digest, {}, now
         if row.digest != digest:
             raise KeyReused
-        if new:
+        if not row.answer:
             row.answer = write()
-            row.save(update_fields=["answer"])
+            row.save(update_fields=["digest", "answer", "created_at"])
         return row.answer
+
+
+def forget(depot: Depot) -> int:
+    """Delete the answers of a depot's keys that no longer count; return how many."""
+    old = IdempotencyKey.objects.of_depot(depot).filter(created_at__lt=clock.wall_now() - KEEP)
+    return old.delete()[0]
 
 
 def _digest(request: Request) -> str:

@@ -13,6 +13,7 @@ from depot.charts.traces import (
     Mark,
     Span,
     Step,
+    Trace,
     area,
     band,
     bars,
@@ -23,6 +24,7 @@ from depot.charts.traces import (
     marks,
     now_line,
     steps,
+    styled,
     waterfall,
 )
 
@@ -36,6 +38,7 @@ __all__ = [
     "Step",
     "Table",
     "TimeAxis",
+    "Trace",
     "area",
     "band",
     "bars",
@@ -47,6 +50,7 @@ __all__ = [
     "marks",
     "now_line",
     "steps",
+    "styled",
     "table_of",
     "waterfall",
 ]

@@ -37,12 +37,14 @@ class TimeAxis:
 
     def x(self, at: datetime) -> str:
         """Return where a moment is drawn: ISO text without an offset."""
-        offset = self.from_at.astimezone(self.tz).utcoffset() or timedelta()
-        return (at.astimezone(UTC) + offset).replace(tzinfo=None).isoformat(timespec="seconds")
+        return self.xs([at])[0]
 
     def xs(self, moments: Iterable[datetime]) -> list[str]:
         """Return where moments are drawn."""
-        return [self.x(at) for at in moments]
+        offset = self.from_at.astimezone(self.tz).utcoffset() or timedelta()
+        return [
+            (at.astimezone(UTC) + offset).replace(tzinfo=None).isoformat(timespec="seconds") for at in moments
+        ]
 
     def label(self, at: datetime) -> str:
         """Return a moment in true local words: Tue 24 Nov 06:10."""

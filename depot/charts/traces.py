@@ -1,5 +1,8 @@
 """The marks that charts are made of. Each function returns plotly traces or shapes in the product's style.
 
+A trace is the plain JSON form of a plotly trace. Plotly's own classes check every value of it, which takes longer
+than all the rest of a page; the tests let them check one of each kind.
+
 Powers are kW, + charging or import, − discharging or export. `panel` counts the panels of a figure from 1.
 """
 
@@ -10,12 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-import plotly.graph_objects as go
-
 from depot.charts.roles import ROLES
 from depot.charts.time_axis import TimeAxis
 
 Values = Sequence[float | None]
+Trace = dict[str, Any]
 _BLANK = "var(--chart-none)"
 _INDENT = "\u2002 "  # room for the mark of the departure that stands at a span's start
 
@@ -51,6 +53,24 @@ class Step:
     kind: Literal["total", "change"] = "change"
 
 
+def styled(trace: Trace, **more: Any) -> Trace:
+    """Return a trace with more properties; those of a part that it has already (its line) go into that part."""
+    parts = {
+        key: {**trace[key], **value}
+        for key, value in more.items()
+        if isinstance(value, dict) and isinstance(trace.get(key), dict)
+    }
+    return trace | more | parts
+
+
+def _scatter(**values: Any) -> Trace:
+    return {"type": "scatter", **values}
+
+
+def _bar(**values: Any) -> Trace:
+    return {"type": "bar", **values}
+
+
 def yaxis_of(panel: int) -> str:
     """Return plotly's name of a panel's y axis."""
     return "y" if panel == 1 else f"y{panel}"
@@ -65,13 +85,13 @@ def line(
     unit: str,
     name: str = "",
     panel: int = 1,
-) -> go.Scatter:
+) -> Trace:
     """Draw measured values (`unit`) at their moments, joined by straight lines; None leaves a gap."""
     style = ROLES[role]
-    return go.Scatter(
+    told = {"customdata": axis.labels(moments)} if axis.clock_changes else {}
+    return told | _scatter(
         x=axis.xs(moments),
         y=list(values),
-        customdata=axis.labels(moments) if axis.clock_changes else None,
         name=name or style.word,
         meta=role,
         mode="lines",
@@ -90,10 +110,10 @@ def steps(
     unit: str,
     name: str = "",
     panel: int = 1,
-) -> go.Scatter:
+) -> Trace:
     """Draw values that hold for a step each (price, net power); `boundaries` has one more than `values`."""
     trace = line(axis, boundaries, _held(boundaries, values), role, unit=unit, name=name, panel=panel)
-    return trace.update(line_shape="hv")
+    return styled(trace, line={"shape": "hv"})
 
 
 def area(
@@ -106,19 +126,17 @@ def area(
     stack: Literal["above", "below", ""] = "",
     name: str = "",
     panel: int = 1,
-) -> go.Scatter:
+) -> Trace:
     """Draw step values as an area; areas with one `stack` lie on each other (`below`: negative values)."""
     style = ROLES[role]
     trace = steps(axis, boundaries, values, role, unit=unit, name=name, panel=panel)
-    trace.update(fillcolor=style.fill, line={"width": 1.0, "dash": "solid"})
-    if stack:
-        return trace.update(stackgroup=f"{stack}-{panel}")
-    return trace.update(fill="tozeroy")
+    filled = {"stackgroup": f"{stack}-{panel}"} if stack else {"fill": "tozeroy"}
+    return styled(trace, fillcolor=style.fill, line={"width": 1.0, "dash": "solid"}, **filled)
 
 
 def confidence(
     axis: TimeAxis, moments: Sequence[datetime], low: Values, high: Values, role: str, *, panel: int = 1
-) -> list[go.Scatter]:
+) -> list[Trace]:
     """Draw the band between two series (an uncertainty, a reserve) without lines of its own."""
     common: dict[str, Any] = {
         "x": axis.xs(moments),
@@ -128,15 +146,15 @@ def confidence(
         "hoverinfo": "skip",
     }
     return [
-        go.Scatter(y=list(low), **common),
-        go.Scatter(y=list(high), fill="tonexty", fillcolor=ROLES[role].fill, **common),
+        _scatter(y=list(low), **common),
+        _scatter(y=list(high), fill="tonexty", fillcolor=ROLES[role].fill, **common),
     ]
 
 
-def limit(axis: TimeAxis, value: float, words: str, *, role: str = "limit", panel: int = 1) -> go.Scatter:
+def limit(axis: TimeAxis, value: float, words: str, *, role: str = "limit", panel: int = 1) -> Trace:
     """Draw a level over the whole axis as a dashed line with its words on it."""
     style = ROLES[role]
-    return go.Scatter(
+    return _scatter(
         x=axis.xs([axis.from_at, axis.to_at]),
         y=[value, value],
         text=["", words],
@@ -153,10 +171,10 @@ def limit(axis: TimeAxis, value: float, words: str, *, role: str = "limit", pane
 
 def bars(
     labels: Sequence[str], values: Values, role: str, *, unit: str, name: str = "", panel: int = 1
-) -> go.Bar:
+) -> Trace:
     """Draw one bar a label (a day, a month, a vehicle)."""
     style = ROLES[role]
-    return go.Bar(
+    return _bar(
         x=list(labels),
         y=list(values),
         name=name or style.word,
@@ -167,10 +185,10 @@ def bars(
     )
 
 
-def gantt(axis: TimeAxis, spans: Sequence[Span], role: str, *, name: str = "", panel: int = 1) -> go.Bar:
+def gantt(axis: TimeAxis, spans: Sequence[Span], role: str, *, name: str = "", panel: int = 1) -> Trace:
     """Draw spans of one meaning as bars on their rows; `note` is what hovering says."""
     style = ROLES[role]
-    return go.Bar(
+    return _bar(
         orientation="h",
         y=[span.row for span in spans],
         base=axis.xs(span.from_at for span in spans),
@@ -199,11 +217,11 @@ def gantt(axis: TimeAxis, spans: Sequence[Span], role: str, *, name: str = "", p
     )
 
 
-def marks(axis: TimeAxis, points: Sequence[Mark], *, name: str = "Needed", panel: int = 1) -> go.Scatter:
+def marks(axis: TimeAxis, points: Sequence[Mark], *, name: str = "Needed", panel: int = 1) -> Trace:
     """Draw what each departure needs as diamonds: filled green when met, hollow vermilion when not."""
     ready, missed = ROLES["ready"].line, ROLES["will_miss"].line
     colours = [ready if point.met else missed for point in points]
-    return go.Scatter(
+    return _scatter(
         x=axis.xs(point.at for point in points),
         y=[point.row for point in points],
         customdata=[[axis.label(point.at), point.note] for point in points],
@@ -221,7 +239,7 @@ def marks(axis: TimeAxis, points: Sequence[Mark], *, name: str = "Needed", panel
     )
 
 
-def waterfall(steps_: Sequence[Step], *, unit: str = "$") -> go.Bar:
+def waterfall(steps_: Sequence[Step], *, unit: str = "$") -> Trace:
     """Draw amounts of money as bars that stand on each other, left to right."""
     bases: list[float] = []
     heights: list[float] = []
@@ -234,7 +252,7 @@ def waterfall(steps_: Sequence[Step], *, unit: str = "$") -> go.Bar:
         heights.append(level_after - bottom)
         colours.append(_waterfall_role(step))
         level = level_after
-    return go.Bar(
+    return _bar(
         x=[step.label for step in steps_],
         y=heights,
         base=bases,

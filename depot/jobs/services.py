@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +30,8 @@ KEEP_FINISHED = timedelta(days=14)
 KEEP_FREQUENT = timedelta(hours=1)
 LONGEST_UNHEARD = timedelta(minutes=5)
 MOST_MESSAGES = 500
+PATIENCE_S, PAUSE_S = 30.0, 0.5
+"""So long, and so often, the end of a job is written again while the database is away."""
 UNFINISHED = (Job.State.QUEUED, Job.State.RUNNING)
 ANEW: dict[str, Any] = {
     "state": Job.State.QUEUED, "claim": None, "attempts": 0, "progress": 0.0, "step": "", "error": "",
@@ -128,9 +131,21 @@ def run(job_id: uuid.UUID | str, *, beat: bool = True) -> bool:
         log.exception("job %s %s %s failed", job.kind, job.depot, job.window)
         _fail(held, job, "Something went wrong inside the program. The log has the details.")
     else:
-        if held.update(state=Job.State.DONE, result=result, progress=1.0, finished_at=clock.wall_now()):
+        done = {"state": Job.State.DONE, "result": result, "progress": 1.0}
+        if _patiently(lambda: held.update(**done, finished_at=clock.wall_now())):
             _clear_alert(job)
     return True
+
+
+def finish(job: Job, result: dict[str, Any]) -> None:
+    """End a running job inside the transaction that does its work, as the last thing: both count, or neither.
+
+    Raise JobStopped, which undoes the work, when it was cancelled or taken over meanwhile.
+    """
+    held = Job.objects.filter(pk=job.pk, claim=job.claim, state=Job.State.RUNNING)
+    if not held.update(state=Job.State.DONE, result=result, progress=1.0, finished_at=clock.wall_now()):
+        raise JobStopped(f"Job {job.kind} {job.window} was cancelled or taken over.")
+    _clear_alert(job)
 
 
 def cancel(job: Job) -> bool:
@@ -146,7 +161,24 @@ def _try_again(held: QuerySet[Job], job: Job, error: Exception) -> None:
         _fail(held, job, f"The database did not answer {job.attempts} times. The log has the details.")
         return
     log.warning("job %s %s %s: the database is away (%s)", job.kind, job.depot, job.window, error)
-    held.update(state=Job.State.QUEUED, claim=None, progress=0.0, step="", heartbeat_at=clock.wall_now())
+    again = {"state": Job.State.QUEUED, "claim": None, "progress": 0.0, "step": ""}
+    _patiently(lambda: held.update(**again, heartbeat_at=clock.wall_now()))
+
+
+def _patiently(write: Callable[[], int]) -> int:
+    """Write how a job ended, on a new connection where the old one broke, again and again while the database is away.
+
+    Raises what the database says when it is away for longer than `PATIENCE_S`; the sweeper then finds the job.
+    """
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return write()
+        except (DatabaseAway, InterfaceError):
+            if connection.in_atomic_block or time.monotonic() > until:
+                raise
+        connection.close()
+        time.sleep(PAUSE_S)
 
 
 def _fail(held: QuerySet[Job], job: Job, error: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.core.exceptions import ValidationError
@@ -72,6 +72,12 @@ class Depot(Scoped):
         blank=True,
         help_text="First day of the month from which on that day holds; empty = always. The cycle before it is longer.",
     )
+    meter_read_on = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Days on which the meter was or will be read in fact, like 2026-03-11, one in a month at most. Each "
+        "begins its month's cycle in place of the day above.",
+    )
     dispatch_enabled = models.BooleanField(
         default=True, help_text="Send plans to the chargers. Off = plan and show only."
     )
@@ -93,7 +99,8 @@ class Depot(Scoped):
     @property
     def cycles(self) -> Cycles:
         """Return the billing cycles of the depot's meter."""
-        return Cycles(self.tz, self.meter_reading_day, self.meter_read_since)
+        read_on = tuple(map(date.fromisoformat, self.meter_read_on))
+        return Cycles(self.tz, self.meter_reading_day, self.meter_read_since, read_on)
 
     def clean(self) -> None:
         if self.meter_read_since and self.meter_read_since.day != 1:

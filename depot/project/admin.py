@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django import forms
@@ -28,14 +29,47 @@ from depot.admin.site import (
     NodeInline,
     SolarArrayInline,
 )
-from depot.cycles import Cycles
+from depot.cycles import Cycles, reading_problems
 from depot.models import Depot
 from depot.models.site import validate_time_zone
 from depot.project.checklist import missing
 
+CYCLE_FIELDS = {"meter_reading_day", "meter_read_since", "meter_read_on"}
+
+
+class Days(forms.CharField):
+    """Days as they are written, one a line or parted by commas; kept as a list of ISO dates."""
+
+    widget = forms.Textarea
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        found = []
+        for word in str(value or "").replace(",", " ").split():
+            try:
+                found.append(date.fromisoformat(word).isoformat())
+            except ValueError as error:
+                raise forms.ValidationError(f"“{word}” is not a day. Write it like 2026-03-11.") from error
+        return found
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool(self.to_python(data) != (initial or []))
+        except forms.ValidationError:
+            return True
+
 
 class DepotForm(forms.ModelForm):
     """The depot itself; refuses what would contradict its ledger or its tariffs."""
+
+    meter_read_on = Days(
+        label="meter read on",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "cols": 24}),
+        help_text=Depot._meta.get_field("meter_read_on").help_text,
+    )
 
     class Meta:
         model = Depot
@@ -60,14 +94,21 @@ class DepotForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Keep the cycles of final bills, and of the utility's own that were entered beside them."""
         cleaned: dict[str, Any] = super().clean() or {}
-        if self.instance.pk and {"meter_reading_day", "meter_read_since"} & set(self.changed_data):
-            day, since = cleaned.get("meter_reading_day"), cleaned.get("meter_read_since")
-            cycles = Cycles(self.instance.tz, day, since) if day else None
-            if cycles and (billed := billed_otherwise(self.instance, cycles)):
-                self.add_error(
-                    "meter_read_since",
-                    f"{billed} was billed by other cycles, and that stays. Choose a later month.",
-                )
+        changed = CYCLE_FIELDS & set(self.changed_data)
+        day, read_on = cleaned.get("meter_reading_day"), cleaned.get("meter_read_on")
+        if not self.instance.pk or not changed or not day or read_on is None:
+            return cleaned
+        days = tuple(map(date.fromisoformat, read_on))
+        cycles = Cycles(self.instance.tz, day, cleaned.get("meter_read_since"), days)
+        for problem in reading_problems(cycles):
+            self.add_error("meter_read_on", problem)
+        if not self.errors and (billed := billed_otherwise(self.instance, cycles)):
+            single = changed == {"meter_read_on"}
+            self.add_error(
+                "meter_read_on" if single else "meter_read_since",
+                f"{billed} was billed by other cycles, and that stays. "
+                + ("Leave its days as they are." if single else "Choose a later month."),
+            )
         return cleaned
 
     def clean_currency(self) -> str:
@@ -129,7 +170,7 @@ class Depots(DepotAdmin):
         (
             "Billing cycles",
             {
-                "fields": ["meter_reading_day", "meter_read_since"],
+                "fields": ["meter_reading_day", "meter_read_since", "meter_read_on"],
                 "description": "A cycle is named by the month in which it begins.",
             },
         ),
@@ -168,7 +209,7 @@ class Depots(DepotAdmin):
         super().save_model(request, obj, form, change)
         if change and "dispatch_enabled" in form.changed_data and not obj.dispatch_enabled:
             stand_down(obj, request.user)
-        if change and {"meter_reading_day", "meter_read_since"} & set(form.changed_data):
+        if change and CYCLE_FIELDS & set(form.changed_data):
             drop_estimates(obj)
 
     @admin.display(description="")

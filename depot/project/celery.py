@@ -8,6 +8,7 @@ from kombu.transport import TRANSPORT_ALIASES
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "depot.project.settings")
 
 TRANSPORT_ALIASES["filesystem"] = "depot.project.folder_broker:Transport"
+TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = "depot.project.redis_broker:Transport"
 app = Celery("depot")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["depot.jobs"])

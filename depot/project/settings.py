@@ -116,7 +116,8 @@ DATABASES = {
         "ATOMIC_REQUESTS": False,
     }
 }
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+ON_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
+if ON_SQLITE:
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 30,
@@ -176,12 +177,13 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker as long as it takes
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps nothing: what is due stands in the database
-TICK_SECONDS = env.float("DEPOT_TICK_SECONDS", 5.0)
+CELERY_BEAT_SCHEDULER = "depot.project.beat:Scheduler"  # keeps nothing: what is due stands in the database
+TICK_SECONDS = env.float("DEPOT_TICK_SECONDS", 2.5)
 CELERY_BEAT_SCHEDULE = {"tick": {"task": "depot.tick", "schedule": TICK_SECONDS}}
-JOB_HEARTBEAT_SECONDS = env.float("DEPOT_JOB_HEARTBEAT_SECONDS", 5.0)
-JOB_STALE_SECONDS = env.float("DEPOT_JOB_STALE_SECONDS", 45.0)
-JOB_UNHEARD_SECONDS = env.float("DEPOT_JOB_UNHEARD_SECONDS", 20.0)
+JOB_HEARTBEAT_SECONDS = env.float("DEPOT_JOB_HEARTBEAT_SECONDS", 2.0)
+# What dies is done again within 15 s. SQLite lets one write at a time: there a long import holds up the heartbeats.
+JOB_STALE_SECONDS = env.float("DEPOT_JOB_STALE_SECONDS", 45.0 if ON_SQLITE else 9.0)
+JOB_UNHEARD_SECONDS = env.float("DEPOT_JOB_UNHEARD_SECONDS", 6.0)
 
 # One clock for all: see depot/clock.py.
 CLOCK_SPEED = env.float("DEPOT_CLOCK_SPEED", 1.0)

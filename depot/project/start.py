@@ -34,7 +34,7 @@ def clock_settings(speed: float) -> dict[str, str]:
         "DEPOT_CLOCK_SPEED": str(speed),
         "DEPOT_CLOCK_ANCHOR_WALL": wall.isoformat(),
         "DEPOT_CLOCK_ANCHOR_SIMULATED": start.isoformat(),
-        "DEPOT_TICK_SECONDS": str(max(0.5, min(5.0, 60.0 / speed))),
+        "DEPOT_TICK_SECONDS": str(max(0.5, min(2.5, 60.0 / speed))),
     }
 
 

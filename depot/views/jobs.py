@@ -24,7 +24,7 @@ LOOK_AGAIN_S = 2
 def status(request: HttpRequest, depot: Depot, job_id: uuid.UUID) -> HttpResponse:
     """Show a job's progress as a fragment that asks again, or as a page; go to `next` when it is done."""
     job = get_object_or_404(Job.objects.of_depot(depot), pk=job_id)
-    htmx = bool(request.htmx)  # type: ignore[attr-defined]
+    htmx = bool(request.htmx) and not request.htmx.boosted  # type: ignore[attr-defined]
     following = _own_address(request)
     if job.state == Job.State.DONE and following:
         return HttpResponseClientRedirect(following) if htmx else redirect(following)

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 from fleet.formats.blocks import BlockRow, Fleet, Place
 from fleet.formats.chains import Chain, by_days, length_km, parts, warn_of_overlaps
-from fleet.formats.problems import Problems
+from fleet.formats.problems import Problems, sheet_of
 from fleet.formats.trips import Days, Trip
 
 LATEST_DEPART, LATEST_RETURN = 2880, 4320
@@ -50,9 +50,11 @@ def block_rows(
 def _row(name: str, chain: Chain, source: Source, problems: Problems) -> BlockRow | None:
     """Return a block's times and length with the way from and to the depot; its days are still open."""
     minutes, way_km = source.fleet.deadhead or (0, 0.0) if source.adds_deadhead else (0, 0.0)
-    depart = chain[0].depart_second // 60 - minutes
-    back = math.ceil(max(trip.arrive_second for trip in chain) / 60) + minutes
-    place = Place(source.sheet, chain[0].row, source.headers)
+    first, last = chain[0], max(chain, key=lambda trip: trip.arrive_second)
+    ways = (not first.empty) + (not last.empty)
+    depart = first.depart_second // 60 - (0 if first.empty else minutes)
+    back = math.ceil(last.arrive_second / 60) + (0 if last.empty else minutes)
+    place = Place(sheet_of(first.row, source.sheet), first.row, source.headers)
     if len(name) > 60 or depart < 0 or depart > LATEST_DEPART or back > LATEST_RETURN or back <= depart:
         problems.errors.append(
             place.error(
@@ -68,7 +70,7 @@ def _row(name: str, chain: Chain, source: Source, problems: Problems) -> BlockRo
         depart,
         back,
         weekdays=127,
-        distance_km=round(length_km(chain) + 2 * way_km, 3),
+        distance_km=round(length_km(chain) + ways * way_km, 3),
         vehicle_type=source.vehicle_type,
         place=place,
     )

@@ -29,6 +29,8 @@ class Trip:
     distance_km: float
     first_stop: Point | None
     last_stop: Point | None
+    empty: bool = False
+    """Moves the vehicle without passengers, from or to its depot for instance: the timetable says this way itself."""
 
 
 def straight_km(one: Point | None, other: Point | None) -> float:

@@ -2,6 +2,7 @@
 
 from fleet.models.charging_requests import ChargingRequest
 from fleet.models.consumption import DayTemperature, LearntConsumption, MeasuredTrip
+from fleet.models.ingest_log import IngestBatch
 from fleet.models.schedules import (
     Assignment,
     Block,
@@ -29,6 +30,7 @@ __all__ = [
     "ChargingRequest",
     "Chemistry",
     "DayTemperature",
+    "IngestBatch",
     "LearntConsumption",
     "MeasuredTrip",
     "Outage",

@@ -18,6 +18,8 @@ from fleet.models import Assignment, Outage, Vehicle
 from fleet.selectors.duties import Duty, duties
 
 A_DAY = timedelta(days=1)
+LONGEST_DAY = 3 * A_DAY
+"""From the midnight of a service day on its blocks have left."""
 LONGEST_DELAY = timedelta(hours=24)
 FARTHEST = timedelta(days=14)
 """So far from today are days looked at and changed."""
@@ -71,7 +73,7 @@ def choice_of(duty: Duty, vehicle: Vehicle | None) -> Choice:
 def duties_of_day(depot: Depot, day: date) -> list[Duty]:
     """Return the duties of one service day, by pull-out."""
     begin = datetime.combine(day, datetime.min.time(), tzinfo=depot.tz)
-    found = duties(depot, begin, begin + 3 * A_DAY)
+    found = duties(depot, begin, begin + LONGEST_DAY)
     return [duty for duty in found if duty.service_date == day]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from depot import audit, clock
 from depot.imports import RowError, plain_title
 from depot.jobs import Progress, enqueue
 from depot.jobs.registry import KINDS
+from depot.jobs.services import UNFINISHED
 from depot.models import Depot, ImportBatch, Job, User
 from fleet.formats.blocks import BlockRow, Fleet, KnownType, KnownVehicle
 from fleet.formats.canonical import HEADER
@@ -30,6 +31,7 @@ from fleet.services.effects import effects_of
 
 KIND = "schedule"
 CHECK = "schedule-check"
+SAVE = "schedule-save"
 ADD, REPLACE = MODES = ("add", "replace")
 QUICK_BYTES = 200_000
 QUICK_BLOCKS = 2_000
@@ -51,6 +53,13 @@ ROW_FIELDS = (
     "precondition",
 )
 WRITTEN_FIELDS = (*ROW_FIELDS, "exceptions", "vehicle", "vehicle_type", "batch")
+
+
+SETTLED = (ImportBatch.State.COMMITTED, ImportBatch.State.UNDONE)
+
+
+def _no_progress(fraction: float, step: str) -> None:
+    """Nobody waits who would look at it."""
 
 
 class ScheduleRefused(Exception):  # noqa: N818 - a refusal is an answer, not a fault of the program
@@ -126,27 +135,49 @@ def is_big(depot: Depot, content: bytes) -> bool:
 
 def ask(batch: ImportBatch, user: Any) -> Job | None:
     """Check a kept file: at once where that is quick, else as a job, which is returned."""
+    unsaved = ImportBatch.objects.filter(pk=batch.pk).exclude(state__in=SETTLED)
+    if not unsaved.update(state=ImportBatch.State.WAITING):
+        return None
     batch.state = ImportBatch.State.WAITING
-    batch.save(update_fields=["state"])
     if not is_big(batch.depot, bytes(batch.content)):
         look(batch)
         return None
+    return _enqueue(CHECK, batch, user, {})
+
+
+def ask_to_save(batch: ImportBatch, user: Any, replace: bool = False, shown: str = "") -> Job | None:
+    """Save a checked file as a job, which is returned, where that may take long; else None, and nothing is done.
+
+    While one waits or runs for the file, that one is returned: a file is saved once.
+    """
+    if not is_big(batch.depot, bytes(batch.content)):
+        return None
+    with transaction.atomic():
+        # Two requests at a time find the same job.
+        batch = ImportBatch.objects.select_for_update(no_key=True).select_related(None).get(pk=batch.pk)
+        last = working(batch)
+        if last is not None and last.kind == SAVE and last.state in UNFINISHED:
+            return last
+        return _enqueue(SAVE, batch, user, {"replace": replace, "change": shown})
+
+
+def _enqueue(kind: str, batch: ImportBatch, user: Any, more: Mapping[str, Any]) -> Job:
     window = f"{_window_of(batch)}{uuid4().hex[:12]}"
     asker = user if isinstance(user, User) else None
-    return enqueue(CHECK, batch.depot, window, {"batch": batch.pk}, asker)
+    return enqueue(kind, batch.depot, window, {"batch": batch.pk, **more}, asker)
 
 
-def checking(batch: ImportBatch) -> Job | None:
-    """Return the last job that was asked for to check a file."""
-    jobs = Job.objects.of_depot(batch.depot).filter(kind=CHECK, window__startswith=_window_of(batch))
-    return jobs.order_by("-created_at").first()
+def working(batch: ImportBatch) -> Job | None:
+    """Return the last job that was asked for to check or save a file."""
+    jobs = Job.objects.of_depot(batch.depot).filter(window__startswith=_window_of(batch))
+    return jobs.filter(kind__in=(CHECK, SAVE)).order_by("-created_at", "-kind").first()
 
 
 def _window_of(batch: ImportBatch) -> str:
-    return f"file {batch.pk}, check "
+    return f"file {batch.pk}, "
 
 
-def look(batch: ImportBatch, progress: Progress = lambda fraction, step: None) -> ImportBatch:
+def look(batch: ImportBatch, progress: Progress = _no_progress) -> ImportBatch:
     """Check a kept file against the schedule as it is now, and keep what was found. The same again does no harm.
 
     Nothing is written before everything is known. A file that was saved meanwhile stays as it is.
@@ -160,7 +191,7 @@ def look(batch: ImportBatch, progress: Progress = lambda fraction, step: None) -
     progress(0.9, "Keeping the preview")
     with transaction.atomic():
         batch = ImportBatch.objects.select_for_update(no_key=True).get(pk=batch.pk)
-        if batch.state in (ImportBatch.State.COMMITTED, ImportBatch.State.UNDONE):
+        if batch.state in SETTLED:
             return batch
         first = "change" not in batch.report
         batch.state = ImportBatch.State.REFUSED if found.errors else ImportBatch.State.CHECKED
@@ -178,9 +209,13 @@ def look(batch: ImportBatch, progress: Progress = lambda fraction, step: None) -
 
 
 def choose_days(batch: ImportBatch, days: DateRange) -> None:
-    """Note for which days a file is to be read; it has to be checked again for them."""
-    batch.report = batch.report | {"days": days_as_json(days)}
-    batch.save(update_fields=["report"])
+    """Note for which days a file is to be read; it has to be checked again for them. A saved file stays as it is."""
+    with transaction.atomic():
+        locked = ImportBatch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+        if locked.state in SETTLED:
+            return
+        batch.report = locked.report | {"days": days_as_json(days)}
+        batch.save(update_fields=["report"])
 
 
 def days_of(batch: ImportBatch) -> DateRange:
@@ -197,27 +232,46 @@ def days_as_json(days: DateRange) -> dict[str, str | None]:
     }
 
 
-def commit(batch: ImportBatch, user: Any, replace: bool = False, shown: str = "") -> Saved:
+def commit(
+    batch: ImportBatch,
+    user: Any,
+    replace: bool = False,
+    shown: str = "",
+    progress: Progress = _no_progress,
+    finish: Callable[[Saved], None] = lambda saved: None,
+) -> Saved:
     """Save the blocks of a checked file in one transaction, against the schedule as it is now.
 
     `replace` also takes what the file does not have out of its days: blocks that run only then are removed. Raise
     ScheduleRefused with every problem when the file may not be saved, and when it would change something else than
     the preview whose `change` is `shown`; then nothing was written. A saved file is saved once: again returns the
-    same numbers.
+    same numbers. `finish` is called last in the transaction; when it raises, nothing was written either.
     """
-    while (saved := _try_commit(batch.pk, user, replace, shown)) is None:
+    while (saved := _try_commit(batch.pk, user, replace, shown, progress, finish)) is None:
         pass  # the schedule changed while the file was read: somebody else got on, so this ends
     return saved
 
 
-def _try_commit(batch_id: int, user: Any, replace: bool, shown: str) -> Saved | None:
+def _try_commit(
+    batch_id: int,
+    user: Any,
+    replace: bool,
+    shown: str,
+    progress: Progress,
+    finish: Callable[[Saved], None],
+) -> Saved | None:
     """Read the file before the transaction, which holds up all writers; None when the schedule changed meanwhile."""
     batch = ImportBatch.objects.select_related("depot").get(pk=batch_id, kind=KIND)
     if batch.state == ImportBatch.State.COMMITTED:
-        return Saved(**batch.report["saved"])
+        saved = Saved(**batch.report["saved"])
+        finish(saved)
+        return saved
+    progress(0.05, f"Reading {batch.file_name}")
     known = _known(batch.depot)
     found = check(batch.depot, bytes(batch.content), batch.file_name, batch.file_format, days_of(batch))
+    progress(0.4, f"Saving {len(found.rows):,} blocks, all of them or none")
     with transaction.atomic():
+        # No progress from here on: others would see it only at the end, and its row would be held up.
         depot = Depot.objects.select_for_update(no_key=True).get(pk=batch.depot_id)
         batch = ImportBatch.objects.select_for_update(no_key=True).get(pk=batch_id)
         if batch.state == ImportBatch.State.COMMITTED or _known(depot) != known:
@@ -232,6 +286,7 @@ def _try_commit(batch_id: int, user: Any, replace: bool, shown: str) -> Saved | 
         batch.report = report(found) | {"saved": _as_dict(saved), "replace": replace, "undo": undo}
         batch.save(update_fields=["state", "committed_at", "report"])
         _tell(batch, depot, user, saved)
+        finish(saved)
     return saved
 
 

@@ -104,7 +104,8 @@ def _keep(feed: TelematicsFeed, said: Iterable[Said], now: datetime) -> Counter[
     items = [{**one.item, "vehicle": _name(feed, one, known)} for one in said]
     counts: Counter[str] = Counter()
     for start in range(0, len(items), BATCH):
-        counts.update(result.status for result in take_in(feed.depot, items[start : start + BATCH], now))
+        results = take_in(feed.depot, items[start : start + BATCH], now, f"Feed: {feed.get_kind_display()}")
+        counts.update(result.status for result in results)
     return counts
 
 

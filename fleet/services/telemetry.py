@@ -11,6 +11,7 @@ from django.db import transaction
 
 from depot.intake import FUTURE_LIMIT
 from fleet.models import TelemetryReading, Vehicle, VehicleState
+from fleet.services.many_rows import insert_new, insert_or_update
 
 CHARGER = VehicleState.Source.CHARGER.value
 STATE_FIELDS = ("soc", "plugged_in", "charging_power_kw", "odometer_km", "battery_temp_c", "soh")
@@ -61,15 +62,16 @@ def observe(observations: Sequence[Observation], received_at: datetime) -> list[
         return []
     observations = [_doubted(one, received_at) for one in observations]
     vehicle_ids = sorted({observation.vehicle_id for observation in observations})
-    with transaction.atomic():
+    # Inside of another transaction this is a part of it, not one that could fail by itself: two round trips less.
+    with transaction.atomic(savepoint=False):
         vehicles = Vehicle.objects.select_for_update(no_key=True).filter(pk__in=vehicle_ids)
         list(vehicles.order_by("pk").values_list("pk"))  # one writer at a time for each vehicle
         states = {state.vehicle_id: state for state in VehicleState.objects.filter(vehicle__in=vehicle_ids)}
         _thaw(states, received_at + FUTURE_LIMIT, received_at - UNKNOWN_AGE)
         statuses, new = _sort_out(observations, states, _stored_keys(observations))
-        TelemetryReading.objects.bulk_create(
-            [TelemetryReading(received_at=received_at, **_values(observation)) for observation in new],
-            ignore_conflicts=True,
+        insert_new(
+            TelemetryReading,
+            [{"received_at": received_at, **_values(observation)} for observation in new],
         )
         _move(states, [one for one in new if one.quality == TelemetryReading.Quality.GOOD])
     return statuses
@@ -161,15 +163,11 @@ def _move(states: dict[int, VehicleState], observations: Sequence[Observation]) 
 
 
 def _store(changed: Sequence[VehicleState]) -> None:
-    VehicleState.objects.bulk_create(
-        [
-            VehicleState(vehicle_id=state.vehicle_id, **{name: getattr(state, name) for name in COLUMNS})
-            for state in changed
-        ],
-        update_conflicts=True,
-        unique_fields=["vehicle"],
-        update_fields=COLUMNS,
-    )
+    rows = [
+        {"vehicle_id": state.vehicle_id, **{name: getattr(state, name) for name in COLUMNS}}
+        for state in changed
+    ]
+    insert_or_update(VehicleState, rows, "vehicle", COLUMNS)
 
 
 def _first_states(vehicle_ids: set[int]) -> list[VehicleState]:

@@ -20,7 +20,7 @@ DATES = ("service_date", "valid_from", "valid_to")
 
 
 class CannotUndo(Exception):  # noqa: N818 - a refusal is an answer, not a fault of the program
-    """The file is not the last one that was saved."""
+    """The file is not the last one that was saved, or what was before it is not kept any more."""
 
 
 def last_saved(depot: Depot) -> ImportBatch | None:
@@ -42,7 +42,12 @@ def undo(batch: ImportBatch, user: Any) -> None:
             raise CannotUndo(
                 f"{batch.file_name} is not the last file that was saved. Only that can be undone."
             )
-        before = batch.report["undo"]
+        before = batch.report.get("undo")
+        if before is None:
+            raise CannotUndo(
+                f"{batch.file_name} was saved long ago; the schedule before it is not kept any more. "
+                "Upload the schedule you want."
+            )
         made = _remove_new(depot, batch, before["changed"])
         _give_back(depot, before["changed"])
         _make_again(depot, before["removed"], before["assignments"])

@@ -89,18 +89,26 @@ def preview(request: HttpRequest, depot: Depot, batch_id: int) -> HttpResponse:
     batch = _batch(depot, batch_id)
     if "saved" in batch.report:
         context = {"batch": batch, "report": batch.report, "saved": batch.report["saved"], "steps": _steps(3)}
-        context["can_undo"] = last_saved(depot) == batch
+        context["can_undo"] = last_saved(depot) == batch and "undo" in batch.report
         return render(request, "fleet/schedules_done.html", context)
     if not batch.content:
-        messages.error(request, batch.report["errors"][0]["message"])
+        messages.error(request, _why_empty(batch))
         return redirect("fleet:schedule-upload", slug=depot.slug)
-    job = service.checking(batch)
+    job = service.working(batch)
     if job is not None and job.state in UNFINISHED:
         return _wait(batch, job)
     if batch.state == ImportBatch.State.WAITING or "change" not in batch.report:
         context = {"batch": batch, "job": job, "steps": _steps(1)}
         return render(request, "fleet/schedules_unchecked.html", context)
-    return render(request, "fleet/schedules_preview.html", _preview_context(batch))
+    context = _preview_context(batch) | {"not_saved": _why_not_saved(job)}
+    return render(request, "fleet/schedules_preview.html", context)
+
+
+def _why_not_saved(job: Job | None) -> str:
+    """Return why the last job for a file did not save it, where it should have."""
+    if job is None or job.kind != service.SAVE:
+        return ""
+    return str((job.result or {}).get("refused", "")) or job.error
 
 
 @require_POST
@@ -127,14 +135,16 @@ def _look(request: HttpRequest, batch: ImportBatch) -> HttpResponse:
     """Check a file at once or in the background, and go to what was found."""
     if "saved" in batch.report or not batch.content:
         return redirect("fleet:schedule-preview", slug=batch.depot.slug, batch_id=batch.pk)
-    job = service.ask(batch, request.user)
+    job = service.working(batch)
+    if job is None or job.kind != service.SAVE or job.state not in UNFINISHED:
+        job = service.ask(batch, request.user)
     if job is None:
         return redirect("fleet:schedule-preview", slug=batch.depot.slug, batch_id=batch.pk)
     return _wait(batch, job)
 
 
 def _wait(batch: ImportBatch, job: Job) -> HttpResponse:
-    """Go to the progress of a check; from there it goes on to the preview."""
+    """Go to the progress of a check or of saving; from there it goes on to the preview, or to what was saved."""
     slug = batch.depot.slug
     result = reverse("fleet:schedule-preview", args=[slug, batch.pk])
     return redirect(reverse("depot:job", args=[slug, job.pk]) + "?" + urlencode({"next": result}))
@@ -143,11 +153,16 @@ def _wait(batch: ImportBatch, job: Job) -> HttpResponse:
 @require_POST
 @depot_page("write_schedules")
 def save(request: HttpRequest, depot: Depot, batch_id: int) -> HttpResponse:
-    """Save the blocks of a checked file, all of them or none."""
+    """Save the blocks of a checked file, all of them or none: at once, or in the background where that takes long."""
     batch = _batch(depot, batch_id)
+    replacing, shown = request.POST.get("mode") == service.REPLACE, request.POST.get("change", "")
+    if not batch.content and "saved" not in batch.report:
+        return redirect("fleet:schedule-preview", slug=depot.slug, batch_id=batch.pk)
+    job = None if "saved" in batch.report else service.ask_to_save(batch, request.user, replacing, shown)
+    if job is not None:
+        return _wait(batch, job)
     try:
-        replacing = request.POST.get("mode") == service.REPLACE
-        service.commit(batch, request.user, replacing, request.POST.get("change", ""))
+        service.commit(batch, request.user, replacing, shown)
     except service.ScheduleRefused as refusal:
         messages.error(request, f"Nothing was saved. {refusal}")
         return _look(request, batch)
@@ -173,6 +188,9 @@ def errors(request: HttpRequest, depot: Depot, batch_id: int) -> HttpResponse:
     """Give an uploaded file back with what is wrong beside each row."""
     batch = _batch(depot, batch_id)
     content = bytes(batch.content)
+    if not content:
+        messages.error(request, _why_empty(batch))
+        return redirect("fleet:schedule-upload", slug=depot.slug)
     try:
         days = service.days_of(batch)
         found = service.check(depot, content, batch.file_name, batch.file_format, days)
@@ -231,6 +249,13 @@ def download(request: HttpRequest, depot: Depot) -> HttpResponse:
 
 def _batch(depot: Depot, batch_id: int) -> ImportBatch:
     return get_object_or_404(ImportBatch.objects.of_depot(depot), pk=batch_id, kind=service.KIND)
+
+
+def _why_empty(batch: ImportBatch) -> str:
+    """Return why the bytes of a file are not there: it is old, or was refused and not kept."""
+    if batch.report.get("emptied") or not batch.report.get("errors"):
+        return f"{batch.file_name} is not kept any more. Upload it again."
+    return str(batch.report["errors"][0]["message"])
 
 
 def _problems_of(form: BaseForm) -> str:

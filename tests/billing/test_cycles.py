@@ -157,3 +157,37 @@ def test_another_reading_day_drops_the_estimates_and_never_what_is_final(
     again = bill_month(depot, MARCH, now)
     assert again is not None and again.end_at == at_local(depot, date(2026, 4, 9), 0)
     assert again.end_at - again.start_at > timedelta(days=38)
+
+
+def test_a_single_reading_day_moves_bill_peak_and_plan_and_never_what_is_final(
+    depot: Depot, manager: User, login: Login
+) -> None:
+    make_tariff(depot, JANUARY)
+    for day, kw in ((date(2026, 2, 10), 50), (date(2026, 3, 10), 50), (date(2026, 4, 10), 120)):
+        day_at(depot, day, kw)
+    now = at_local(depot, date(2026, 4, 11), 0)
+    close.close_month(depot, FEBRUARY, now, manager)
+    assert bill_month(depot, APRIL, now) is not None
+    browser = login(User.objects.create_superuser("root", password="correct horse battery"))
+    page = browser.get(address(Depot, "change", depot.pk))
+
+    def said(days: str) -> str:
+        return errors_of(browser.post(page.request["PATH_INFO"], form_of(page) | {"meter_read_on": days}))
+
+    assert "“13” is not a day. Write it like 2026-03-11." in said("13 April")
+    assert "has 50 days; 20 to 45 are possible" in said("2026-04-28")
+    assert "lie in one month" in said("2026-04-13\n2026-04-14")
+    assert "February 2026 was billed by other cycles, and that stays. Leave its days" in said("2026-03-11")
+    assert said("2026-04-13, 2026-05-11") == ""
+    depot.refresh_from_db()
+    assert depot.meter_read_on == ["2026-04-13", "2026-05-11"]
+    assert not Bill.objects.filter(start_at=at_local(depot, date(2026, 4, 9), 0)).exists(), "dropped"
+
+    march = bill_month(depot, MARCH, now)
+    assert march is not None and march.end_at == at_local(depot, date(2026, 4, 13), 0)
+    assert march.actual.lines.get(line_id="demand_flat.d.all").quantity == 120
+    [charge] = prices_for(depot, TimeGrid(now, 60, 24), now).demand_charges
+    assert charge["billed_kw_so_far"] == [120.0], "10 April is still March's"
+    [charge] = prices_for(depot, TimeGrid(now, 60, 72), now).demand_charges
+    assert charge["billed_kw_so_far"] == [120.0, 0.0], "April's begins on the 13th"
+    assert "(9 Mar to 12 Apr)" in text_of(login(manager), f"/{depot.slug}/bills/2026-03/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -11,7 +12,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
 
-from billing.models import Bill, ProgrammeEvent
+from billing.models import Bill, Interval, ProgrammeEvent
 from billing.selectors.charge_only import charge_only_bill
 from billing.selectors.programmes import events_for, settled
 from billing.services import close
@@ -131,7 +132,8 @@ def test_the_revenue_is_in_the_months_savings_and_frozen_with_them(depot: Depot,
     assert final.net_saving == final.unmanaged.total - final.actual.total - final.wear_added + 518
     between = charge_only_bill(depot, final)
     assert between is not None
-    assert between.smart_saving + between.v2g_saving + final.programme_revenue == final.net_saving
+    assert between.programmes == final.programme_revenue, "nothing was discharged: sun was exported"
+    assert between.smart_saving + between.v2g_saving == final.net_saving
     with pytest.raises(ValidationError, match="final"):
         delete(last, manager)
     last.pay_per_kwh = Decimal(9)
@@ -255,6 +257,64 @@ def test_the_page_and_the_savings_tell_what_was_paid(depot: Depot, login: Login,
     assert "Programmes -$80.00" in text or "Programmes −$80.00" in text
     assert "ELRP Wed 11 Mar 2026 17:00–19:00: $80.00." in text
     assert "Grid programmes paid $80" in text
+
+
+def test_of_an_events_pay_the_part_that_charging_left_off_gave_is_smart_chargings(
+    depot: Depot, login: Login, manager: User
+) -> None:
+    """Usual load 100 kW; in the event vehicles stop charging and discharge 60 kW, half into the grid."""
+    make_tariff(depot)
+    usual_days(depot, date(2026, 3, 1), date(2026, 3, 10))
+    fill(depot, TimeGrid(at_local(depot, date(2026, 3, 11), 0), 60, 17), 100.0, 150.0)
+    fill(depot, TimeGrid(at_local(depot, date(2026, 3, 11), 17), 60, 2), 0.0, 150.0, export_kw=30.0)
+    Interval.objects.filter(depot=depot, export_kwh__gt=0).update(discharge_kwh=60.0)
+    fill(depot, TimeGrid(at_local(depot, date(2026, 3, 11), 19), 60, 5), 100.0, 150.0)
+    enter(event_on(depot, date(2026, 3, 11)), manager)
+    statement = bill_month(depot, MARCH, NOW)
+    assert statement is not None and statement.programme_revenue == 2 * 2 * 130
+
+    between = charge_only_bill(depot, statement)
+
+    assert between is not None
+    assert between.programmes == 2 * 2 * 70, (
+        "its net load is 30 kW: 100 less the 60 given and the 30 exported"
+    )
+    assert between.smart_saving == statement.unmanaged.total - between.total + between.programmes
+    assert between.smart_saving + between.v2g_saving == statement.net_saving
+    text = text_of(login(manager), f"/{depot.slug}/savings/?month=2026-03")
+    assert "Grid programmes paid $520, in these amounts: $280 of it the depot without V2G would have" in text
+    assert re.search(r"Paid by grid programmes \$0.00 \$280.00 \$520.00 \$520.00", text), text
+
+
+def test_the_api_lists_calls_of_ones_own_depots_page_by_page(
+    depot: Depot, login: Login, manager: User, viewer: User
+) -> None:
+    make_tariff(depot)
+    usual_days(depot, date(2026, 3, 1), date(2026, 3, 10))
+    usual_days(depot, date(2026, 3, 11), date(2026, 3, 11), 60.0)
+    over, coming = event_on(depot, date(2026, 3, 11)), event_on(depot, kind="export")
+    foreign = event_on(factories.make_depot(slug="elsewhere", step_minutes=60))
+    for event in (over, coming, foreign):
+        event.save()
+    bill_month(depot, MARCH, NOW)
+    reader = login(viewer)
+
+    def ids(query: str = "") -> list[int]:
+        return [row["id"] for row in reader.get(f"/api/v1/programme-events{query}").json()["results"]]
+
+    assert ids() == [coming.pk, over.pk]
+    assert ids("?kind=export") == [coming.pk]
+    assert ids("?since=2026-03-12T00:00:00Z") == [coming.pk]
+    first = reader.get("/api/v1/programme-events?page_size=1").json()
+    assert [row["id"] for row in reader.get(first["next"]).json()["results"]] == [over.pk]
+    assert reader.get("/api/v1/programme-events?nonsense=1").status_code == 400
+    assert reader.get(f"/api/v1/programme-events/{foreign.pk}").status_code == 404
+    assert reader.post("/api/v1/programme-events", {}).status_code in {403, 405}
+    row = reader.get(f"/api/v1/programme-events/{over.pk}").json()
+    assert (row["programme"], row["pay_per_kwh"], row["pay_per_kw"]) == ("ELRP", "2.0000", None)
+    assert (row["depot"], row["currency"]) == (depot.slug, "USD")
+    [paid] = reader.get("/api/v1/savings").json()["results"][0]["programmes"]
+    assert (paid["event"], paid["revenue"]) == (over.pk, "80.00")
 
 
 def test_the_set_up_keeps_the_same_rules(depot: Depot, login: Login, manager: User) -> None:

@@ -157,15 +157,22 @@ def test_the_set_up_neither_changes_nor_deletes_a_version_of_a_final_bill(depot:
     assert set(Tariff.objects.values_list("name", flat=True)) == {"EV", "Later", "Other"}
 
 
-def test_tariffs_are_compared_on_the_depots_own_load(depot: Depot, login: Login, viewer: User) -> None:
+def test_tariffs_are_compared_on_the_depots_own_load(
+    depot: Depot, login: Login, technician: User, viewer: User
+) -> None:
     row = make_tariff(depot)
     dear = make_tariff(depot, date(2026, 6, 1), name="Dear", fixed=[{"id": "m", "label": "M", "amount": 900}])
     odd = make_tariff(
         depot, date(2026, 9, 1), name="Spot", energy=[{"id": "s", "label": "S", "series": {"factor": 1}}]
     )
     fill_three_days(depot)
-    client = login(viewer)
     keys = [f"own-{one.pk}" for one in (row, dear, odd)] + ["example-us-sce-ev", "own-999999", "example-none"]
+    reader = login(viewer)
+    assert reader.post(f"/{depot.slug}/tariffs/compare/", {"tariff": keys}).status_code == 403
+    assert not Job.objects.exists(), "who may only look makes no work"
+    assert "Compare on the last year" not in text_of(reader, f"/{depot.slug}/tariffs/")
+    client = login(technician)
+    assert "Compare on the last year" in text_of(client, f"/{depot.slug}/tariffs/")
     asked = client.post(f"/{depot.slug}/tariffs/compare/", {"tariff": keys})
     job = Job.objects.get(kind="compare_tariffs")
     assert f"/{depot.slug}/jobs/{job.pk}/?next=" in asked.headers["Location"]

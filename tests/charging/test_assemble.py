@@ -268,3 +268,14 @@ def test_a_vehicle_that_is_not_back_within_the_plan_is_not_planned(depot, bus, h
     assembled = assemble(depot, NOW)
     assert assembled.case["vehicles"] == []
     assert assembled.notes.vehicles[str(bus.pk)] == ["Not planned: it is out of service and not plugged in."]
+
+
+def test_a_chargers_least_power_is_kept_by_the_plan(depot, bus):
+    make_block(depot, bus, depart_minute=15 * 60, return_minute=17 * 60, energy_kwh=90)
+    Charger.objects.update(min_charge_kw=40.0)
+    assert assemble(depot, NOW).case["chargers"][0]["min_charge_kw"] == 40.0
+    plan = make_plan(depot, NOW, "test")
+    assert plan.violations == []
+    powers = plan.answer["vehicles"][str(bus.pk)]["charge_kw"]
+    assert any(powers)
+    assert all(power == 0 or power >= 40 - 1e-3 for power in powers)

@@ -149,6 +149,10 @@ def test_an_operation_is_ordered_only_when_chosen_and_confirmed(
     page = client.post(order, {"operation": "restart", "confirmed": "on"}, follow=True).content.decode()
     assert "Ordered: restart when it is idle." in page and "Waiting" in page
     assert AuditEvent.objects.get(verb="charger.restart").actor == technician
+    start = {"operation": "start", "confirmed": "on"}
+    assert "enter the token to charge with" in client.post(order, start, follow=True).content.decode()
+    client.post(order, start | {"given": "TOKEN 1"})
+    assert ChargerCommand.objects.get(action="remote_start").payload["id_token"] == "TOKEN 1"
     assert client.get(url(depot, "board-station", foreign.pk)).status_code == 404
     assert (
         client.post(url(depot, "board-station-order", foreign.pk), {"operation": "stop"}).status_code == 404

@@ -22,6 +22,7 @@ from charging.services.commands import (
 from charging.services.stations import Held
 from depot import clock
 from tests import factories
+from tests.charging.plans import make_plan_row
 
 
 @pytest.fixture
@@ -186,3 +187,16 @@ def test_what_an_older_link_sent_without_an_answer_waits_again(charger: Charger)
     claim([charger.pk], "a gateway that dies")
     stations.connect(charger.pk, "ocpp2.1")
     assert states() == ["waiting", "failed"]  # a reset is never repeated by itself
+
+
+def test_a_schedule_told_again_from_an_older_plan_never_follows_the_newer(charger: Charger, depot) -> None:
+    older, newer = (make_plan_row(depot, {}, factories.NOW + timedelta(minutes=place)) for place in range(2))
+    schedule(charger, plan=newer)
+    [first] = claim([charger.pk], "one")
+    late = schedule(charger, plan=older)
+    assert claim([charger.pk], "one") == []
+    settle(first, "accepted", {})
+    late.refresh_from_db()
+    assert late.state == "superseded"
+    again = schedule(charger, plan=newer)
+    assert [command.pk for command in claim([charger.pk], "one")] == [again.pk]

@@ -13,9 +13,11 @@ from django.urls import reverse
 from charging.models import LedgerIsClosed, NotReady
 from charging.selectors.dispatching import options, situation, suggest
 from charging.selectors.readiness import readiness
+from charging.services import proposals
 from charging.services.not_ready import record_pull_outs
+from depot.jobs import services as jobs
 from depot.models import Depot, Job, User
-from fleet.models import Assignment, Outage, Vehicle, VehicleState
+from fleet.models import Assignment, Block, Outage, Vehicle, VehicleState
 from fleet.services import assignments as service
 from tests.factories import NOW, make_block, make_charger, make_person, make_type, make_vehicle
 
@@ -87,9 +89,44 @@ def test_the_proposal_is_told_with_reasons_and_accepted(login, depot: Depot, dis
     browser = login(dispatcher)
     page = browser.get(url(depot, "proposal"))
     assert "2 changes proposed; nothing is changed until you accept." in page.content.decode()
-    browser.post(url(depot, "proposal"), {"choice": [row.choice.as_text for row in rows]})
+    browser.post(url(depot, "proposal"), as_proposed(depot, [row.choice.as_text for row in rows]))
     assert Assignment.objects.filter(fixed=False).count() == 2
     assert suggest(situation(depot, DAY, NOW), DAY)[0] == []
+
+
+def as_proposed(depot: Depot, choices: list[str]) -> dict[str, object]:
+    """Return what the form of a proposal sends while the day is as it was."""
+    digest = proposals.digest_of(situation(depot, DAY, NOW))
+    return {"choice": choices, "date": str(DAY), "digest": digest}
+
+
+def test_a_large_depots_proposal_is_worked_out_in_the_background_and_refused_once_stale(
+    login, depot: Depot, dispatcher: User, outsider: User, buses, monkeypatch
+) -> None:
+    monkeypatch.setattr(proposals, "MOST_AT_ONCE", 3)
+    browser, path = login(dispatcher), url(depot, "proposal") + f"?date={DAY}"
+    waiting = browser.get(path)
+    job = Job.objects.get(kind="proposal")
+    assert waiting.url.startswith(reverse("depot:job", args=[depot.slug, job.pk]))
+    assert browser.get(path).url == waiting.url, "the same day is asked for once"
+    page = browser.get(waiting.url).content.decode()
+    assert "Proposal of vehicles: waiting for its turn" in page and "Cancel</button>" in page
+    jobs.run(job.pk, beat=False)
+    answer = browser.get(waiting.url, follow=True)
+    shown = answer.content.decode()
+    assert "2 changes proposed; nothing is changed until you accept." in shown
+    assert "It spares Bus 01" in shown and "Proven the best." in shown
+    assert login(outsider).get(answer.request["PATH_INFO"], {"job": job.pk}).status_code == 404
+    job.refresh_from_db()
+    form = {"date": str(DAY), "digest": job.result["digest"]}
+    form |= {"choice": [row["choice"] for row in job.result["rows"]]}
+    Block.objects.filter(block_id="short").update(depart_minute=800)
+    browser = login(dispatcher)
+    stale = browser.get(answer.request["PATH_INFO"], {"date": str(DAY), "job": str(job.pk)})
+    assert "The day has changed since these vehicles were proposed." in stale.content.decode()
+    refused = browser.post(url(depot, "proposal"), form, follow=True).content.decode()
+    assert "Nothing was changed: the day has changed since these vehicles were proposed." in refused
+    assert not Assignment.objects.exists()
 
 
 def test_no_vehicle_is_put_at_two_places_and_nothing_is_changed_by_half(
@@ -197,14 +234,15 @@ def test_far_days_are_not_there_and_change_nothing(login, depot: Depot, dispatch
         browser.post(url(depot, "duty-late", block.pk, day), {"back_at": "2026-03-10T18:00"}).status_code
         == 404
     )
-    answer = browser.post(url(depot, "proposal"), {"choice": f"{block.pk}:{day}::1"}, follow=True)
+    chosen = as_proposed(depot, [f"{block.pk}:{day}::1"])
+    answer = browser.post(url(depot, "proposal"), chosen, follow=True)
     assert "only days within 14 of today can be changed" in answer.content.decode()
 
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("vehicle", ["9" * 30, "9" * 5000, "-1", "x"])
 def test_a_vehicle_that_cannot_be_is_refused(login, depot: Depot, dispatcher: User, buses, vehicle) -> None:
-    chosen = {"choice": f"{duty_of(depot, 'long').block.pk}:{DAY}::{vehicle}"}
+    chosen = as_proposed(depot, [f"{duty_of(depot, 'long').block.pk}:{DAY}::{vehicle}"])
     answer = login(dispatcher).post(url(depot, "proposal"), chosen, follow=True)
     assert answer.status_code == 200 and "the form was not complete" in answer.content.decode()
 

@@ -18,17 +18,32 @@ from hypothesis import strategies as st
 from billing.models import Tariff
 from charging.assemble import assemble
 from charging.following import Told, excess_kw, verdict
-from charging.guard import SETTLE_S, STALE_S, Load, Site, ceilings, held, holds_fallback, other_kw, rest_kw
-from charging.models import Charger, ChargerCommand, Plan, StationNotice
+from charging.guard import (
+    SETTLE_S,
+    STALE_S,
+    Load,
+    Site,
+    agreed,
+    ceilings,
+    held,
+    holds_fallback,
+    other_kw,
+    path,
+    rest_kw,
+    sums_kw,
+)
+from charging.models import Charger, ChargerCommand, MeterSample, Plan, StationNotice
+from charging.selectors.node_loads import node_loads
 from charging.selectors.peak_room import peak_room_kw
 from charging.selectors.site_now import prices_now
-from charging.services import guarding
+from charging.services import follow, guarding
 from charging.services.commands import send
-from charging.services.guarding import check_following, protect, unsafe_fallbacks
+from charging.services.follow import check_following
+from charging.services.guarding import protect, unsafe_fallbacks
 from charging.services.plugs import plug_in
 from charging.services.samples import record_sample
 from depot import clock
-from depot.models import Depot, Meter, MeterReading, MeterSource
+from depot.models import Depot, ElectricalNode, Meter, MeterReading, MeterSource
 from tests import factories
 from tests.charging.plans import make_plan_row
 from tests.charging.test_planning import TARIFF
@@ -406,7 +421,7 @@ def test_who_strays_is_told_again_then_planned_around(
     check_following(charger.depot, now)
     charger.refresh_from_db()
     assert charger.strays_since is None, "it has not had time to take the second word"
-    monkeypatch.setattr(guarding, "SECOND_LOOK", timedelta(0))
+    monkeypatch.setattr(follow, "SECOND_LOOK", timedelta(0))
     check_following(charger.depot, clock.now())
     charger.refresh_from_db()
     assert charger.strays_since is not None
@@ -443,3 +458,163 @@ def test_the_guards_look_takes_as_many_queries_for_many_vehicles_as_for_one(
         session = plug_in(other.connectors.get(), "tx", clock.now() - timedelta(hours=1), vehicle, 0.5)
         record_sample(session, clock.now() - timedelta(seconds=5), 0.0, 10.0, 0.0, 0.5)
     assert look() == one
+
+
+def test_the_check_of_who_follows_takes_as_many_queries_for_many_sessions_as_for_one(
+    charger: Charger,
+) -> None:
+    def look() -> int:
+        with CaptureQueriesContext(connection) as seen:
+            check_following(charger.depot, clock.now())
+        return len(seen)
+
+    told(charger, [50.0])
+    one = look()
+    for number in range(2, 6):
+        vehicle = factories.make_vehicle(charger.depot, f"Bus {number}")
+        other = factories.make_charger(charger.depot, vehicle, connected=True, last_seen_at=clock.now())
+        session = plug_in(other.connectors.get(), "tx", clock.now() - timedelta(hours=1), vehicle, 0.5)
+        for seconds in (40, 30, 20, 10):
+            record_sample(session, clock.now() - timedelta(seconds=seconds), 50.0, 10.0, 0.0, 0.5)
+        told(other, [50.0])
+    assert look() == one
+
+
+# Feeders
+
+
+def test_what_hangs_on_a_node_flows_through_all_above_it() -> None:
+    parents = {1: None, 2: 1, 3: 2, 4: 1}
+    assert path(parents, 3) == [3, 2, 1]
+    assert sums_kw(parents, [(3, 10.0), (2, 5.0), (4, 1.0)]) == {1: 16.0, 2: 15.0, 3: 10.0, 4: 1.0}
+
+
+def test_of_several_nodes_the_lowest_ceiling_counts() -> None:
+    feeder, grid = ({1, 2}, {1: 20.0}), ({1, 2, 3}, {1: 30.0, 3: 5.0})
+    assert agreed({1: None, 2: None, 3: None}, [grid, feeder]) == {1: 20.0, 3: 5.0}
+
+
+def test_no_node_gives_back_what_another_still_holds() -> None:
+    feeder, grid = ({1, 2}, {1: None, 2: 25.0}), ({1, 2, 3}, {2: 30.0, 3: None})
+    assert agreed({1: 10.0, 2: 10.0, 3: 10.0}, [grid, feeder]) == {2: 25.0, 3: None}
+
+
+def on_a_feeder(charger: Charger, limit_kw: float, **values: object) -> ElectricalNode:
+    """Hang the charger on a feeder below a transformer, both of this limit."""
+    above = charger.node
+    for kind in ("transformer", "feeder"):
+        above = ElectricalNode.objects.create(
+            depot=charger.depot,
+            parent=above,
+            kind=kind,
+            name=kind.title(),
+            import_limit_kw=limit_kw,
+            **values,
+        )
+    Charger.objects.filter(pk=charger.pk).update(node=above)
+    return above
+
+
+def say(charger: Charger, power_kw: float) -> None:
+    record_sample(charger.connectors.get().sessions.get(), clock.now(), power_kw, 10.0, 0.0, 0.5)
+
+
+def test_a_feeder_is_held_by_the_sum_of_its_chargers_without_any_meter(charger: Charger) -> None:
+    on_a_feeder(charger, 40.0)
+    elsewhere = factories.make_vehicle(charger.depot, "Bus 2")
+    other = factories.make_charger(charger.depot, elsewhere, connected=True, last_seen_at=clock.now())
+    session = plug_in(other.connectors.get(), "tx", clock.now() - timedelta(hours=1), elsewhere, 0.5)
+    record_sample(session, clock.now() - timedelta(seconds=5), 60.0, 10.0, 0.0, 0.5)
+    [command] = protect(charger.depot, clock.now())
+    assert (command.action, command.charger_id) == ("set_ceiling", charger.pk), "only who hangs on the feeder"
+    assert command.payload["limit_kw"] == pytest.approx(39.2)
+
+
+def test_a_feeder_gives_back_only_what_the_grid_connection_has_room_for(charger: Charger) -> None:
+    feeder = on_a_feeder(charger, 40.0)
+    [command] = protect(charger.depot, clock.now())
+    long_ago = clock.wall_now() - timedelta(minutes=2)
+    ChargerCommand.objects.filter(pk=command.pk).update(state="accepted", created_at=long_ago)
+    MeterSample.objects.all().delete()
+    say(charger, 10.0)
+    read_grid(charger, 1, 1, 1, charger.depot.nodes.get(kind="grid").import_limit_kw * 0.97)
+    assert protect(charger.depot, clock.now()) == [], "the feeder has room, the grid connection has none"
+    MeterReading.objects.all().delete()
+    read_grid(charger, 1, 1, 1, 2)
+    [command] = protect(charger.depot, clock.now())
+    assert command.payload["limit_kw"] == pytest.approx(39.2 + (feeder.import_limit_kw * 0.98 - 10) / 2)
+
+
+def test_a_building_on_the_feeder_counts_and_a_charger_without_a_link_does_what_it_was_told(
+    charger: Charger,
+) -> None:
+    feeder = on_a_feeder(charger, 100.0)
+    meter = Meter.objects.create(depot=charger.depot, node=feeder, kind="building", name="Wash hall")
+    assert protect(charger.depot, clock.now()) == []
+    meter.readings.create(
+        observed_at=clock.now(), received_at=clock.now(), power_kw=70.0, import_kwh_total=0.0
+    )
+    [command] = protect(charger.depot, clock.now())
+    assert command.payload["limit_kw"] == pytest.approx(28.0)
+    ChargerCommand.objects.all().delete()
+    told(charger, [60.0, 5.0])
+    say(charger, 0.0)
+    assert node_loads(charger.depot, clock.now())[0].site.import_kw == pytest.approx(70.0)
+    Charger.objects.filter(pk=charger.pk).update(connected=False)
+    assert node_loads(charger.depot, clock.now())[0].site.import_kw == pytest.approx(130.0)
+
+
+def test_too_much_export_over_a_feeder_ends_discharge_there(charger: Charger) -> None:
+    on_a_feeder(charger, 400.0, export_limit_kw=20.0)
+    told(charger, [-50.0])
+    assert protect(charger.depot, clock.now()) == []
+    say(charger, -50.0)
+    [command] = protect(charger.depot, clock.now())
+    assert (command.action, command.payload["vehicle_id"], command.priority) == ("set_schedule", None, 0)
+
+
+def longest_feeder_excess_s(seed: int) -> int:
+    """Return the longest time a feeder is above its limit, in s, of ten minutes in which chargers jump at random.
+
+    Each obeys a ceiling after 2 s and tells its power every 10 s, as the guard, which looks every 5 s, sees it.
+    """
+    dice = random.Random(seed)
+    count, limit_kw = dice.randint(2, 20), dice.uniform(50, 300)
+    wants, said = [0.0] * count, [0.0] * count
+    held_kw: list[float | None] = [None] * count
+    told_kw: list[float | None] = [None] * count
+    ordered_at = [-math.inf] * count
+    orders: list[tuple[int, int, float | None]] = []
+    history: list[list[float]] = []
+    above = longest = 0
+    for second in range(600):
+        if second % 60 == 0:
+            wants = [dice.uniform(0, 2.0 * limit_kw / count) for _ in range(count)]
+        for due, index, ceiling in orders:
+            if due == second:
+                held_kw[index] = ceiling
+        power = [want if cap is None else min(want, cap) for want, cap in zip(wants, held_kw, strict=True)]
+        above = above + 1 if sum(power) > limit_kw else 0
+        longest = max(longest, above)
+        said = [power[index] if second % 10 == index % 10 else said[index] for index in range(count)]
+        history.append(said)
+        if second % 5:
+            continue
+        highest = sum(max(row[index] for row in history[-60:]) for index in range(count))
+        loads = [
+            Load(index, said[index], 150.0, float(index), told_kw[index], second - ordered_at[index])
+            for index in range(count)
+        ]
+        changed = agreed(
+            dict(enumerate(told_kw)),
+            [(range(count), ceilings(Site(sum(said), 0.0, limit_kw, 0.0, peak_kw=highest), loads))],
+        )
+        for index, ceiling in changed.items():
+            told_kw[index], ordered_at[index] = ceiling, second
+            orders.append((second + 2, index, ceiling))
+    return longest
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_feeder_is_never_above_its_limit_for_long(seed: int) -> None:
+    assert longest_feeder_excess_s(seed) <= 30

@@ -574,3 +574,29 @@ def test_a_plan_made_yesterday_begins_at_midnight(depot: Depot) -> None:
 def test_vehicles_of_no_depot_are_not_shown(login, yard: Yard, viewer: User) -> None:
     Vehicle.objects.filter(name="Bus 02").update(active=False)
     assert "Bus 02" not in text_of(login(viewer).get(url(yard.depot)))
+
+
+def test_the_plan_page_says_what_a_bad_day_would_leave(login, yard: Yard, viewer: User) -> None:
+    bus = yard.vehicles["Bus 01"]
+    row = next(row for row in yard.plan.case["vehicles"] if row["id"] == str(bus.pk))
+    target = next(target for target in row["targets"] if target["boundary"] == row["away"][1]["from_step"])
+    missed = {"vehicle": row["id"], "boundary": target["boundary"], "required_soc": 0.7, "planned_soc": 0.62}
+    yard.plan.answer["bad_day"]["shortfalls"] = [missed | {"missing_kwh": 16.0, "tier": "must", "cause": "x"}]
+    yard.plan.save()
+    assert "If it pulls in late and uses more than usual, it leaves at" in text_of(
+        login(viewer).get(url(yard.depot))
+    )
+    lane = next(lane for lane in plan_view(yard.depot, NOW).lanes if lane.vehicle == bus)
+    assert lane.notes[-1].endswith("with 62 % instead of 70 %.")
+
+
+def test_the_plan_says_which_peak_is_expected_anyway_and_why(login, yard: Yard, viewer: User) -> None:
+    charge = yard.plan.case["demand_charges"][0]
+    charge["expected_kw"] = [90.0] * len(charge["billed_kw_so_far"])
+    yard.plan.notes["peaks"] = {charge["id"]: "The coming week needs 90 kW anyway: why."}
+    yard.plan.save()
+    browser = login(viewer)
+    page = browser.get(url(yard.depot))
+    assert "The coming week needs 90 kW anyway: why." in text_of(page)
+    assert "90 kW expected this week" in json.dumps(figures(page))
+    assert "90 kW expected this week" in text_of(browser.get(url(yard.depot, "card-site")))

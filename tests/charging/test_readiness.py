@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from charging.models import Charger, Connector
+from charging.models import Charger, Connector, Plan
 from charging.selectors.readiness import Outlook, Readiness, readiness
 from depot.models import Depot
 from fleet.models import Vehicle, VehicleState
@@ -223,3 +223,52 @@ def test_more_vehicles_cost_no_more_queries(depot: Depot, bus: Vehicle, django_a
     make_plan_row(depot, {bus: 0.9})
     with django_assert_num_queries(8):
         assert len(readiness(depot, NOW)) == 7
+
+
+def bad_day_miss(bus: Vehicle, boundary: int = 16) -> dict:
+    """Return the answer of a plan that leaves no way through the bad day: 62 % in place of 70 at a boundary."""
+    missed = {"vehicle": str(bus.pk), "boundary": boundary, "required_soc": 0.7, "planned_soc": 0.62}
+    missed |= {"missing_kwh": 16.0, "tier": "must", "cause": "plugged in too late", "asset": "vehicle"}
+    return {"bad_day": {"devices": {}, "shortfalls": [missed]}}
+
+
+def with_trips(plan: Plan, *trips: tuple[int, int, int]) -> None:
+    """Give the plan's only vehicle its trips: from and to step, and how many steps late a bad day is."""
+    plan.case["vehicles"][0]["away"] = [
+        {"from_step": first, "to_step": end, "energy_kwh": 10.0, "late_steps": late, "extra_kwh": 0.0}
+        for first, end, late in trips
+    ]
+    plan.save()
+
+
+def test_a_bad_day_that_leaves_too_little_is_said_beside_the_verdict(depot: Depot, bus: Vehicle) -> None:
+    plan = make_plan_row(depot, {bus: LATER}, answer=bad_day_miss(bus))
+    with_trips(plan, (4, 8, 2), (16, 24, 2))
+    row = only(depot)
+    assert (row.state, row.reason) == (
+        "on_track",
+        "Will leave with 90 %, needs 65 %. If it pulls in late and uses more than usual, it leaves with 62 % "
+        "instead of 70 %.",
+    )
+
+
+def test_without_a_trip_before_it_a_bad_day_is_one_of_load_and_sun(depot: Depot, bus: Vehicle) -> None:
+    plan = make_plan_row(depot, {bus: LATER}, answer=bad_day_miss(bus))
+    with_trips(plan, (16, 24, 2))
+    assert only(depot).reason.endswith(
+        "If the building draws more and the sun gives less than expected, it leaves with 62 % instead of 70 %."
+    )
+
+
+def test_a_bad_day_of_another_pull_out_is_not_this_ones(depot: Depot, bus: Vehicle) -> None:
+    plan = make_plan_row(depot, {bus: LATER}, answer=bad_day_miss(bus, boundary=40))
+    with_trips(plan, (16, 24, 2), (40, 50, 2))
+    assert only(depot).reason == "Will leave with 90 %, needs 65 %."
+
+
+def test_energy_at_the_end_that_is_not_worth_its_price_is_no_cause_of_a_miss(
+    depot: Depot, bus: Vehicle
+) -> None:
+    missed = bad_day_miss(bus)["bad_day"]["shortfalls"][0] | {"tier": "should", "cause": "price"}
+    make_plan_row(depot, {bus: 0.5}, answer={"shortfalls": [missed]})
+    assert only(depot).reason == "It leaves with 50 % but needs 65 %."

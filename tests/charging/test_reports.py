@@ -27,10 +27,13 @@ from billing.sources import Point
 from charging.models import ChargingSession, Connector, MeterSample, NotReady, VehicleDay
 from charging.selectors.port_uptime import port_uptimes
 from charging.selectors.report import month_report, year_report
+from charging.services import report_work
 from charging.services.operations import operate
 from charging.services.vehicle_days import record_day, record_vehicle_days
 from charging.views.reports import PARTS
-from depot.models import Alert, Depot, User
+from depot.jobs import enqueue
+from depot.jobs import services as jobs
+from depot.models import Alert, Depot, Job, User
 from depot.templatetags.depot_pages import cents, money
 from depot.timegrid import TimeGrid, month_bounds
 from fleet.models import Vehicle
@@ -204,6 +207,32 @@ def test_a_year_is_the_sum_of_its_months(depot: Depot, buses: list[Vehicle]) -> 
     assert year.shared.total + year.site.total == year.total
     assert year.net_saving == sum(month.net_saving for month in months if month)
     assert year_report(depot, 2025, NOW) is None
+    assert [report_work.from_json(report_work.as_json(month)) for month in months if month] == [
+        month for month in months if month
+    ]
+
+
+def test_a_year_nobody_has_worked_out_is_waited_for_and_kept_for_every_process(
+    login, depot: Depot, buses: list[Vehicle], monkeypatch
+) -> None:
+    monkeypatch.setattr(report_work, "MOST_AT_ONCE", 0)
+    browser = login(make_person(depot, "viewer"))
+    path = reverse("charging:report", args=[depot.slug, "2026"])
+    waiting = browser.get(path)
+    job = Job.objects.get(kind="report")
+    assert waiting.url.startswith(reverse("depot:job", args=[depot.slug, job.pk]))
+    assert browser.get(path).url == waiting.url, "the same months are worked out once"
+    assert "Report of the year: waiting for its turn" in browser.get(waiting.url).content.decode()
+    jobs.run(job.pk, beat=False)
+    cache.clear()  # another process
+    answer = browser.get(waiting.url, follow=True)
+    assert answer.status_code == 200 and "2026 cost" in answer.content.decode()
+    cache.clear()
+    Job.objects.filter(pk=job.pk).update(kind="gone")
+    nightly = enqueue("report", depot, "2026-03-10")
+    jobs.run(nightly.pk, beat=False)
+    cache.clear()
+    assert browser.get(path).status_code == 200
 
 
 def test_co2_is_that_of_the_savings_page(login, depot: Depot, buses: list[Vehicle], viewer: User) -> None:

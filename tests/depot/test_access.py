@@ -73,6 +73,7 @@ from fleet.models import (
     BatteryHealth,
     ChargingRequest,
     DayTemperature,
+    IngestBatch,
     LearntConsumption,
     MeasuredTrip,
     Outage,
@@ -295,6 +296,9 @@ def fill_fleet(depot: Depot) -> list[Scoped]:
     QuarantinedReading.objects.create(
         depot=depot, vehicle_ref=MARK, observed_at=NOW, received_at=NOW, payload={}
     )
+    ingested = IngestBatch.objects.create(
+        depot=depot, received_at=NOW, sender=MARK, items=1, first_problem=MARK, problems=[{"item": MARK}]
+    )
     order = Override.objects.create(
         depot=depot, vehicle=bus, kind="hold", from_at=NOW, to_at=NOW + timedelta(days=30), made_at=NOW,
         made_by_name=MARK, reason=MARK,
@@ -315,7 +319,7 @@ def fill_fleet(depot: Depot) -> list[Scoped]:
         depot=depot, kind="samsara", server=MARK, trouble=MARK, changed_at=NOW
     )
     made = [feed, bus, bus.type, charger, connector, calendar, block, session, plan, command, batch, order]
-    return [*made, settings, request, dialect, notice, outage]
+    return [*made, settings, request, dialect, notice, outage, ingested]
 
 
 def fill_money(depot: Depot) -> list[Scoped]:
@@ -437,6 +441,7 @@ def test_the_prey_has_a_row_of_almost_every_kind(prey, other_depot):
         "CalendarException": "shown with its calendar alone",
         "TelemetryReading": "has no address of its own",
         "MeterSample": "has no address of its own",
+        "PeakOutlook": "has no address of its own; plans say what they took from it",
         "VehicleDay": "a series without a text, shown in reports alone",
         "PlanSlot": "has no address of its own",
         "BillLine": "shown with its bill alone",

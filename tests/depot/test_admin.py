@@ -22,7 +22,7 @@ from depot.models import (
     Membership,
     User,
 )
-from fleet.models import Block, QuarantinedReading, TelemetryReading, Vehicle
+from fleet.models import Block, IngestBatch, QuarantinedReading, TelemetryReading, Vehicle
 from fleet.services.telemetry_batches import take_in
 from tests.depot.admin_forms import address, errors_of, form_of
 from tests.factories import (
@@ -361,6 +361,19 @@ def test_keys_of_another_depot_cannot_be_ended(login, staff, depot, other_depot)
     key, raw = make_key(other_depot, "Theirs", ["read"])
     login(staff("owner")).post(address(ApiKey, "changelist"), {"action": "end", "_selected_action": [key.pk]})
     assert find_key(raw) == key
+
+
+def test_the_ingest_log_shows_own_batches_only_and_is_not_edited(login, staff, depot, other_depot):
+    for owner, sender in ((depot, "API key: Ours"), (other_depot, "API key: Theirs")):
+        take_in(owner, [{"vehicle": "nobody", "observed_at": NOW.isoformat(), "soc_percent": 5}], NOW, sender)
+    browser = login(staff("technician"))
+    page = browser.get(address(IngestBatch, "changelist")).content.decode()
+    assert "API key: Ours" in page and "Theirs" not in page
+    assert "Item 0: No vehicle of this depot has this id" in page
+    ours, theirs = (IngestBatch.objects.get(depot=one).pk for one in (depot, other_depot))
+    assert "nobody" in browser.get(address(IngestBatch, "change", ours)).content.decode()
+    assert browser.get(address(IngestBatch, "change", theirs)).status_code == 302
+    assert browser.get(address(IngestBatch, "add")).status_code == 403
 
 
 def test_readings_of_unknown_vehicles_are_taken_over_once_they_are_entered(login, staff, depot):

@@ -39,6 +39,7 @@ READS = (
     "meters",
     "bills",
     "savings",
+    "programme-events",
     "overrides",
 )
 

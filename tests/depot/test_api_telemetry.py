@@ -15,8 +15,9 @@ from django.test.utils import CaptureQueriesContext
 
 from depot.access.keys import make_key
 from depot.models import IdempotencyKey
-from fleet.models import QuarantinedReading, TelemetryReading, VehicleState
+from fleet.models import IngestBatch, QuarantinedReading, TelemetryReading, VehicleState
 from fleet.services import telemetry_batches
+from fleet.services.ingest_log import forget_batches
 from tests.factories import NOW, make_type, make_vehicle
 
 
@@ -270,3 +271,36 @@ def test_a_broken_line_is_named(depot, program):
     answer = program.post("/api/v1/telemetry", '{"a": 1}\n{"a"\n', content_type="application/x-ndjson")
     assert answer.status_code == 400
     assert "Line 2" in answer.content.decode()
+
+
+# ---- the ingest log
+
+
+def test_every_batch_leaves_a_line_that_says_what_was_wrong(depot, program):
+    bus = make_vehicle(depot, soc=None)
+    items = [item(bus.pk, -1), item(bus.pk, -1), item("nobody"), item(bus.pk, soc_percent="full")]
+    send(program, items)
+    line = IngestBatch.objects.get()
+    assert (line.depot, line.sender, line.received_at) == (depot, "API key: Telematics", NOW)
+    assert (line.items, line.accepted, line.duplicate, line.quarantined, line.rejected) == (4, 1, 1, 1, 1)
+    assert line.first_problem.startswith("Item 2: No vehicle of this depot has this id")
+    assert [(one["index"], one["code"]) for one in line.problems] == [
+        (2, "unknown_vehicle"),
+        (3, "not_a_number"),
+    ]
+    assert json.loads(line.problems[1]["item"]) == items[3]
+
+
+def test_a_repeated_request_and_an_empty_one_leave_no_line(depot, program):
+    bus = make_vehicle(depot, soc=None)
+    for _ in range(2):
+        send(program, [item(bus.pk, -1)], **{"Idempotency-Key": "k"})
+    send(program, [])
+    assert IngestBatch.objects.count() == 1
+
+
+def test_the_log_keeps_ten_problems_of_a_batch_and_two_weeks(depot, program):
+    send(program, [item("nobody", -minute) for minute in range(30)])
+    assert len(IngestBatch.objects.get().problems) == 10
+    assert forget_batches(depot, NOW + timedelta(days=14)) == 0
+    assert forget_batches(depot, NOW + timedelta(days=14, minutes=1)) == 1

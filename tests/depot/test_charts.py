@@ -59,10 +59,10 @@ def test_days_with_a_clock_change_keep_hours_equal_and_labels_true(
 def test_hover_says_the_local_time_of_each_value_when_the_clock_changes() -> None:
     start = datetime(2026, 3, 8, 5, 0, tzinfo=UTC)
     changing = charts.line(day_axis(start, 23), [start + timedelta(hours=2)], [1.0], "import", unit="kW")
-    assert changing.customdata == ("Sun 8 Mar 03:00",)
-    assert "%{customdata}" in changing.hovertemplate
+    assert changing["customdata"] == ["Sun 8 Mar 03:00"]
+    assert "%{customdata}" in changing["hovertemplate"]
     ordinary = charts.line(day_axis(), [START], [1.0], "import", unit="kW")
-    assert ordinary.customdata is None
+    assert "customdata" not in ordinary
 
 
 def test_ticks_become_sparser_and_long_axes_count_days() -> None:
@@ -83,7 +83,7 @@ def test_an_axis_needs_aware_moments_in_order(from_at: datetime, to_at: datetime
         charts.TimeAxis(from_at, to_at, NEW_YORK)
 
 
-def every_trace() -> list[go.Scatter | go.Bar]:
+def every_trace() -> list[charts.Trace]:
     axis, boundaries = day_axis(), hours_from(START, 4)
     span = charts.Span("Bus 01", START, START + timedelta(hours=2), "Charges 40 kW", 0.5, label="101")
     mark = charts.Mark("Bus 01", START + timedelta(hours=2), True, "needs 75 %")
@@ -111,6 +111,19 @@ def test_figures_are_plain_json_of_allowed_traces_with_hover_in_units() -> None:
     assert len(text) < 20_000
 
 
+def test_plotly_accepts_every_trace_and_the_layout() -> None:
+    figure = charts.figure(every_trace(), axis=day_axis(), shapes=[charts.now_line(day_axis(), START)])
+    checked = go.Figure({"data": figure["data"], "layout": figure["layout"]}).to_plotly_json()
+    assert [trace["type"] for trace in checked["data"]] == [trace["type"] for trace in figure["data"]]
+
+
+def test_more_style_goes_into_the_part_that_is_there() -> None:
+    trace = {"type": "bar", "name": "Away", "marker": {"color": "red", "line": {"width": 0}}}
+    styled = charts.styled(trace, width=0.5, marker={"pattern": {"shape": "/"}})
+    assert styled["marker"] == {"color": "red", "line": {"width": 0}, "pattern": {"shape": "/"}}
+    assert (styled["width"], "pattern" in trace["marker"]) == (0.5, False)
+
+
 def test_every_colour_of_a_figure_is_a_token() -> None:
     shapes = [
         charts.now_line(day_axis(), START),
@@ -132,7 +145,7 @@ def test_every_role_has_its_mark_in_the_legend() -> None:
 
 def test_other_trace_types_are_refused() -> None:
     with pytest.raises(ValueError, match="heatmap"):
-        charts.figure([go.Heatmap(z=[[1]])])
+        charts.figure([{"type": "heatmap", "z": [[1]]}])
 
 
 def test_missing_numbers_become_gaps_and_text_carries_no_markup() -> None:
@@ -158,9 +171,9 @@ def test_stacked_areas_lie_on_each_other_per_side_and_panel() -> None:
     axis, boundaries = day_axis(), hours_from(START, 3)
     above = [charts.area(axis, boundaries, [1, 2], role, stack="above") for role in ("building", "charge")]
     below = charts.area(axis, boundaries, [-1, -2], "solar", stack="below")
-    assert above[0].stackgroup == above[1].stackgroup != below.stackgroup
-    assert above[0].y == (1, 2, 2)
-    assert above[0].line.shape == "hv"
+    assert above[0]["stackgroup"] == above[1]["stackgroup"] != below["stackgroup"]
+    assert above[0]["y"] == [1, 2, 2]
+    assert (above[0]["line"]["shape"], above[0]["line"]["width"]) == ("hv", 1.0)
 
 
 def test_step_values_need_one_boundary_more() -> None:
@@ -171,10 +184,10 @@ def test_step_values_need_one_boundary_more() -> None:
 def test_gantt_bars_begin_at_their_base_and_last_their_time() -> None:
     span = charts.Span("Bus 01", START, START + timedelta(hours=2), "Charges 40 kW", strength=1.5)
     bar = charts.gantt(day_axis(), [span], "charge")
-    assert bar.base == ("2026-03-10T00:00:00",)
-    assert bar.x == (7_200_000,)
-    assert bar.marker.opacity == (1.0,)
-    assert bar.customdata[0][0] == "Tue 10 Mar 00:00 – 02:00"
+    assert bar["base"] == ["2026-03-10T00:00:00"]
+    assert bar["x"] == [7_200_000]
+    assert bar["marker"]["opacity"] == [1.0]
+    assert bar["customdata"][0][0] == "Tue 10 Mar 00:00 – 02:00"
 
 
 def test_waterfall_bars_stand_on_each_other() -> None:
@@ -186,17 +199,17 @@ def test_waterfall_bars_stand_on_each_other() -> None:
             charts.Step("Actual", 75, "total"),
         ]
     )
-    tops = [base + height for base, height in zip(bar.base, bar.y, strict=True)]
+    tops = [base + height for base, height in zip(bar["base"], bar["y"], strict=True)]
     assert tops == [100, 70, 75, 75]
-    assert bar.base == (0, 100, 70, 0)
-    assert bar.text == ("$100", "−$30", "+$5", "$75")
+    assert bar["base"] == [0, 100, 70, 0]
+    assert bar["text"] == ["$100", "−$30", "+$5", "$75"]
 
 
 def test_marks_differ_in_shape_and_not_only_in_colour() -> None:
     points = [charts.Mark("Bus 01", START, met, "needs 75 %") for met in (True, False)]
     trace = charts.marks(day_axis(), points)
-    assert trace.marker.symbol == ("diamond", "diamond-open")
-    assert trace.marker.color[0] != trace.marker.color[1]
+    assert trace["marker"]["symbol"] == ["diamond", "diamond-open"]
+    assert trace["marker"]["color"][0] != trace["marker"]["color"][1]
 
 
 def test_panels_share_the_height_from_the_top() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from depot.cycles import Cycles
+from depot.cycles import Cycles, reading_problems
 from tests.billing.tariff.examples import DOCS, table_rows
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -18,7 +18,7 @@ BILLS = (DOCS / "bills.md").read_text()
 
 
 def test_the_published_cycles() -> None:
-    rows = [row for row in table_rows(BILLS) if row[0].startswith("on the 9th")]
+    rows = [row for row in table_rows(BILLS) if row[0].startswith("on the 9th from")]
     assert len(rows) == 4
     cycles = Cycles(NEW_YORK, 9, MARCH)
     for _, name, first, last in rows:
@@ -59,16 +59,43 @@ def test_a_span_has_the_starts_that_enclose_it_and_calendar_months_have_none() -
     assert Cycles(NEW_YORK).starts(start_at, end_at) is None
 
 
+def test_a_single_reading_day_takes_the_place_of_its_months() -> None:
+    cycles = Cycles(NEW_YORK, 9, MARCH, (date(2026, 4, 13), date(2026, 5, 6)))
+    assert not reading_problems(cycles)
+    rows = [row for row in table_rows(BILLS) if row[0].startswith("on the 9th, but")]
+    assert len(rows) == 3
+    for _, name, first, last in rows:
+        begin, end = cycles.days(datetime.strptime(name, "%B %Y").replace(tzinfo=UTC).date())
+        assert (str(begin), str(end - timedelta(days=1))) == (first, last)
+    assert cycles.month_of_day(date(2026, 4, 12)) == MARCH
+    assert cycles.starts(*cycles.bounds(date(2026, 4, 1))) == [date(2026, 4, 13), date(2026, 5, 6)]
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        ((date(2026, 5, 6), date(2026, 4, 13)), "2026-04-13 does not come after 2026-05-06"),
+        ((date(2026, 4, 8), date(2026, 4, 13)), "lie in one month"),
+        ((date(2026, 4, 28),), "from 2026-03-09 to 2026-04-28 has 50 days; 20 to 45 are possible"),
+        ((date(2026, 4, 25), date(2026, 5, 9)), "from 2026-04-25 to 2026-05-09 has 14 days"),
+    ],
+)
+def test_reading_days_out_of_order_or_too_far_apart_are_refused(days: tuple[date, ...], words: str) -> None:
+    assert words in " ".join(reading_problems(Cycles(NEW_YORK, 9, MARCH, days)))
+
+
 @given(
     day=st.integers(1, 28),
+    shift=st.integers(-8, 8),
     since=st.none() | st.dates(date(2024, 1, 1), date(2027, 1, 1)),
     hour=st.integers(0, 3 * 365 * 24),
 )
 @settings(max_examples=200)
 def test_every_moment_lies_in_exactly_the_cycle_that_its_month_names(
-    day: int, since: date | None, hour: int
+    day: int, shift: int, since: date | None, hour: int
 ) -> None:
-    cycles = Cycles(NEW_YORK, day, since)
+    read = date(2025, 6, min(max(day + shift, 1), 30))
+    cycles = Cycles(NEW_YORK, day, since, (read,))
     at = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=hour)
     month = cycles.month_of(at)
     start_at, end_at = cycles.bounds(month)

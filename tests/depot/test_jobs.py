@@ -440,3 +440,21 @@ def test_what_was_cancelled_is_done_when_it_is_asked_for_again(depot, messages):
     done = row(first.pk)
     assert (done.state, done.attempts, done.result) == (Job.State.DONE, 1, {"found": 1})
     assert enqueue("work", depot, "today").state == Job.State.DONE and not run(first.pk)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_how_a_job_ended_is_written_though_the_database_is_away_for_a_moment(monkeypatch):
+    monkeypatch.setattr(services, "PAUSE_S", 0.0)
+    outcomes = [DatabaseAway("terminating connection"), InterfaceError("the connection is closed"), 1]
+
+    def write():
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    assert services._patiently(write) == 1
+    monkeypatch.setattr(services, "PATIENCE_S", -1.0)
+    outcomes.append(DatabaseAway("still away"))
+    with pytest.raises(DatabaseAway, match="still away"):
+        services._patiently(write)

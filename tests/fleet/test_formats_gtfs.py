@@ -6,6 +6,7 @@ import csv
 import io
 import zipfile
 from collections import defaultdict
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -265,9 +266,52 @@ def test_weekly_rules_say_exactly_the_days_they_were_made_from() -> None:
         assert runs(weekly_rule(row, days)) == days
 
 
-def test_supplements_that_are_not_read_are_named() -> None:
-    found = read(trips_supplement_txt="trip_id\n")
-    assert any("trips_supplement.txt" in warning.message for warning in found.warnings)
+def test_a_supplement_changes_adds_and_takes_out_rows() -> None:
+    """By the rules of TODS 2: cells that are empty leave what the feed says."""
+    found = read(
+        trips_supplement_txt="trip_id,block_id,route_id,service_id,TODS_delete\nt1,102,,,\nt2,,,,1\nt3,102,R,WD,\n",
+        stop_times_supplement_txt="trip_id,stop_sequence,arrival_time,departure_time,stop_id,shape_dist_traveled\n"
+        "t1,2,7:05:00,,,\nt3,1,8:00:00,8:00:00,Y,0\nt3,2,8:30:00,8:30:00,X,12\n",
+        calendar_dates_supplement_txt="service_id,date,exception_type\nWD,20260302,2\n",
+    )
+    assert found.errors == ()
+    [row] = found.rows
+    assert (row.block_id, row.depart_minute, row.return_minute) == ("102", 390, 510)
+    assert date(2026, 3, 2) not in runs(row) and date(2026, 3, 3) in runs(row)
+    supplements = "calendar_dates_supplement.txt, stop_times_supplement.txt, trips_supplement.txt"
+    assert dict(found.facts)["Supplements"] == supplements
+
+
+def test_the_ways_that_a_supplement_tells_are_not_added_again() -> None:
+    """A pull-out is told, the way home is not: the depot's own counts for that one only."""
+    pull_out = {
+        "stops_supplement_txt": "stop_id,stop_lat,stop_lon\nD,35.95,-79.80\n",
+        "trips_supplement_txt": "trip_id,block_id,route_id,service_id,TODS_trip_type\nout,101,R,WD,Pull-out\n",
+        "stop_times_supplement_txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence,shape_dist_traveled\n"
+        "out,6:10:00,6:10:00,D,1,0\nout,6:25:00,6:25:00,X,2,7\n",
+    }
+    found = read(replace(FLEET, deadhead=(10, 5.0)), **pull_out)
+    [row] = found.rows
+    assert (row.depart_minute, row.return_minute) == (370, 1461 + 10)
+    assert row.distance_km == pytest.approx(7 + 12 + 12 + 5)
+    plain = read(**pull_out)
+    assert not any("the way from the depot" in warning.message for warning in plain.warnings)
+
+
+def test_mistakes_of_a_supplement_name_its_own_file_and_row() -> None:
+    found = read(trips_supplement_txt="trip_id,block_id,route_id,service_id\nt9,101,R,WD\n")
+    [error] = found.errors
+    assert (error.sheet, error.row, error.column, error.value) == (
+        "trips_supplement.txt", 2, "trip_id", "t9",
+    )  # fmt: skip
+    lacking = read(trips_supplement_txt="block_id\n101\n")
+    assert [(error.sheet, error.column) for error in lacking.errors] == [("trips_supplement.txt", "trip_id")]
+
+
+def test_operational_files_that_are_not_read_are_named() -> None:
+    found = read(deadheads_txt="deadhead_id\n", run_events_txt="run_id\n", routes_x_supplement_txt="x\n")
+    [words] = [warning.message for warning in found.warnings if "TODS" in warning.message]
+    assert words.startswith("deadheads.txt, routes_x_supplement.txt: not read.")
 
 
 @pytest.mark.django_db

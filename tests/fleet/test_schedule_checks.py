@@ -181,6 +181,120 @@ def test_what_is_saved_is_what_was_shown(login, depot, dispatcher, bus) -> None:
     assert set(Block.objects.values_list("block_id", flat=True)) == {"S1", "S2"}
 
 
+# ---- saving in the background
+
+
+def save_job() -> Job:
+    return Job.objects.get(kind=service.SAVE, state=Job.State.QUEUED)
+
+
+def shown_of(batch: ImportBatch, mode: str = "add") -> dict[str, str]:
+    batch.refresh_from_db()
+    return {"mode": mode, "change": batch.report["change"]}
+
+
+@pytest.fixture
+def checked(depot, dispatcher, bus, big) -> ImportBatch:
+    batch = service.keep(depot, dispatcher, SPECIAL, "week.csv")
+    service.look(batch)
+    batch.refresh_from_db()
+    return batch
+
+
+def test_a_big_file_is_saved_in_the_background_and_survives_a_reload(
+    login, depot, dispatcher, checked
+) -> None:
+    client = login(dispatcher)
+    waiting = client.post(url(depot, "save", checked.pk), shown_of(checked), follow=True)
+    assert "Saving of the schedule file: waiting for its turn" in text_of(waiting)
+    again = client.post(url(depot, "save", checked.pk), shown_of(checked), follow=True)
+    reloaded = client.get(url(depot, "preview", checked.pk), follow=True)
+    checking = client.post(url(depot, "check", checked.pk), follow=True)
+    assert (
+        waiting.redirect_chain == again.redirect_chain == reloaded.redirect_chain == checking.redirect_chain
+    )
+    assert not Block.objects.exists()
+    job = save_job()
+    assert jobs.run(job.pk, beat=False)
+    done = client.get(waiting.redirect_chain[-1][0], follow=True)
+    assert done.redirect_chain[-1][0] == url(depot, "preview", checked.pk)
+    job.refresh_from_db()
+    checked.refresh_from_db()
+    assert (job.state, job.result["saved"]["new"], checked.state) == ("done", 2, "committed")
+    assert Block.objects.count() == 2
+    assert jobs.run(job.pk, beat=False) is False
+    undo(checked, dispatcher)
+    assert not Block.objects.exists()
+
+
+def test_the_page_of_a_job_is_whole_where_htmx_follows_to_it(login, depot, dispatcher, checked) -> None:
+    """The form is boosted: the browser's script asks for the job's page and puts it in place of the body."""
+    headers = {"HX-Request": "true", "HX-Boosted": "true"}
+    page = login(dispatcher).post(
+        url(depot, "save", checked.pk), shown_of(checked), headers=headers, follow=True
+    )
+    assert "</html>" in text_of(page)
+
+
+def test_saving_that_is_cancelled_at_the_last_moment_writes_nothing(
+    depot, dispatcher, checked, monkeypatch
+) -> None:
+    job = service.ask_to_save(checked, dispatcher)
+    tell = service._tell
+    monkeypatch.setattr(service, "_tell", lambda *told: (tell(*told), jobs.cancel(job)))
+    assert jobs.run(job.pk, beat=False)
+    checked.refresh_from_db()
+    assert checked.state == ImportBatch.State.CHECKED
+    assert not Block.objects.exists()
+
+
+def test_saving_that_dies_is_done_again_and_nothing_is_half_written(
+    depot, dispatcher, checked, monkeypatch
+) -> None:
+    job = service.ask_to_save(checked, dispatcher, replace=True)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt  # as a killed worker: no handler of the job sees it
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "_tell", die)
+        with pytest.raises(KeyboardInterrupt):
+            jobs.run(job.pk, beat=False)
+    assert not Block.objects.exists()
+    Job.objects.filter(pk=job.pk).update(heartbeat_at=NOW.replace(year=2020))
+    jobs.sweep()
+    assert jobs.run(job.pk, beat=False)
+    checked.refresh_from_db()
+    assert (checked.state, Block.objects.count()) == (ImportBatch.State.COMMITTED, 2)
+
+
+def test_saving_that_is_refused_shows_why_and_the_new_preview(login, depot, dispatcher, checked) -> None:
+    client = login(dispatcher)
+    waiting = client.post(url(depot, "save", checked.pk), shown_of(checked, "replace"), follow=True)
+    make_block(depot, None, "meanwhile")
+    assert jobs.run(save_job().pk, beat=False)
+    page = text_of(client.get(waiting.redirect_chain[-1][0], follow=True))
+    assert "Nothing was saved. The schedule has changed since this file was checked" in page.replace(
+        "week.csv: ", ""
+    )
+    assert "1 block that the file does not have is removed" in page
+    assert Block.objects.get().block_id == "meanwhile"
+    client.post(url(depot, "save", checked.pk), shown_of(checked, "replace"))
+    assert jobs.run(save_job().pk, beat=False)
+    assert set(Block.objects.values_list("block_id", flat=True)) == {"S1", "S2"}
+
+
+def test_other_days_do_not_touch_a_file_that_was_saved_meanwhile(depot, dispatcher, checked) -> None:
+    stale = ImportBatch.objects.get(pk=checked.pk)
+    service.commit(checked, dispatcher)
+    service.choose_days(stale, service.DateRange(MONDAY, SUNDAY))
+    assert service.ask(stale, dispatcher) is None
+    checked.refresh_from_db()
+    assert (checked.state, checked.report["saved"]["new"]) == (ImportBatch.State.COMMITTED, 2)
+    undo(checked, dispatcher)
+    assert not Block.objects.exists()
+
+
 # ---- days
 
 

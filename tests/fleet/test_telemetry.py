@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import replace
 from datetime import timedelta
 
@@ -161,7 +162,12 @@ SAID = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SEQUENCES = int(os.environ.get("DEPOT_TEST_SEQUENCES", "60"))
+"""How many streams are tried: a few in every run, 10,000 with `make sequences`."""
+
+
+@pytest.mark.timeout(0)
+@settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stream=st.dictionaries(OBSERVED, SAID, max_size=10), data=st.data())
 def test_any_order_splitting_and_repetition_ends_in_the_same_state(db, stream, data):
     depot = make_depot(slug=f"depot-{next(NUMBERS)}")

@@ -12,7 +12,18 @@ from charging.planner.case import case_from_json, case_to_json
 from charging.planner.duties import Away
 from charging.planner.solve import solve
 from depot.models import Depot
-from depot.project.benchmarks import billing, depot_rows, imports, pages, pages_run, peers, planner, scratch
+from depot.project.benchmarks import (
+    billing,
+    depot_rows,
+    imports,
+    kills,
+    pages,
+    pages_run,
+    peers,
+    planner,
+    scratch,
+    servers,
+)
 from depot.project.benchmarks.trips import trips_depot
 from depot.project.benchmarks.variants import one_step_later
 from fleet.models import TelemetryReading
@@ -206,6 +217,9 @@ def test_every_page_of_a_tiny_depot_is_measured_beside_the_users_data(capfd, db,
     assert all(
         0 < figure["median_ms"] <= figure["p95_ms"] and figure["queries"] > 3 for figure in found.values()
     )
+    assert all(figure["first_ms"] > 0 and figure["cpu_p95_ms"] > 0 for figure in found.values())
+    assert set(document["background_seconds"]) == {"proposal", "report of a year"}
+    assert {"calendar", "report of a year", "proposal", "tariff", "prices uploaded"} <= set(found)
     assert found["home"]["bytes"] < found["home"]["first_load_bytes"] < 700_000
     assert "first_load_bytes" not in found["home: site"]
     assert not Depot.objects.filter(slug="depot-0001").exists()
@@ -221,6 +235,10 @@ def test_pages_that_take_too_much_are_named():
     assert pages.verdict(figures_of_pages(p95_ms=201.0)) == "p95 above 200 ms: plan"
     said = pages.verdict(figures_of_pages(first_load=700_001, refresh=30_001))
     assert said == "first load above 700 kB: plan; refresh above 30 kB: board refresh"
+
+
+def test_the_heaviest_first_load_and_the_refresh_are_told():
+    assert pages.weights(figures_of_pages()) == "heaviest first load: plan, 400 kB; board refresh: 8.0 kB"
 
 
 def test_a_page_names_what_a_browser_loads_with_it():
@@ -262,7 +280,7 @@ def test_a_depot_of_one_seed_is_always_the_same(db):
         (
             ["moon"],
             "moon is not known; "
-            "use planner, billing, depots, telemetry, ocpp, outages, imports, closed-loop or pages",
+            "use planner, billing, depots, telemetry, ocpp, outages, kills, imports, closed-loop or pages",
         ),
         (["planner", "--days", "3"], "--days belongs to benchmark closed-loop or pages"),
         (["pages", "--days", "0"], "0 is no number of days"),
@@ -281,6 +299,8 @@ def test_a_depot_of_one_seed_is_always_the_same(db):
         (["closed-loop", "--without", "luck"], "invalid choice"),
         (["planner", "--days", "2"], "--days belongs to benchmark closed-loop"),
         (["planner", "--kills", "1"], "--kills belongs to benchmark telemetry"),
+        (["telemetry", "--times", "1"], "--times belongs to benchmark kills"),
+        (["kills", "--offset", "first"], "first is no number of a kill"),
         (["depots", "--peer", "flexmeasures"], "--peer belongs to benchmark planner"),
         (["billing", "--classes", "3"], "--classes belongs to benchmark planner"),
         (["billing", "--replan"], "--replan belongs to benchmark planner"),
@@ -290,3 +310,20 @@ def test_a_depot_of_one_seed_is_always_the_same(db):
 def test_what_cannot_be_measured_is_a_usage_error(arguments, sentence):
     with pytest.raises(CommandError, match=sentence):
         call_command("benchmark", *arguments)
+
+
+def test_kills_are_the_same_for_the_same_seed_however_the_run_is_cut():
+    whole = kills.kills(kills.Size(times=20, seed=3))
+    parts = kills.kills(kills.Size(times=8, seed=3)) + kills.kills(kills.Size(times=12, seed=3, offset=8))
+    assert parts == whole
+    assert {one.kind for one in whole} == set(kills.KINDS)
+    assert kills.kills(kills.Size(times=20, seed=4)) != whole
+
+
+def test_servers_that_are_not_installed_are_named_before_anything_is_killed(monkeypatch, tmp_path):
+    monkeypatch.setattr(servers, "CLUSTERS", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        CommandError, match=r"initdb under .* \(Debian: apt install postgresql\); redis-server"
+    ):
+        call_command("benchmark", "kills", "--times", "1")

@@ -21,6 +21,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.typing import Subprotocol
 
+from charging.ocpp.simulator import grid
 from charging.ocpp.simulator.composite import Profiles, RefusedError
 from charging.ocpp.simulator.faults import Faults
 from charging.ocpp.simulator.old import OldWords
@@ -32,6 +33,7 @@ ANSWER_S = 30.0
 HANDSHAKE_S = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 TRIES = 3
+PULL_LOOK_S = 0.5
 UNREADABLE = "-1"
 """The id of an error about a call that could not be read: it can only be the last one."""
 Payload = dict[str, Any]
@@ -82,6 +84,7 @@ class Station:
         self.faults = faults or Faults()
         self._old = OldWords() if setup.version == "1.6" else None
         self.profiles = Profiles(bidirectional=setup.max_discharge_kw > 0)
+        self.grid = grid.GridWords(self.profiles)
         self.transaction: Transaction | None = None
         self.lost_at: datetime | None = clock.now()
         """Since when there is no link; None while there is one."""
@@ -122,6 +125,11 @@ class Station:
         self.transaction = None
         self.profiles.end_transaction()
         self._tell_status("Available", at)
+
+    def tell(self, action: str, payload: Payload) -> None:
+        """Say something of its own accord, as soon as there is a link."""
+        self.waiting.append({"action": action, "payload": payload})
+        self._work.set()
 
     def setpoint_kw(self, at: datetime) -> float:
         """Return what the profiles ask for now, in kW; nothing flows while no vehicle is there."""
@@ -173,16 +181,12 @@ class Station:
         }
         if meter is not None:
             needs["v2xChargingParameters"]["targetSoC"] = 100
-        self.waiting.append(
-            {"action": "NotifyEVChargingNeeds", "payload": {"evseId": 1, "chargingNeeds": needs}}
-        )
-        self._work.set()
+        self.tell("NotifyEVChargingNeeds", {"evseId": 1, "chargingNeeds": needs})
 
     def _tell_status(self, status: str, at: datetime) -> None:
         at += timedelta(seconds=self.faults.clock_s)
         payload = {"timestamp": _wire(at), "connectorStatus": status, "evseId": 1, "connectorId": 1}
-        self.waiting.append({"action": "StatusNotification", "payload": payload})
-        self._work.set()
+        self.tell("StatusNotification", payload)
 
     # The link
 
@@ -215,6 +219,8 @@ class Station:
         """Read and talk until either ends, and end the other."""
         self._socket = socket
         both = {asyncio.create_task(self._read(socket)), asyncio.create_task(self._talk())}
+        if self.setup.version == "2.1":
+            both.add(asyncio.create_task(self._pull()))
         if self.faults.drop_every_s or self.faults.reboot_every_s:
             both.add(asyncio.create_task(self._fail()))
         try:
@@ -225,6 +231,19 @@ class Station:
             for task in both:
                 task.cancel()
             await asyncio.gather(*both, return_exceptions=True)
+
+    async def _pull(self) -> None:
+        """Ask for the power of dynamic profiles as often as they say."""
+        while True:
+            await asyncio.sleep(PULL_LOOK_S)
+            for number in grid.due(self.profiles, clock.now()) if self.connected.is_set() else ():
+                try:
+                    answer = await self.call("PullDynamicScheduleUpdate", {"chargingProfileId": number})
+                except CallError as error:
+                    log.warning("%s: no new power for profile %d: %s", self.setup.identity, number, error)
+                    continue
+                if answer["status"] == "Accepted":
+                    self.profiles.update(number, answer["scheduleUpdate"], clock.now())
 
     async def _fail(self) -> None:
         """Lose the link after a while; when that was a restart, boot again."""
@@ -325,34 +344,44 @@ class Station:
             return [4, number, "NotSupported", "This station refuses it on purpose", {}]
         if self._old is not None and action == "SetChargingProfile":
             payload = self._old.heard(payload)
+        answer = self._answer(action, payload)
+        if answer is None:
+            return [4, number, "NotImplemented", f"{action} is not done here", {}]
+        return [3, number, answer]
+
+    def _answer(self, action: str, payload: Payload) -> Payload | None:
+        """Return the answer to a call; None for what is not done here."""
         match action:
             case "SetChargingProfile":
-                answer = self._set_profile(payload)
+                return self._set_profile(payload)
             case "ClearChargingProfile":
                 number_or_none = payload.get("chargingProfileId", payload.get("id"))
                 found = self.profiles.clear(number_or_none, payload.get("chargingProfileCriteria", {}))
-                answer = {"status": "Accepted" if found else "Unknown"}
+                return {"status": "Accepted" if found else "Unknown"}
             case "GetCompositeSchedule":
-                answer = self._composite(payload)
+                return self._composite(payload)
             case "NotifyAllowedEnergyTransfer":
                 both = next((mode for mode in payload["allowedEnergyTransfer"] if "_BPT" in mode), None)
                 if both is not None:
                     self._tell_needs(both)
-                answer = {"status": "Accepted"}
-            case (
-                "RemoteStopTransaction" | "RequestStopTransaction" | "UnlockConnector" | "ChangeAvailability"
-            ):
-                answer = {"status": "Unlocked" if action == "UnlockConnector" else "Accepted"}
-            case _:
-                return [4, number, "NotImplemented", f"{action} is not done here", {}]
-        return [3, number, answer]
+                return {"status": "Accepted"}
+            case "RemoteStopTransaction" | "RequestStopTransaction" | "ChangeAvailability":
+                return {"status": "Accepted"}
+            case "UnlockConnector":
+                return {"status": "Unlocked"}
+            case _ if self.setup.version == "2.1" and action in grid.ACTIONS:
+                answer = self.grid.reply(action, payload, clock.now())
+                while self.grid.follow_up:
+                    self.tell(*self.grid.follow_up.pop(0))
+                return answer
+        return None
 
     def _set_profile(self, payload: Payload) -> Payload:
         number = self.transaction.number if self.transaction else None
         if self.faults.ignore:
             return {"status": "Accepted"}
         try:
-            self.profiles.install(payload["chargingProfile"], number)
+            self.profiles.install(payload["chargingProfile"], number, clock.now())
         except RefusedError as error:
             return {"status": "Rejected", "statusInfo": {"reasonCode": str(error)}}
         return {"status": "Accepted"}

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from charging.guard import MARGIN, Load, Site, ceilings
+from charging.peak_outlook import DAYS as OUTLOOK_DAYS
+from charging.peak_outlook import end_targets, expecting, look_ahead
 from charging.planner.case import DepotCase, case_from_json
 from charging.planner.plan import DepotPlan
 from charging.planner.solve import solve
@@ -37,14 +39,12 @@ WEEKS = 20
 DAYS = 7
 VEHICLES = (5, 12)
 HORIZON = 36 * 4
-OUTLOOK = 7 * DAY
-"""So many steps ahead the peak is looked for that is to be expected anyway, once a day: rosters are known so far."""
+OUTLOOK = OUTLOOK_DAYS * DAY
 PLANNED_SHARE = 0.95
 """Of the site's limits a plan uses this much, as charging.assemble does."""
 CHANGE_PRICE_SHARE = 0.02
 PLAN_SECONDS, WEEK_SECONDS = 1.5, 120.0
 GAP, WEEK_GAP = 1e-3, 1e-3
-FULL, FULL_PRICE = 0.98, 1.02 / EFFICIENCY
 SAME_KWH = 0.1
 SAME_KW = 0.01
 END_PRICE = 100.0
@@ -104,7 +104,7 @@ class _Run:
 
     energy_kwh: dict[str, float]
     billed_kw: dict[str, float]
-    expected_kw: dict[str, float] = field(default_factory=dict)
+    expected_kw: dict[tuple[str, int], float] = field(default_factory=dict)
     cost: float = 0.0
     changed_kw: float = 0.0
     missing_kwh: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -191,23 +191,17 @@ def _planned(week: Week, run: _Run, step: int, settings: Settings, last: DepotPl
     return plan
 
 
-def _outlook(week: Week, run: _Run, step: int, settings: Settings) -> dict[str, float]:
-    """Return the peaks of one plan of the coming days as they are known now: they are to be expected anyway.
-
-    A plan of a day and a half sets a peak that is too low for the days after it, and so fills no battery beforehand.
-    """
+def _outlook(week: Week, run: _Run, step: int, settings: Settings) -> dict[tuple[str, int], float]:
+    """Return the peaks of one plan of the coming days as they are known now: they are to be expected anyway."""
     ahead = min(OUTLOOK, week.steps + HORIZON - step)
     case = case_from_json(_document(week, run, step, ahead, settings.bad_day))
-    plan = solve(case, WEEK_SECONDS, tidy=False, gap=WEEK_GAP)
-    return {name: float(peaks[0]) for name, peaks in plan.demand_peaks.items()}
+    return {(peak.charge, peak.period): peak.kw for peak in look_ahead(case, WEEK_SECONDS)}
 
 
 def _known(week: Week, run: _Run, step: int, settings: Settings, last: DepotPlan | None) -> DepotCase:
     """Return the case of what is known at a step, with the last plan, and what is below an expected peak for free."""
     document = _document(week, run, step, HORIZON, settings.bad_day)
-    for charge in document["demand_charges"]:
-        expected = run.expected_kw.get(charge["id"], 0.0)
-        charge["billed_kw_so_far"] = max(charge["billed_kw_so_far"], expected)
+    document["demand_charges"] = expecting(document["demand_charges"], run.expected_kw)
     if settings.last_plan and last is not None:
         price = float(np.median(week.import_price[step : step + HORIZON]))
         document["previous"] = {
@@ -227,7 +221,8 @@ def _document(week: Week, run: _Run, step: int, ahead: int, bad_day: bool) -> di
     document = case_of(week, span, series, PLANNED_SHARE)
     document["demand_charges"] = demand_charges(week, span, run.billed_kw)
     document["vehicles"] = [
-        _known_vehicle(bus, run.energy_kwh[bus.id], (step, ahead), prices) for bus in week.buses
+        _known_vehicle(bus, run.energy_kwh[bus.id], (step, ahead), prices, document["demand_charges"])
+        for bus in week.buses
     ]
     if bad_day:
         building, solar = series
@@ -238,12 +233,10 @@ def _document(week: Week, run: _Run, step: int, ahead: int, bad_day: bool) -> di
     return document
 
 
-def _known_vehicle(bus: Bus, energy_kwh: float, span: tuple[int, int], prices: FloatArray) -> dict[str, Any]:
-    """Return a bus as known at the first of (step, steps ahead).
-
-    At the end it wants what its next trip needs at the median price, and to be full where the cheapest price pays it:
-    energy below a peak that is paid anyway saves a higher one later.
-    """
+def _known_vehicle(
+    bus: Bus, energy_kwh: float, span: tuple[int, int], prices: FloatArray, charges: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return a bus as known at the first of (step, steps ahead); at the end it wants what its next trip needs."""
     step, ahead = span
     away: list[dict[str, Any]] = []
     targets: list[dict[str, Any]] = []
@@ -258,10 +251,8 @@ def _known_vehicle(bus: Bus, energy_kwh: float, span: tuple[int, int], prices: F
         if step < trip.out:
             targets.append({"boundary": trip.out - step, "soc": trip.required_soc, "tier": "must"})
     wanted = 0.5 if later is None else later.required_soc
-    targets += [
-        {"boundary": ahead, "soc": wanted, "tier": "should", "price_per_kwh": float(np.median(prices))},
-        {"boundary": ahead, "soc": FULL, "tier": "should", "price_per_kwh": FULL_PRICE * float(prices.min())},
-    ]
+    worth = float(np.median(prices)), float(prices.min()) / EFFICIENCY
+    targets += end_targets(ahead, wanted, 1.0, worth, charges)
     return vehicle_of(bus, energy_kwh / bus.capacity_kwh) | {"away": away, "targets": targets}
 
 

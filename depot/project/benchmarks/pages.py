@@ -29,6 +29,16 @@ def measure(size: Size) -> dict[str, Any]:
     return run_apart("depot.project.benchmarks.pages_run", asdict(size), "", "", more)
 
 
+def weights(found: dict[str, dict[str, Any]]) -> str:
+    """Say what the heaviest first visit loads, and how large a refresh of the whole board is (both packed)."""
+    first = {
+        name: figure["first_load_bytes"] for name, figure in found.items() if "first_load_bytes" in figure
+    }
+    name = max(first, key=lambda page: first[page])
+    refresh = found[REFRESH]["bytes"]
+    return f"heaviest first load: {name}, {first[name] / 1000:.0f} kB; board refresh: {refresh / 1000:.1f} kB"
+
+
 def verdict(found: dict[str, dict[str, Any]]) -> str:
     """Say which pages take more than they may."""
     slow = [name for name, figure in found.items() if figure["p95_ms"] > MOST_P95_MS]

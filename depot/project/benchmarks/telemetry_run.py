@@ -123,13 +123,18 @@ def main(size: dict[str, int]) -> dict[str, Any]:
     from depot import clock
     from depot.access.keys import make_key
     from depot.project.benchmarks.depot_rows import make_depot
-    from fleet.models import TelemetryReading, Vehicle
+    from fleet.models import TelemetryReading, Vehicle, VehicleState
 
     call_command("migrate", verbosity=0)
     now = clock.now()
     depot = make_depot(0, VEHICLES, now, size["seed"])
     _, key = make_key(depot, "Benchmark", ["telemetry"])
     vehicles = list(Vehicle.objects.of_depot(depot).values_list("pk", flat=True))
+    # Older than all that is sent, so that the batches move the states, as a vehicle's news do.
+    long_ago = now - timedelta(hours=25)
+    VehicleState.objects.filter(vehicle__in=vehicles).update(
+        observed_at=long_ago, soc_observed_at=long_ago, marks={}
+    )
     before = TelemetryReading.objects.count()
     batches = _batches(vehicles, size, now)
     connection.close()

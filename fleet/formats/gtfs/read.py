@@ -11,7 +11,7 @@ from depot.imports.archive import Archive
 from fleet.formats.blocks import BlockRow, Fleet, Reading
 from fleet.formats.chains import named_blocks, proposed_blocks
 from fleet.formats.gtfs.services import CALENDAR, EXCEPTIONS, service_days
-from fleet.formats.gtfs.tables import records
+from fleet.formats.gtfs.tables import KEYS, records, supplement_of
 from fleet.formats.gtfs.trips import AGENCIES, STOP_TIMES, TRIPS, read_trips
 from fleet.formats.problems import Problems, Stop
 from fleet.formats.timetable import Source, block_rows
@@ -19,7 +19,7 @@ from fleet.formats.trips import Days, Trip
 
 FORMAT = "gtfs"
 FIELDS = frozenset({"distance_km", "valid_to", "exceptions"})
-UNREAD = ("_supplement.txt", "run_events.txt", "deadheads.txt", "deadhead_times.txt", "runs_pieces.txt")
+EMPTY_RUNS_1_0 = ("deadheads.txt", "deadhead_times.txt", "ops_locations.txt")
 
 
 def read(content: bytes, name: str, fleet: Fleet) -> Reading:
@@ -42,8 +42,13 @@ def read(content: bytes, name: str, fleet: Fleet) -> Reading:
             TRIPS, None, "", "", "The feed has no trip that ever runs. Export it for days to come."
         )
     _warn_of_unread(archive, problems)
-    facts = (("Files", f"{len(archive.members)}"), ("Distances", source)) if rows else ()
-    return Reading(FORMAT, tuple(rows), tuple(problems.errors), tuple(problems.warnings), facts, FIELDS)
+    facts = [("Files", f"{len(archive.members)}"), ("Distances", source)] if rows else []
+    supplements = sorted(name for name in map(supplement_of, KEYS) if name in archive)
+    if rows and supplements:
+        facts.append(("Supplements", ", ".join(supplements)))
+    return Reading(
+        FORMAT, tuple(rows), tuple(problems.errors), tuple(problems.warnings), tuple(facts), FIELDS
+    )
 
 
 def _require(archive: Archive) -> None:
@@ -106,7 +111,7 @@ def _rows(
             f"{sum(map(len, proposed.values())):,} trips have no block_id. They are chained to {len(proposed):,} "
             "blocks (names with ~) by stop and time. This is a proposal; check it.",
         )
-    if fleet.deadhead is None:
+    if fleet.deadhead is None and not any(trip.empty for trip in trips):
         problems.warn(
             TRIPS,
             "The feed does not say the way from the depot to the first stop and back, so it is left out. "
@@ -117,6 +122,15 @@ def _rows(
 
 
 def _warn_of_unread(archive: Archive, problems: Problems) -> None:
-    unread = sorted(member for member in archive.members if member.endswith(UNREAD))
+    """Name what changes vehicles' work and is not read; drivers' runs change none."""
+    read_ones = set(map(supplement_of, KEYS))
+    unread = sorted(
+        member
+        for member in archive.members
+        if member in EMPTY_RUNS_1_0 or (member.endswith("_supplement.txt") and member not in read_ones)
+    )
     if unread:
-        problems.warn("", f"{', '.join(unread)}: operational supplements (TODS) are not read yet.")
+        problems.warn(
+            "",
+            f"{', '.join(unread)}: not read. Export operational data as TODS 2 (trips_supplement.txt and others).",
+        )

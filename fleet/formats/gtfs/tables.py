@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from depot.imports import FileError
 from depot.imports.archive import Archive
-from fleet.formats.problems import Problems
+from fleet.formats.problems import ElsewhereRow, Problems
 
 LATEST_SECOND = 72 * 3600
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "trips.txt": ("trip_id",),
+    "stops.txt": ("stop_id",),
+    "stop_times.txt": ("trip_id", "stop_sequence"),
+    "routes.txt": ("route_id",),
+    "calendar.txt": ("service_id",),
+    "calendar_dates.txt": ("service_id", "date"),
+    "shapes.txt": ("shape_id", "shape_pt_sequence"),
+}
+"""What names a row in the files that an operational supplement (TODS 2) may amend."""
+DELETE = "TODS_delete"
+
+
+@dataclass(slots=True)
+class _Amendment:
+    """A row of a supplement: its number, its cells of the wanted columns, whether it takes the row out."""
+
+    row: int
+    cells: tuple[str, ...]
+    deletes: bool
+    used: bool = False
+
+
+def supplement_of(member: str) -> str:
+    """Return the name of the file that amends another one."""
+    return f"{member.removesuffix('.txt')}_supplement.txt"
 
 
 def records(
@@ -18,8 +45,50 @@ def records(
 ) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Yield the number of each row and its cells of the required and then the optional columns.
 
-    A column that is absent gives "" for each row; a missing required one is one error and no rows.
+    A column that is absent gives "" for each row; a missing required one is one error and no rows. What the file's
+    supplement says goes before it: a row of the same key is taken out or gets the cells that are not empty, others are
+    added at the end.
     """
+    amendments = _amendments(archive, member, required, optional, problems)
+    if not amendments:
+        yield from _plain(archive, member, required, optional, problems)
+        return
+    columns = (*required, *optional)
+    places = [columns.index(name) for name in KEYS[member]]
+    for number, cells in _plain(archive, member, required, optional, problems):
+        amendment = amendments.get(tuple(cells[place] for place in places))
+        if amendment is None:
+            yield number, cells
+            continue
+        amendment.used = True
+        if not amendment.deletes:
+            yield number, tuple(new or old for new, old in zip(amendment.cells, cells, strict=True))
+    for amendment in amendments.values():
+        if not amendment.used and not amendment.deletes:
+            yield ElsewhereRow(amendment.row, supplement_of(member)), amendment.cells
+
+
+def _amendments(
+    archive: Archive, member: str, required: Sequence[str], optional: Sequence[str], problems: Problems
+) -> dict[tuple[str, ...], _Amendment]:
+    """Return the rows of a file's supplement by their key."""
+    supplement = supplement_of(member)
+    if member not in KEYS or supplement not in archive:
+        return {}
+    key = KEYS[member]
+    others = tuple(name for name in (*required, *optional) if name not in key)
+    found = {}
+    for number, cells in _plain(archive, supplement, key, (*others, DELETE), problems):
+        said = dict(zip((*key, *others, DELETE), cells, strict=True))
+        wanted = tuple(said[name] for name in (*required, *optional))
+        found[cells[: len(key)]] = _Amendment(number, wanted, said[DELETE] == "1")
+    return found
+
+
+def _plain(
+    archive: Archive, member: str, required: Sequence[str], optional: Sequence[str], problems: Problems
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the rows of one file as it is."""
     if member not in archive:
         return
     with archive.text(member) as text:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from depot.imports.archive import Archive
 from fleet.formats.gtfs.tables import records, seconds_of
-from fleet.formats.problems import Problems
+from fleet.formats.problems import ElsewhereRow, Problems
 from fleet.formats.trips import DETOUR, Point, Trip, straight_km
 
 TRIPS, STOP_TIMES, STOPS, SHAPES = "trips.txt", "stop_times.txt", "stops.txt", "shapes.txt"
@@ -59,7 +59,8 @@ def read_trips(archive: Archive, problems: Problems) -> tuple[list[Trip], str]:
             continue
         first, last = (points.get(passage.calls[end][1]) for end in (0, -1))
         agency = agency_of_route.get(route, "")
-        trip = Trip(trip_id, block, service, route, agency, row, *times, 0.0, first, last)
+        empty = isinstance(row, ElsewhereRow)  # what passengers are not told of: the vehicle's own ways
+        trip = Trip(trip_id, block, service, route, agency, row, *times, 0.0, first, last, empty)
         found.append((trip, passage, shape))
     _warn_of_open_ends([passage for _, passage, _ in found], problems)
     trips, source = _with_distances(archive, found, points, problems)

@@ -5,13 +5,25 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from reportlab.pdfbase import pdfmetrics
 
 from billing.views import paper
 from depot.templatetags.depot_pages import exact
 
+LETTERS = (
+    "Zażółć gęślą jaźń ŁÓDŹ, příliš žluťoučký kůň, árvíztűrő, țară, größer, Ελλάδα, Київ, zł € kW² CO₂ ≥ ½"
+)
 
-def test_letters_that_the_fonts_lack_go_without_their_mark() -> None:
-    assert paper.printable("Łódź, größer, 1−2\u00a0kW ≥ 3") == "Łódz, größer, 1-2 kW ≥ 3"
+
+def test_the_fonts_have_the_letters_of_europe() -> None:
+    assert paper.printable(LETTERS) == LETTERS
+    for name in paper.FONTS:
+        glyphs = pdfmetrics.getFont(name).face.charToGlyph
+        assert all(glyphs.get(ord(letter)) for letter in LETTERS), name
+
+
+def test_what_the_fonts_lack_is_marked() -> None:
+    assert paper.printable("1−2\u00a0kW") == "1-2 kW"
     assert paper.printable("電") == "?"
 
 

@@ -1,6 +1,6 @@
 """Savings: the tables of docs/algorithms/savings.md, and properties of the baseline and the waterfall."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -19,6 +19,8 @@ from billing.savings import (
     with_solar,
 )
 from billing.savings.charge_only import ROUND_TRIP
+from billing.savings.events import Call, Metered, settle
+from billing.savings.programmes import CustomerBaseline
 from billing.tariff import BillLine, BillPeriod, BillResult
 from depot.timegrid import TimeGrid
 from tests.billing.tariff.examples import DOCS, table_rows
@@ -113,11 +115,31 @@ def test_a_waterfall_adds_up_exactly(before: BillResult, after: BillResult, wear
 
 def test_the_published_charge_only_depot():
     part = next(part for part in PARTS if "Managed charging without V2G" in part.splitlines()[0])
-    rows = [[float(cell) for cell in row[1:]] for row in table_rows(part)]
+    rows = [[float(cell) for cell in row[1:]] for row in table_rows(part) if ":" in row[0]]
     charge, discharge, expected = (np.array(column) for column in list(zip(*rows, strict=True))[:3])
     found = charge_only(charge, discharge)
     assert found.charge_kwh == pytest.approx(expected, abs=0.005)
     assert found.owed_kwh == pytest.approx(rows[-1][3], abs=0.005)
+
+
+def test_the_published_parts_of_an_events_pay():
+    part = next(part for part in PARTS if "Managed charging without V2G" in part.splitlines()[0])
+    rows = [row for row in table_rows(part) if len(row) == 6 and row[0].isdigit()]
+    assert len(rows) == 2
+    usual = CustomerBaseline(np.full(2, 100.0), (), 0.0, capped=False)
+    call = Call(date(2026, 3, 12), (0, 2), "reduce", pay_per_kwh=Decimal(2))
+
+    def paid(imported: np.ndarray, exported: np.ndarray) -> Decimal:
+        metered = Metered((imported - exported) / 0.5, exported, np.zeros(2))
+        return settle(call, usual, metered, 0.5, "USD").pay
+
+    for left_kw, discharged_kw, nobody, between, actual, of_v2g in rows:
+        charge, discharge = np.full(2, float(left_kw)) * 0.5, np.full(2, float(discharged_kw)) * 0.5
+        imported, exported = np.maximum(charge - discharge, 0), np.maximum(discharge - charge, 0)
+        site = moved_site(imported, exported, charge_only(charge, discharge).charge_kwh - charge + discharge)
+        assert paid(site.import_kw, site.export_kw) == Decimal(between)
+        assert paid(imported, exported) == Decimal(actual)
+        assert Decimal(nobody) == 0 and Decimal(of_v2g) == Decimal(actual) - Decimal(between)
 
 
 @given(st.lists(st.tuples(st.floats(0, 50), st.floats(0, 50)), min_size=1, max_size=40))

@@ -25,14 +25,16 @@ STATION = Path(__file__).with_name("foreign_station.js")
 
 
 def has_ocpp_rpc() -> bool:
-    """Tell whether Node finds the package; NODE_PATH names the folder it was installed in."""
+    """Tell whether Node finds the package, in this folder or where NODE_PATH says."""
     node = shutil.which("node")
-    found = node and subprocess.run([node, "-e", "require('ocpp-rpc')"], capture_output=True, check=False)
-    return bool(found) and found.returncode == 0
+    if node is None:
+        return False
+    command = [node, "-e", "require('ocpp-rpc')"]
+    return subprocess.run(command, cwd=STATION.parent, capture_output=True, check=False).returncode == 0
 
 
 needs_rpc = pytest.mark.skipif(
-    not has_ocpp_rpc(), reason="needs Node and ocpp-rpc: npm install ocpp-rpc, NODE_PATH=<its node_modules>"
+    not has_ocpp_rpc(), reason="needs Node and ocpp-rpc: npm ci --prefix tests/charging/ocpp"
 )
 needs_test_ocpp = pytest.mark.skipif(
     importlib.util.find_spec("test_ocpp") is None, reason="needs test-ocpp: pip install test-ocpp"

@@ -15,7 +15,7 @@ from django.db import connection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from charging.models import Charger, ChargerCommand, ChargingSession, StationNotice, UnknownStation
-from charging.ocpp import doorman, link
+from charging.ocpp import doorman, gateway, link
 from charging.services import adoption
 from charging.services.adoption import adopt, note_unknown
 from charging.services.alerts import watch
@@ -230,11 +230,23 @@ def test_signed_meter_values_are_kept_word_by_word(talk: Talk, charger: Charger)
 
 def test_operations_are_ordered_by_name_and_recorded(charger: Charger) -> None:
     boss = factories.make_person(charger.depot, "technician")
-    for name in OPERATIONS:
-        assert operate(charger, name, boss)
+    given = {"set_variables": "HeartbeatInterval.Of=5\nOther.One = x", "trigger": "Heartbeat"}
+    for name, operation in OPERATIONS.items():
+        assert operate(charger, name, boss, given.get(name, "A.B") if operation.asks else "")
     assert AuditEvent.objects.filter(verb__startswith="charger.").count() == len(OPERATIONS)
     with pytest.raises(ValueError, match="no operation 'dance'"):
         operate(charger, "dance", boss)
+    for name, wrong, sentence in (
+        ("start", " ", "enter the token to charge with"),
+        ("set_variables", "Interval", "Write each as name=value"),
+        ("read_variables", "Interval", "is not Component.Variable"),
+        ("trigger", "MakeCoffee", "does not fit OCPP 2.1"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            operate(charger, name, boss, wrong)
+    charger.protocol = ""
+    with pytest.raises(ValueError, match="never logged in"):
+        operate(charger, "trigger", boss, "Heartbeat")
 
 
 def test_notices_are_forgotten_after_a_month(charger: Charger) -> None:
@@ -315,3 +327,20 @@ def test_of_several_versions_the_newest_is_taken(running: Running, charger: Char
         with dialled(*versions) as socket:
             assert socket.subprotocol == f"ocpp{best}"
         wait_for(lambda: not Charger.objects.get(pk=charger.pk).connected)
+
+
+def test_a_gateway_that_ends_says_good_bye_slice_by_slice(
+    running: Running, charger: Charger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "SLICE", 1)
+    monkeypatch.setattr(gateway, "SLICE_PAUSE_S", 1.0)
+    others = [factories.make_charger(charger.depot, password_hash=charger.password_hash) for _ in range(2)]
+    sockets = [dial(running, one) for one in (charger, *others)]
+    wait_for(lambda: Charger.objects.filter(connected=True).count() == len(sockets))
+    stopping = threading.Thread(target=running.stop)
+    stopping.start()
+    wait_for(lambda: any(socket.close_code for socket in sockets))
+    assert not all(socket.close_code for socket in sockets), "the others are served a moment longer"
+    stopping.join(20)
+    assert {socket.close_code for socket in sockets} == {1012}
+    assert not Charger.objects.filter(connected=True).exists()

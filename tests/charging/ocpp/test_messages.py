@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from charging.models import Charger, ChargingSession, StationNotice, StationVariable
+from charging.models import Charger, ChargerCommand, ChargingSession, StationNotice, StationVariable
 from charging.ocpp import keeping
 from charging.ocpp.events import TokenAsked, TransactionEvent
 from charging.ocpp.frames import Fault
@@ -20,6 +20,7 @@ from charging.ocpp.masking import masked
 from charging.ocpp.needs import read_needs
 from charging.ocpp.schemas import check_response, request_schema
 from charging.ocpp.tolerance import mended
+from charging.services.commands import send
 from charging.services.recognition import find_vehicle
 from tests import factories
 from tests.charging.ocpp.conftest import BOOT_16, BOOT_201, Running, Talk, dial, event, wait_for
@@ -307,3 +308,23 @@ def test_a_vehicle_that_names_itself_late_is_recognised(talk: Talk, charger: Cha
     card = {"idToken": {"idToken": "AABBCC", "type": "ISO14443"}}
     talk.ask("TransactionEvent", event("Updated", 2, "2026-03-10T16:02:00Z", import_wh=20) | card)
     assert ChargingSession.objects.get().vehicle == guest
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_message_to_a_station_goes_out_as_the_standard_has_it(
+    running: Running, charger: Charger, version: str
+) -> None:
+    """Whatever stations do not send is sent to them: all of it, with everything its schema allows."""
+    theirs = {*HANDLERS[version], "BatterySwap"}  # the last is refused by name
+    ours = [action for action in actions(version) if action not in theirs]
+    with dial(running, charger, version=version) as socket:
+        talk = Talk(socket)
+        talk.reply = lambda action, body: payload(version, action, "Response")
+        assert talk.ask("BootNotification", BOOTS[version])[2]["status"] == "Accepted"
+        sent = {action: payload(version, action, full=True) for action in ours}
+        ids = [send(charger, "call", {"action": action, "payload": body}).pk for action, body in sent.items()]
+        rows = ChargerCommand.objects.filter(pk__in=ids)
+        talk.listen(lambda: not rows.filter(state__in=("waiting", "sent")).exists(), timeout=40)
+    told = dict(talk.told)
+    assert {action: told.get(action) for action in sent} == sent
+    assert not rows.exclude(state__in=("accepted", "rejected")).exists()

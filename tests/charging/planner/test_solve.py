@@ -51,6 +51,21 @@ def test_the_golden_case():
     assert plan.objective < fallback(case).objective < unmanaged(case).objective
 
 
+@pytest.mark.parametrize(
+    ("steps", "more", "cost"), [(range(96), 0.02, 287.757), (range(64, 84), 0.05, 281.943)]
+)
+def test_an_export_price_above_the_import_price_is_proven_by_branching_on_counts(steps, more, cost):
+    data = json.loads(GOLDEN.read_text())
+    prices = data["prices"]
+    for step in steps:
+        prices["export_per_kwh"][step] = prices["import_per_kwh"][step] + more
+    plan = sound(case_from_json(data))
+    assert plan.objective == pytest.approx(cost, abs=0.001 + 1e-4 * cost)
+    assert plan.status == "optimal"
+    both = np.minimum(plan.site.import_kw, plan.site.export_kw)
+    assert both.max() <= 1e-3
+
+
 def test_the_worked_example_of_the_document():
     data = json.loads(
         re.search(r"## A worked example\n.*?```json\n(.*?)```", DOC.read_text("utf-8"), re.DOTALL).group(1)

@@ -15,6 +15,7 @@ from depot.project.benchmarks import (
     closed_loop,
     depots,
     imports,
+    kills,
     ocpp,
     outages,
     pages,
@@ -24,7 +25,9 @@ from depot.project.benchmarks import (
 )
 from depot.project.benchmarks.scratch import BenchmarkError
 
-SUBJECTS = ("planner", "billing", "depots", "telemetry", "ocpp", "outages", "imports", "closed-loop", "pages")
+SUBJECTS = (
+    "planner", "billing", "depots", "telemetry", "ocpp", "outages", "kills", "imports", "closed-loop", "pages",
+)  # fmt: skip
 OWNERS = {
     "vehicles": ("planner", "depots", "outages", "closed-loop", "pages"),
     "peer": ("planner",),
@@ -34,7 +37,9 @@ OWNERS = {
     "workers": ("depots",),
     "records": ("telemetry",),
     "kills": ("telemetry",),
-    "chargers": ("ocpp",),
+    "times": ("kills",),
+    "offset": ("kills",),
+    "chargers": ("ocpp", "kills"),
     "seconds": ("ocpp",),
     "weeks": ("closed-loop",),
     "days": ("closed-loop", "pages"),
@@ -78,6 +83,13 @@ def kill_count(text: str) -> int:
     return _count(text, "kills")
 
 
+def first_kill(text: str) -> int:
+    """Read the number of a kill; argparse turns the error into a usage message."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is no number of a kill; give a whole number from 0")
+    return int(text)
+
+
 def week_count(text: str) -> int:
     """Read a number of weeks; argparse turns the error into a usage message."""
     return _count(text, "weeks")
@@ -107,7 +119,8 @@ def _count(text: str, what: str) -> int:
 class Command(BaseCommand):
     help = (
         "Measure the planner, billing, many depots planned by real workers, the OCPP gateway under the load of many "
-        "chargers, what random outages do to a simulated depot, uploads of big schedules, weeks of planning again and "
+        "chargers, what random outages do to a simulated depot, what is lost or doubled when gateway, worker, Redis "
+        "and database are killed at random, uploads of big schedules, weeks of planning again and "
         "again beside perfect foresight, or every page of a large depot, and print the figures. "
         "Exit code 0: done, 1: the measurement failed, 2: usage."
     )
@@ -165,7 +178,23 @@ class Command(BaseCommand):
             help="telemetry: kill the web server as often (default: 0)",
         )
         parser.add_argument(
-            "--chargers", type=charger_count, metavar="N", help=f"ocpp: how many (default: {ocpp.CHARGERS})"
+            "--times",
+            type=kill_count,
+            metavar="N",
+            help="kills: how often gateway, worker, Redis or database is killed at random "
+            f"(default: {kills.TIMES}); the servers are its own",
+        )
+        parser.add_argument(
+            "--offset",
+            type=first_kill,
+            metavar="N",
+            help="kills: leave out the seed's first N, so that a long run can be made in parts (default: 0)",
+        )
+        parser.add_argument(
+            "--chargers",
+            type=charger_count,
+            metavar="N",
+            help=f"ocpp: how many (default: {ocpp.CHARGERS}); kills: how many ({kills.CHARGERS})",
         )
         parser.add_argument(
             "--seconds",
@@ -209,6 +238,7 @@ class Command(BaseCommand):
             "telemetry": self._telemetry,
             "ocpp": self._ocpp,
             "outages": self._outages,
+            "kills": self._kills,
             "imports": self._imports,
             "closed-loop": self._closed_loop,
             "pages": self._pages,
@@ -338,6 +368,28 @@ class Command(BaseCommand):
             f"without the safeguards; {met} of {feasible} departures that are met without outages"
         )
 
+    def _kills(self, options: dict[str, Any]) -> None:
+        size = kills.Size(
+            times=options["times"] or kills.TIMES,
+            chargers=options["chargers"] or kills.CHARGERS,
+            seed=options["seed"],
+            offset=options["offset"] or 0,
+        )
+        try:
+            found = kills.measure(size)
+        except BenchmarkError as error:
+            raise CommandError(str(error)) from error
+        if options["json"]:
+            self.stdout.write(json.dumps({"benchmark": "kills", **found}))
+            return
+        for name, value in found.items():
+            words = (
+                ", ".join(f"{key} {part}" for key, part in value.items())
+                if isinstance(value, dict)
+                else value
+            )
+            self.stdout.write(f"{name.replace('_', ' '):26s} {words}")
+
     def _closed_loop(self, options: dict[str, Any]) -> None:
         if len(options["vehicles"] or []) > 1:
             raise CommandError("benchmark closed-loop takes one --vehicles.", returncode=2)
@@ -392,9 +444,15 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"benchmark": "pages", **found}))
             return
-        self.stdout.write("page                      median ms   p95 ms  queries       kB  first load kB")
+        self.stdout.write(
+            "page                       first ms  median ms   p95 ms  CPU p95 ms  queries       kB  first load kB"
+        )
         for name, figure in found["pages"].items():
             self.stdout.write(_page_line(name, figure))
+        for name, seconds in found["background_seconds"].items():
+            if seconds is not None:
+                self.stdout.write(f"{name}: worked out in the background in {seconds} s")
+        self.stdout.write(pages.weights(found["pages"]))
         self.stdout.write(
             f"{size.vehicles} vehicles, {size.days} days: {pages.verdict(found['pages'])} "
             f"(made in {found['make_seconds']} s)"
@@ -432,7 +490,8 @@ class Command(BaseCommand):
 def _page_line(name: str, figure: dict[str, Any]) -> str:
     first = f"{figure['first_load_bytes'] / 1000:14.1f}" if "first_load_bytes" in figure else ""
     return (
-        f"{name:25s} {figure['median_ms']:9.1f} {figure['p95_ms']:8.1f} {figure['queries']:8d} "
+        f"{name:25s} {figure['first_ms']:9.1f} {figure['median_ms']:10.1f} {figure['p95_ms']:8.1f} "
+        f"{figure['cpu_p95_ms']:11.1f} {figure['queries']:8d} "
         f"{figure['bytes'] / 1000:8.1f} {first}"
     )
 

@@ -1,0 +1,64 @@
+"""What a plan could not do for a bad day, in words: a risk, and no shortfall of the plan."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from charging.models import Plan
+from charging.selectors.plans import grid_of
+from depot.templatetags.depot_pages import local_time, percent
+
+LEAST_SOC = 0.005
+"""What is missing by less is not worth a sentence."""
+
+
+def risk_at(plan: Plan | None, vehicle_id: int, at: datetime) -> str:
+    """Say with what a vehicle leaves at a pull-out if the day turns out bad; "" where it has what it needs."""
+    if plan is None or not plan.start_at <= at <= grid_of(plan).end_at:
+        return ""
+    boundary = grid_of(plan).boundary_of(at, "pull_out")
+    return next((_words(plan, row) for row in _missed(plan, vehicle_id) if row["boundary"] == boundary), "")
+
+
+def risks_from(plan: Plan, vehicle_id: int, step: int) -> list[str]:
+    """Say the same of each pull-out of a vehicle from a step of the plan on, with its time."""
+    grid = grid_of(plan)
+    return [
+        _words(plan, row, f" at {local_time(grid.time_of(row['boundary']), plan.depot)}")
+        for row in _missed(plan, vehicle_id)
+        if row["boundary"] >= step
+    ]
+
+
+def _missed(plan: Plan, vehicle_id: int) -> list[dict[str, Any]]:
+    """Return what is missing at the vehicle's pull-outs on the bad day."""
+    name = str(vehicle_id)
+    leaves = {trip["from_step"] for row in _rows(plan, name) for trip in row["away"]}
+    return [
+        row
+        for row in (plan.answer.get("bad_day") or {}).get("shortfalls", [])
+        if row["vehicle"] == name
+        and row["boundary"] in leaves
+        and row["required_soc"] - row["planned_soc"] >= LEAST_SOC
+    ]
+
+
+def _words(plan: Plan, missed: dict[str, Any], at: str = "") -> str:
+    trips = [
+        trip
+        for row in _rows(plan, missed["vehicle"])
+        for trip in row["away"]
+        if trip["from_step"] < missed["boundary"] and (trip.get("late_steps") or trip.get("extra_kwh"))
+    ]
+    why = (
+        "it pulls in late and uses more than usual"
+        if trips
+        else "the building draws more and the sun gives less than expected"
+    )
+    has, needs = percent(missed["planned_soc"]), percent(missed["required_soc"])
+    return f"If {why}, it leaves{at} with {has} instead of {needs}."
+
+
+def _rows(plan: Plan, name: str) -> list[dict[str, Any]]:
+    return [row for row in plan.case["vehicles"] if row["id"] == name]

@@ -1,0 +1,87 @@
+"""The peak that is to be expected anyway, as it was found last, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from billing.selectors.prices import Prices
+from charging.models import PeakOutlook
+from depot.models import Depot
+from depot.templatetags.depot_pages import kw, local_day, local_time
+from depot.timegrid import TimeGrid
+
+FRESH = timedelta(hours=36)
+"""An older outlook is not used: the day's job must have failed, and schedules may have changed since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """By demand charge and period of a grid: the peak in kW that is to be expected anyway; by charge: why."""
+
+    kw: dict[tuple[str, int], float] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+
+
+def expectation(depot: Depot, prices: Prices, grid: TimeGrid, now: datetime) -> Expectation:
+    """Return what the newest outlook before `now` says of the grid's billing periods, from one query.
+
+    Nothing is expected where there is no fresh outlook, or of a charge or month that it does not know.
+    """
+    if not prices.demand_charges:
+        return Expectation()
+    newest = (
+        PeakOutlook.objects.filter(depot=depot, made_at__lt=now, made_at__gte=now - FRESH)
+        .order_by("-made_at")
+        .first()
+    )
+    if newest is None:
+        return Expectation()
+    known = {(peak["charge"], peak["month"]): peak for peak in newest.peaks}
+    found = Expectation()
+    for charge in prices.demand_charges:
+        for period, month in months_of(depot, charge, grid).items():
+            peak = known.get((charge["id"], month.isoformat()))
+            if peak is None:
+                continue
+            found.kw[charge["id"], period] = peak["kw"]
+            if peak["kw"] > billed_kw(charge, period):
+                found.words.setdefault(charge["id"], _words(depot, newest, peak))
+    return found
+
+
+def months_of(depot: Depot, charge: Mapping[str, Any], grid: TimeGrid) -> dict[int, date]:
+    """Return the month that names each billing period of a demand charge on a grid."""
+    periods = charge.get("period", [0] * grid.steps)
+    numbers, firsts = np.unique(np.asarray(periods), return_index=True)
+    return {
+        int(number): depot.cycles.month_of(grid.time_of(int(first)))
+        for number, first in zip(numbers, firsts, strict=True)
+    }
+
+
+def billed_kw(charge: Mapping[str, Any], period: int) -> float:
+    """Return the peak of a period that is billed already."""
+    billed = charge.get("billed_kw_so_far", 0.0)
+    return float(billed[period]) if isinstance(billed, list) else float(billed)
+
+
+def _words(depot: Depot, outlook: PeakOutlook, peak: Mapping[str, Any]) -> str:
+    at = datetime.fromisoformat(peak["at"])
+    count = peak["vehicles"]
+    noun = "vehicle charges" if count == 1 else "vehicles charge"
+    parts = [f"the building draws {kw(round(peak['building_kw']))}"]
+    if round(peak["solar_kw"]) > 0:
+        parts.append(f"the sun gives {kw(round(peak['solar_kw']))}")
+    if count:
+        parts.append(f"{count} {noun} with {kw(round(peak['vehicles_kw']))}")
+    drawn = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+    return (
+        f"The coming week needs {kw(round(peak['kw']))} anyway: on {local_day(at, depot)} at {local_time(at, depot)} "
+        f"{drawn}. Up to that, more power costs nothing more. Found on {local_day(outlook.made_at, depot)} at "
+        f"{local_time(outlook.made_at, depot)}."
+    )

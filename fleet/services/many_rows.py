@@ -1,0 +1,87 @@
+"""Write many rows of one table with little work: on PostgreSQL as one JSON text, elsewhere as Django does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from django.db import connection
+from django.db.models import Model
+
+
+def insert_new(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, given by the names of all their fields but the id; one that breaks a constraint is left out."""
+    if not _as_json(model, rows, "ON CONFLICT DO NOTHING"):
+        model._default_manager.bulk_create([model(**row) for row in rows], ignore_conflicts=True)
+
+
+def insert_or_update(
+    model: type[Model], rows: Sequence[Mapping[str, Any]], unique: str, update: Sequence[str]
+) -> None:
+    """Insert rows; of one whose field `unique` is there already, the fields of `update` are overwritten."""
+    key = _column(model, unique)
+    columns = [_column(model, name) for name in update]
+    setting = ", ".join(f"{_quoted(column)} = EXCLUDED.{_quoted(column)}" for column in columns)
+    if not _as_json(model, rows, f"ON CONFLICT ({_quoted(key)}) DO UPDATE SET {setting}"):
+        model._default_manager.bulk_create(
+            [model(**row) for row in rows],
+            update_conflicts=True,
+            unique_fields=[unique],
+            update_fields=list(update),
+        )
+
+
+def _as_json(model: type[Model], rows: Sequence[Mapping[str, Any]], on_conflict: str) -> bool:
+    """Write the rows in one statement; False where this database, or a number that is none, does not allow it.
+
+    Django makes one array a column and dumps every cell by itself, which was a third of a batch's time.
+    """
+    if not rows:
+        return True
+    if connection.vendor != "postgresql":
+        return False
+    table = _quoted(model._meta.db_table)
+    columns = ", ".join(_quoted(_column(model, name)) for name in rows[0])
+    try:
+        text = json.dumps([_by_column(model, row) for row in rows], default=_moment, allow_nan=False)
+    except ValueError:
+        return False
+    statement = (
+        f"INSERT INTO {table} ({columns})"  # noqa: S608 - names of our own models, quoted
+        f" SELECT {columns} FROM json_populate_recordset(NULL::{table}, %s) {on_conflict}"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [text])
+    return True
+
+
+def _by_column(model: type[Model], row: Mapping[str, Any]) -> dict[str, Any]:
+    columns = _columns(model)
+    return {columns[name]: value for name, value in row.items()}
+
+
+def _moment(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{value!r} is no value of a row.")
+
+
+def _quoted(name: str) -> str:
+    return connection.ops.quote_name(name)
+
+
+def _column(model: type[Model], name: str) -> str:
+    """Return the column of a field; a foreign key may be named as its id is."""
+    columns = _columns(model)
+    if name not in columns:
+        raise ValueError(f"{model.__name__} has no field {name!r}.")
+    return columns[name]
+
+
+@cache
+def _columns(model: type[Model]) -> dict[str, str]:
+    fields = model._meta.concrete_fields
+    return {name: str(field.column) for field in fields for name in (field.name, field.attname)}

@@ -1,0 +1,53 @@
+"""Many rows at once: the same rows on every database, conflicts left out or overwritten."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from fleet.models import TelemetryReading, VehicleState
+from fleet.services.many_rows import insert_new, insert_or_update
+from tests.factories import NOW, make_vehicle
+
+
+def reading(vehicle_id: int, **values: Any) -> dict[str, Any]:
+    return {
+        "vehicle_id": vehicle_id, "observed_at": NOW, "received_at": NOW, "source": "charger",
+        "source_event_id": "ü\"'\\ %s", "soc": 0.1 + 0.2, "plugged_in": None, "quality": "good",
+    } | values  # fmt: skip
+
+
+def test_values_come_back_as_they_were_and_a_double_is_left_out(depot) -> None:
+    bus = make_vehicle(depot)
+    insert_new(TelemetryReading, [reading(bus.pk), reading(bus.pk, soc=0.9)])
+    row = TelemetryReading.objects.get()
+    assert (row.soc, row.plugged_in, row.observed_at) == (0.1 + 0.2, None, NOW)
+    assert (row.source_event_id, row.vehicle) == ("ü\"'\\ %s", bus)
+
+
+def test_what_is_there_is_overwritten_in_the_named_fields_only(depot) -> None:
+    bus = make_vehicle(depot, soc=0.5)
+    state = VehicleState.objects.get(vehicle=bus)
+    row = {
+        "vehicle_id": bus.pk, "observed_at": NOW, "soc_observed_at": NOW, "soc_source": "charger", "soc": 0.75,
+        "plugged_in": True, "charging_power_kw": 1.5, "soh": 0.9, "marks": {"soc": "x"},
+    }  # fmt: skip
+    insert_or_update(VehicleState, [row], "vehicle", ["soc", "marks"])
+    found = VehicleState.objects.get(pk=state.pk)
+    assert (found.soc, found.marks, found.soh) == (0.75, {"soc": "x"}, state.soh)
+
+
+def test_a_number_that_is_none_stops_nothing(depot) -> None:
+    bus = make_vehicle(depot)
+    insert_new(TelemetryReading, [reading(bus.pk, odometer_km=math.nan)])
+    kept = TelemetryReading.objects.get().odometer_km
+    assert kept is None or math.isnan(kept)
+
+
+def test_nothing_is_nothing_and_unknown_fields_are_named(depot) -> None:
+    insert_new(TelemetryReading, [])
+    assert not TelemetryReading.objects.exists()
+    with pytest.raises((TypeError, ValueError), match="colour"):
+        insert_new(TelemetryReading, [reading(make_vehicle(depot).pk, colour="red")])
