@@ -55,8 +55,8 @@ class Notes:
 
     vehicles: dict[str, list[str]] = field(default_factory=dict)
     depot: list[str] = field(default_factory=list)
-    peaks: dict[str, str] = field(default_factory=dict)
-    """By demand charge: which peak is to be expected anyway, why, and when that was found."""
+    peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By demand charge: which peak is billed, which is to be expected anyway, why, and when that was found."""
     away: list[int] = field(default_factory=list)
     """Chargers that are not heard: the case reserves what they hold, and nothing is sent to them."""
 
@@ -101,7 +101,7 @@ def assemble(
     plugs = Counter(places[vehicle.pk].charger_id for vehicle in planned)
     cabinets = {charger_id for charger_id, count in plugs.items() if count > 1}
     guests = _guests(depot, places, grid, notes)
-    outlook = Expectation(words=notes.peaks) if outlook_days else expectation(depot, prices, grid, now)
+    outlook = Expectation() if outlook_days else expectation(depot, prices, grid, now)
     wear = wear_costs(depot)
     known = known_socs(planned, needs, now)
     bands = trip_bands(depot, now, grid.step_minutes)
@@ -149,7 +149,7 @@ def assemble(
         "events": events,
         "bad_day": _bad_day(site),
     }
-    notes.peaks = outlook.words
+    notes.peaks = outlook.told(prices.demand_charges)
     if last is not None:
         case["previous"] = _previous(last, rows, CHANGE_PRICE_SHARE * _usual_price(prices) * grid.step_hours)
     notes.depot.extend(

@@ -89,14 +89,23 @@ def expected_peaks(case: DepotCase, plan: DepotPlan) -> list[ExpectedPeak]:
 def expecting(
     charges: Iterable[Mapping[str, Any]], expected_kw: Mapping[tuple[str, int], float]
 ) -> list[dict[str, Any]]:
-    """Return a case's demand charges with the peaks expected anyway, by (charge, period); 0 where none is known."""
-    rows = []
-    for charge in charges:
-        billed = charge.get("billed_kw_so_far", 0.0)
-        count = len(billed) if isinstance(billed, list) else 1
-        known = [round(expected_kw.get((charge["id"], period), 0.0), 3) for period in range(count)]
-        rows.append(dict(charge) | ({"expected_kw": known} if any(known) else {}))
-    return rows
+    """Return a case's demand charges, to which the peaks expected anyway count as billed, by (charge, period)."""
+    return [
+        dict(charge)
+        | {
+            "billed_kw_so_far": [
+                max(billed, round(expected_kw.get((charge["id"], period), 0.0), 3))
+                for period, billed in enumerate(billed_kw(charge))
+            ]
+        }
+        for charge in charges
+    ]
+
+
+def billed_kw(charge: Mapping[str, Any]) -> list[float]:
+    """Return what a case says is billed so far in each billing period of one of its demand charges, in kW."""
+    billed = charge.get("billed_kw_so_far", 0.0)
+    return [float(value) for value in billed] if isinstance(billed, list) else [float(billed)]
 
 
 def end_targets(

@@ -1,6 +1,6 @@
 """Demand charges of a case, and how they are read."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,7 @@ IntArray = NDArray[np.int64]
 class DemandCharge:
     """A price on the highest metered import in a window, one maximum per billing period.
 
-    `period` numbers each step's billing period (0..P-1); `billed_kw_so_far` has P values. `expected_kw` (P values) is
-    the peak that the period will have anyway, after what is planned here: what stays below it costs nothing more.
+    `period` numbers each step's billing period (0..P-1); `billed_kw_so_far` has P values.
     """
 
     id: str
@@ -28,12 +27,6 @@ class DemandCharge:
     period: IntArray
     metering_minutes: int
     tiers: tuple[PriceTier, ...] = ()
-    expected_kw: FloatArray = field(default_factory=lambda: np.zeros(1))
-
-    @property
-    def free_kw(self) -> FloatArray:
-        """Return the peak of each period up to which import costs nothing more: billed so far, or expected anyway."""
-        return np.maximum(self.billed_kw_so_far, self.expected_kw)
 
 
 def read_demand(fields: Fields, steps: int, step_minutes: int) -> DemandCharge:
@@ -57,19 +50,7 @@ def read_demand(fields: Fields, steps: int, step_minutes: int) -> DemandCharge:
         period=period,
         metering_minutes=metering,
         tiers=tiers,
-        expected_kw=_read_expected(fields, len(billed)),
     )
-
-
-def _read_expected(fields: Fields, periods: int) -> FloatArray:
-    """Return the peak expected anyway in each period: one number for all, or a list of one a period."""
-    listed = fields.data.get("expected_kw")
-    if not isinstance(listed, list):
-        return np.full(periods, fields.number("expected_kw", 0.0, low=0.0))
-    if len(listed) != periods:
-        fields.note("expected_kw", f"has {len(listed)} values for {periods} periods; give one value a period")
-        return np.zeros(periods)
-    return fields.series("expected_kw", periods, low=0.0)
 
 
 def _read_periods(fields: Fields, steps: int) -> tuple[IntArray, FloatArray]:

@@ -12,8 +12,8 @@ from charging.planner.values import Event, Frequency
 
 
 def demand_cost(charge: DemandCharge, peaks_kw: FloatArray) -> float:
-    """Return what the peaks of the billing periods cost above what is billed so far or expected anyway."""
-    billed = charge.free_kw
+    """Return what the peaks of the billing periods cost above what is billed so far."""
+    billed = charge.billed_kw_so_far
     if not charge.tiers:
         return charge.price_per_kw * float(np.maximum(0.0, peaks_kw - billed).sum())
     edges = [*(tier.from_kw for tier in charge.tiers), np.inf]

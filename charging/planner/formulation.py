@@ -244,8 +244,8 @@ def _add_demand_charges(builder: ProgrammeBuilder, case: DepotCase, site: _Site)
 
 
 def _add_peaks(builder: ProgrammeBuilder, charge: DemandCharge) -> IntArray:
-    """Add a priced peak per billing period; tiers price the slices of it above what is free, cheapest first."""
-    billed = charge.free_kw
+    """Add a priced peak per billing period; tiers price the slices of it above what is billed, cheapest first."""
+    billed = charge.billed_kw_so_far
     if not charge.tiers:
         builder.constant -= charge.price_per_kw * float(billed.sum())
         return builder.add_columns(len(billed), charge.price_per_kw, billed)
@@ -382,7 +382,7 @@ def _add_directions(
     for charge, peaks in zip(problem.case.demand_charges, peak_at, strict=True):
         counts = peaks[steps] >= 0
         inside, switches = steps[counts], importing[counts]
-        free = charge.free_kw[charge.period[inside]]
+        free = charge.billed_kw_so_far[charge.period[inside]]
         rows = builder.add_rows(len(inside), upper=-free)
         for columns in site.imports:
             builder.put(rows, columns[inside], 1.0)

@@ -42,7 +42,7 @@ def offer_faults(case: DepotCase, plan: DepotPlan) -> Iterator[Fault]:
 
 
 def demand_due(charge: DemandCharge, peaks_kw: list[float]) -> float:
-    """Return what peaks cost above what is billed or expected anyway, kW by kW through the tiers."""
+    """Return what peaks cost above what is billed, kW by kW through the tiers."""
 
     def price_of(peak_kw: float) -> float:
         if not charge.tiers:
@@ -53,8 +53,8 @@ def demand_due(charge: DemandCharge, peaks_kw: list[float]) -> float:
             upper = min(upper, tier.from_kw)
         return total
 
-    free = [max(pair) for pair in zip(charge.billed_kw_so_far, charge.expected_kw, strict=True)]
-    return sum(price_of(max(peak, paid)) - price_of(paid) for peak, paid in zip(peaks_kw, free, strict=True))
+    pairs = zip(peaks_kw, charge.billed_kw_so_far.tolist(), strict=True)
+    return sum(price_of(max(peak, billed)) - price_of(billed) for peak, billed in pairs)
 
 
 def throughput_due(vehicle: Vehicle, leaving_kwh: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from billing.selectors.prices import Prices
 from charging.models import PeakOutlook
+from charging.peak_outlook import billed_kw
 from depot.models import Depot
 from depot.templatetags.depot_pages import kw, local_day, local_time
 from depot.timegrid import TimeGrid
@@ -25,6 +26,23 @@ class Expectation:
 
     kw: dict[tuple[str, int], float] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
+
+    def told(self, charges: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Return, by demand charge with a higher peak to expect, what a plan's notes say of it.
+
+        `billed_kw` and `expected_kw` hold one peak a billing period, `because` is the reason.
+        """
+        return {
+            charge["id"]: {
+                "billed_kw": billed_kw(charge),
+                "expected_kw": [
+                    self.kw.get((charge["id"], period), 0.0) for period in range(len(billed_kw(charge)))
+                ],
+                "because": self.words[charge["id"]],
+            }
+            for charge in charges
+            if charge["id"] in self.words
+        }
 
 
 def expectation(depot: Depot, prices: Prices, grid: TimeGrid, now: datetime) -> Expectation:
@@ -49,7 +67,7 @@ def expectation(depot: Depot, prices: Prices, grid: TimeGrid, now: datetime) -> 
             if peak is None:
                 continue
             found.kw[charge["id"], period] = peak["kw"]
-            if peak["kw"] > billed_kw(charge, period):
+            if peak["kw"] > billed_kw(charge)[period]:
                 found.words.setdefault(charge["id"], _words(depot, newest, peak))
     return found
 
@@ -62,12 +80,6 @@ def months_of(depot: Depot, charge: Mapping[str, Any], grid: TimeGrid) -> dict[i
         int(number): depot.cycles.month_of(grid.time_of(int(first)))
         for number, first in zip(numbers, firsts, strict=True)
     }
-
-
-def billed_kw(charge: Mapping[str, Any], period: int) -> float:
-    """Return the peak of a period that is billed already."""
-    billed = charge.get("billed_kw_so_far", 0.0)
-    return float(billed[period]) if isinstance(billed, list) else float(billed)
 
 
 def _words(depot: Depot, outlook: PeakOutlook, peak: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from django.db.models import Count, OuterRef, Subquery
 from billing.selectors.prices import Prices, prices_for
 from charging.models import Charger, ChargingSession, MeterSample, Plan
 from charging.selectors.links import linked
-from charging.selectors.timeline import PeakSoFar, expected_of
+from charging.selectors.timeline import PeakSoFar, told_peak
 from depot.models import Depot, ElectricalNode, InterconnectionAgreement, Meter, MeterReading, Quality
 from depot.templatetags.depot_pages import percent
 from depot.timegrid import TimeGrid, floor_to_step
@@ -186,7 +186,7 @@ def _peaks(depot: Depot, now: datetime, plan: Plan | None) -> list[PeakSoFar]:
         ahead = float(planned.get(charge["id"], [so_far])[0])
         label = prices.demand_labels[charge["id"]]
         planned_charge = charges.get(charge["id"])
-        told = expected_of(plan, planned_charge) if plan and planned_charge else (0.0, "")
+        told = told_peak(plan, planned_charge)[1:] if plan and planned_charge else (0.0, "")
         found.append(PeakSoFar(label, charge["price_per_kw"], so_far, max(so_far, ahead), *told))
     return found
 

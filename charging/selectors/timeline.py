@@ -13,6 +13,7 @@ from billing.selectors.ledger import read_ledger
 from billing.selectors.tariffs import parsed, tariff_on
 from billing.tariff import TariffError, price_curve
 from charging.models import Plan
+from charging.peak_outlook import billed_kw
 from charging.selectors.plans import grid_of
 from depot.models import Depot
 from depot.timegrid import TimeGrid, floor_to_step, local_day_bounds
@@ -204,8 +205,7 @@ def _peak(line: Timeline, charge: dict, labels: dict[str, tuple[str, float, list
     periods = charge.get("period", 0)
     step = line.now_step - line.plan_step
     period = int(periods[step]) if isinstance(periods, list) else int(periods)
-    billed = charge.get("billed_kw_so_far", 0.0)
-    so_far = float(billed[period]) if isinstance(billed, list) else float(billed)
+    so_far, expected_kw, because = told_peak(line.plan, charge, period)
     planned = line.plan.answer["demand_peaks"][charge["id"]]
     name = labels[charge["id"]][0] if charge["id"] in labels else "Demand"
     return PeakSoFar(
@@ -213,11 +213,17 @@ def _peak(line: Timeline, charge: dict, labels: dict[str, tuple[str, float, list
         charge["price_per_kw"],
         so_far,
         max(so_far, float(planned[period])),
-        *expected_of(line.plan, charge, period),
+        expected_kw,
+        because,
     )
 
 
-def expected_of(plan: Plan, charge: dict, period: int = 0) -> tuple[float, str]:
-    """Return the peak that a plan took as to be expected anyway, in kW, and why; 0 where it took none."""
-    listed = charge.get("expected_kw") or [0.0]
-    return float(listed[period]), plan.notes.get("peaks", {}).get(charge["id"], "")
+def told_peak(plan: Plan, charge: dict, period: int = 0) -> tuple[float, float, str]:
+    """Return the peak billed so far as a plan knew it, the one it took as to be expected anyway, and why.
+
+    Powers in kW. Where nothing was expected, it is 0 for no reason, and the plan's case holds what was billed.
+    """
+    told = plan.notes.get("peaks", {}).get(charge["id"])
+    if told is None:
+        return billed_kw(charge)[period], 0.0, ""
+    return told["billed_kw"][period], told["expected_kw"][period], told["because"]

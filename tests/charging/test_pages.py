@@ -592,8 +592,12 @@ def test_the_plan_page_says_what_a_bad_day_would_leave(login, yard: Yard, viewer
 
 def test_the_plan_says_which_peak_is_expected_anyway_and_why(login, yard: Yard, viewer: User) -> None:
     charge = yard.plan.case["demand_charges"][0]
-    charge["expected_kw"] = [90.0] * len(charge["billed_kw_so_far"])
-    yard.plan.notes["peaks"] = {charge["id"]: "The coming week needs 90 kW anyway: why."}
+    billed_kw, expected_kw = charge["billed_kw_so_far"], [90.0] * len(charge["billed_kw_so_far"])
+    charge["billed_kw_so_far"] = expected_kw
+    because = "The coming week needs 90 kW anyway: why."
+    yard.plan.notes["peaks"] = {
+        charge["id"]: {"billed_kw": billed_kw, "expected_kw": expected_kw, "because": because}
+    }
     yard.plan.save()
     browser = login(viewer)
     page = browser.get(url(yard.depot))

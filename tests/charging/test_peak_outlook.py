@@ -12,10 +12,7 @@ from charging.assemble import assemble
 from charging.jobs import PEAK_OUTLOOK, look_a_week_ahead, make_plan
 from charging.models import PeakOutlook
 from charging.peak_outlook import end_targets, expected_peaks, expecting, look_ahead
-from charging.planner.case import CaseError
-from charging.planner.reference import solve_reference
 from charging.planner.solve import fallback, solve
-from charging.planner.verify import verify
 from charging.selectors.outlook import FRESH
 from charging.services import outlook
 from charging.services.planning import make_plan as plan_of
@@ -34,30 +31,11 @@ def test_what_stays_below_an_expected_peak_costs_nothing_more() -> None:
     without = solve(small(**NEEDY))
     peak = without.demand_peaks["peak"][0]
     assert peak == pytest.approx(14.444, abs=1e-3)
-    case = small(**NEEDY | {"demand_charges": [PEAK | {"expected_kw": 18.0}]})
+    case = small(**NEEDY | {"demand_charges": expecting([PEAK], {("peak", 0): 18.0})})
     plan = solve(case)
     assert plan.cost.demand == {"peak": 0.0}
     assert peak < plan.demand_peaks["peak"][0] <= 18.0 + 1e-6
     assert plan.objective < without.objective - 1.0
-    assert verify(case, plan) == []
-    assert solve_reference(case).cost == pytest.approx(plan.objective, abs=1e-4)
-
-
-def test_what_is_above_an_expected_peak_is_paid_from_there_on() -> None:
-    case = small(**NEEDY | {"demand_charges": [PEAK | {"expected_kw": 13.0}]})
-    plan = solve(case)
-    assert plan.cost.demand["peak"] == pytest.approx(5.0 * (plan.demand_peaks["peak"][0] - 13.0), abs=1e-4)
-    assert verify(case, plan) == []
-
-
-def test_an_expected_peak_below_what_is_billed_changes_nothing() -> None:
-    case = small(**NEEDY | {"demand_charges": [PEAK | {"expected_kw": 5.0}]})
-    assert solve(case).objective == pytest.approx(solve(small(**NEEDY)).objective, abs=1e-6)
-
-
-def test_a_wrong_number_of_expected_peaks_is_refused_by_name() -> None:
-    with pytest.raises(CaseError, match=r"demand_charges\[0\].expected_kw: has 2 values for 1 periods"):
-        small(demand_charges=[PEAK | {"expected_kw": [1, 2]}])
 
 
 def test_the_outlook_is_the_peak_of_a_plan_and_what_draws_it() -> None:
@@ -81,11 +59,11 @@ def test_a_plan_by_rule_tells_no_peak(monkeypatch: pytest.MonkeyPatch) -> None:
     assert look_ahead(small(**NEEDY), 5.0) == []
 
 
-def test_only_known_peaks_go_into_a_case() -> None:
+def test_a_peak_counts_as_billed_where_it_is_higher_than_what_is() -> None:
     charges = [CHARGE | {"billed_kw_so_far": [1.0, 2.0]}, CHARGE | {"id": "other"}]
-    first, other = expecting(charges, {("peak", 1): 7.0})
-    assert first["expected_kw"] == [0.0, 7.0]
-    assert "expected_kw" not in other
+    first, other = expecting(charges, {("peak", 0): 0.5, ("peak", 1): 7.0})
+    assert first["billed_kw_so_far"] == [1.0, 7.0]
+    assert other["billed_kw_so_far"] == [12.0]
 
 
 def test_a_vehicle_is_filled_at_the_end_only_where_a_peak_costs_money() -> None:
@@ -130,43 +108,48 @@ def charge_of(depot, at):
 
 
 def test_the_coming_week_is_planned_stored_and_used_with_its_reason(busy, frozen):
+    before = charge_of(busy, NOW)
     made = outlook.make_outlook(busy, NOW - timedelta(hours=3))
     (row,) = made.peaks
     assert made.until_at == NOW + timedelta(days=7, hours=-3)
     assert row["month"] == "2026-03-01"
     charge = charge_of(busy, NOW)
-    assert charge["expected_kw"][0] == row["kw"] > charge["billed_kw_so_far"][0]
+    assert charge["billed_kw_so_far"][0] == row["kw"] > before["billed_kw_so_far"][0]
     plan = plan_of(busy, NOW, "test")
-    words = plan.notes["peaks"][charge["id"]]
+    told = plan.notes["peaks"][charge["id"]]
+    assert (told["billed_kw"], told["expected_kw"][0]) == (before["billed_kw_so_far"], row["kw"])
+    words = told["because"]
     assert words.startswith(f"The coming week needs {row['kw']:.0f} kW anyway: on Thu 12 Mar at ")
     assert words.endswith("Up to that, more power costs nothing more. Found on Tue 10 Mar at 08:00.")
     assert plan.violations == []
 
 
 def test_a_stale_or_missing_outlook_is_not_used(busy, frozen):
-    assert "expected_kw" not in charge_of(busy, NOW)
+    billed = charge_of(busy, NOW)
     made = outlook.make_outlook(busy, NOW - timedelta(hours=1))
-    assert "expected_kw" in charge_of(busy, NOW)
+    assert charge_of(busy, NOW) != billed
     PeakOutlook.objects.update(made_at=NOW - FRESH - timedelta(minutes=1))
-    assert "expected_kw" not in charge_of(busy, NOW)
+    assert charge_of(busy, NOW) == billed
     PeakOutlook.objects.update(made_at=NOW, peaks=made.peaks)
-    assert "expected_kw" not in charge_of(busy, NOW), "a plan assembled again has the same case"
+    assert charge_of(busy, NOW) == billed, "a plan assembled again has the same case"
 
 
 def test_a_peak_of_another_month_or_charge_is_not_taken(busy, frozen):
+    billed = charge_of(busy, NOW)
     made = outlook.make_outlook(busy, NOW - timedelta(hours=1))
     (row,) = made.peaks
     for other in (row | {"month": "2026-02-01"}, row | {"charge": "another"}):
         PeakOutlook.objects.update(peaks=[other])
-        assert "expected_kw" not in charge_of(busy, NOW)
+        assert charge_of(busy, NOW) == billed
 
 
 def test_an_outlook_is_made_of_what_is_known_now_alone(busy, frozen):
+    billed = charge_of(busy, NOW)["billed_kw_so_far"]
     outlook.make_outlook(busy, NOW - timedelta(hours=1))
     assembled = assemble(busy, NOW, outlook_days=7)
     assert assembled.case["steps"] == 7 * 96
     assert "previous" not in assembled.case
-    assert all("expected_kw" not in charge for charge in assembled.case["demand_charges"])
+    assert assembled.case["demand_charges"][0]["billed_kw_so_far"] == billed
 
 
 def test_the_days_job_stores_an_outlook_and_a_change_asks_for_another(busy, frozen):

@@ -117,7 +117,7 @@ def add_demand(model: Model, number: int, charge: DemandCharge) -> None:
         if charge.window[step]:
             interval = (first_minute + step * model.case.step_minutes) // charge.metering_minutes
             intervals.setdefault((int(charge.period[step]), interval), []).append(import_kw)
-    billed = [float(value) for value in charge.free_kw]
+    billed = [float(value) for value in charge.billed_kw_so_far]
     peaks = [variable(f"peak_{number}_{period}", None, value) for period, value in enumerate(billed)]
     for (period, _), powers in intervals.items():
         model.add(peaks[period] >= pulp.lpSum(powers) * (1.0 / len(powers)))

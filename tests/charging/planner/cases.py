@@ -44,8 +44,6 @@ def demand_charges(draw: st.DrawFn, steps: int, step_minutes: int) -> list[dict[
         elif draw(st.booleans()):
             charge["billed_kw_so_far"] = draw(powers)
         if draw(st.booleans()):
-            charge["expected_kw"] = draw(powers)
-        if draw(st.booleans()):
             charge["metering_minutes"] = step_minutes * draw(st.integers(1, 4))
         charges.append(charge)
     return charges
