@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
-.PHONY: demo run test sequences lint bench lock clean
+.PHONY: demo run test sequences lint words bench lock clean
 
 demo: $(READY)  ## set up, make the demonstration depot, start everything (SPEED=60: a day in 24 minutes)
 	@$(BIN)/python manage.py demo --speed $(SPEED)
@@ -29,6 +29,10 @@ lint: $(READY_DEV)  ## style, types, import contracts, migrations, deployment ch
 	@$(BIN)/python manage.py makemigrations --check --dry-run
 	@DEPOT_HTTPS=1 DEPOT_ALLOWED_HOSTS=depot.example $(BIN)/python manage.py check --deploy --fail-level WARNING
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+words: $(READY_DEV)  ## find what is to be translated, and make the catalogues that are read (needs gettext's xgettext)
+	@$(BIN)/python manage.py makemessages --locale de --no-location --no-obsolete --ignore .venv --ignore var --ignore tests --ignore node_modules
+	@$(BIN)/python -c 'import polib; polib.pofile("depot/locale/de/LC_MESSAGES/django.po").save_as_mofile("depot/locale/de/LC_MESSAGES/django.mo")'
 
 bench: $(READY)  ## measure planner and billing
 	@$(BIN)/python manage.py benchmark planner

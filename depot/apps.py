@@ -1,7 +1,12 @@
 from importlib import import_module
 
 from django.apps import AppConfig
+from django.db.models.signals import class_prepared
 from django.utils.module_loading import autodiscover_modules
+
+from depot.names import translate_names
+
+class_prepared.connect(translate_names)  # before any model is made
 
 
 class DepotConfig(AppConfig):

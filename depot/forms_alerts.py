@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from depot.models import AlertPreference
 
@@ -18,4 +19,4 @@ class AlertPreferenceForm(forms.ModelForm):
         widgets = {
             name: forms.TimeInput({"type": "time"}, format=TIME) for name in ("quiet_from", "quiet_to")
         }
-        help_texts = {"quiet_from": "In the depot's time; may go over midnight. Empty = no quiet hours."}
+        help_texts = {"quiet_from": _("In the depot's time; may go over midnight. Empty = no quiet hours.")}

@@ -5,27 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from depot.selectors.audit import CHOICES, Asked
+from depot.words import tr
+
+
+def _choices() -> list[tuple[str, str]]:
+    return [("", tr("Everything")), *((kind, tr(title)) for kind, title in CHOICES.items())]
 
 
 class AuditForm(forms.Form):
     """Narrow the trail to a kind of act, words in it, and days; all of them may stay empty."""
 
-    kind = forms.ChoiceField(label="What", choices=[("", "Everything"), *CHOICES.items()], required=False)
-    words = forms.CharField(label="Person or words", max_length=60, required=False)
+    kind = forms.ChoiceField(label=_("What"), choices=_choices, required=False)
+    words = forms.CharField(label=_("Person or words"), max_length=60, required=False)
     first = forms.DateField(
-        label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     )
     last = forms.DateField(
-        label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        label=_("To"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     )
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         first, last = data.get("first"), data.get("last")
         if first and last and last < first:
-            self.add_error("last", "The last day is before the first. Enter a later one.")
+            self.add_error("last", _("The last day is before the first. Enter a later one."))
         return data
 
     def asked(self) -> Asked:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
+from depot.words import figures, sign_follows
+
 # Minor units of ISO 4217 where they differ from two.
 _MINOR_UNITS = {
     **dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF", "XPF"), 0),
@@ -45,12 +47,14 @@ def round_money(amount: Decimal, currency: str) -> Decimal:
 
 
 def format_money(amount: Decimal, currency: str) -> str:
-    """Return an amount for people, rounded: "$1,234.56", "-€3.00", "1,234 ISK", "12.50 NOK"."""
+    """Return an amount for people, rounded: "$1,234.56", "-€3.00", "1,234 ISK"; in German "1.234,56 €"."""
     rounded = round_money(amount, currency)
     sign = "-" if rounded < 0 else ""
-    digits = f"{abs(rounded):,f}"
+    digits = figures(f"{abs(rounded):,f}")
     symbol = _SYMBOLS.get(currency)
-    return f"{sign}{symbol}{digits}" if symbol else f"{sign}{digits} {currency}"
+    if symbol is None:
+        return f"{sign}{digits} {currency}"
+    return f"{sign}{digits}\u00a0{symbol}" if sign_follows() else f"{sign}{symbol}{digits}"
 
 
 def currency_sign(currency: str) -> str:

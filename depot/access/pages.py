@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404
 
 from depot.access.roles import abilities_in, role_of
 from depot.models import Depot
+from depot.words import tr
 
 View = Callable[..., HttpResponse]
 
@@ -35,7 +36,7 @@ def depot_page(ability: str = "view") -> Callable[[View], View]:
             request.abilities = abilities_in(request.role, superuser=user.is_superuser)  # type: ignore[attr-defined]
             if ability not in request.abilities:  # type: ignore[attr-defined]
                 raise PermissionDenied(
-                    f"Your role in {depot} does not allow this. Ask an owner of the depot."
+                    tr("Your role in {depot} does not allow this. Ask an owner of the depot.", depot=depot)
                 )
             return view(request, depot, *args, **kwargs)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from depot.models import Alert, Role
+from depot.words import mark
 
 SITE = frozenset({Role.TECHNICIAN, Role.MANAGER, Role.OWNER})
 DISPATCH = frozenset({Role.DISPATCHER, Role.MANAGER, Role.OWNER})
@@ -27,28 +28,28 @@ class Kind:
 KINDS = {
     kind.prefix: kind
     for kind in (
-        Kind("ready", "Pull-out in doubt", DISPATCH, "charging:pull-outs"),
-        Kind("unplugged", "Unplugged before needed", DISPATCH, "charging:board"),
-        Kind("interrupted", "Charging interrupted", WORKING, "charging:board"),
-        Kind("fault", "Charger fault", WORKING, "charging:board"),
-        Kind("charger", "Charger down", WORKING, "charging:board"),
-        Kind("gateway", "Gateway down", WORKING, "charging:board"),
-        Kind("strays", "Charger does not follow", SITE, "charging:board", "view=technician"),
-        Kind("station", "Charger notice", SITE, "charging:board", "view=technician"),
-        Kind("clock", "Charger clock", SITE, "charging:board", "view=technician"),
-        Kind("fallback", "Safe levels", SITE),
-        Kind("limit", "Limit near", WORKING, "home"),
-        Kind("peak", "Demand peak", WORKING, "charging:plan"),
-        Kind("telemetry", "Vehicle data stale", WORKING, "charging:board"),
-        Kind("telematics", "Telematics feed", SITE),
-        Kind("meter", "Meter silent", SITE),
-        Kind("forecast", "Forecast stale", SITE, "charging:plan"),
-        Kind("note", "Plan", WORKING, "charging:plan"),
-        Kind("bill", "Bill corrected", MONEY, "billing:bills"),
-        Kind("job", "Background work", SITE),
+        Kind("ready", mark("Pull-out in doubt"), DISPATCH, "charging:pull-outs"),
+        Kind("unplugged", mark("Unplugged before needed"), DISPATCH, "charging:board"),
+        Kind("interrupted", mark("Charging interrupted"), WORKING, "charging:board"),
+        Kind("fault", mark("Charger fault"), WORKING, "charging:board"),
+        Kind("charger", mark("Charger down"), WORKING, "charging:board"),
+        Kind("gateway", mark("Gateway down"), WORKING, "charging:board"),
+        Kind("strays", mark("Charger does not follow"), SITE, "charging:board", "view=technician"),
+        Kind("station", mark("Charger notice"), SITE, "charging:board", "view=technician"),
+        Kind("clock", mark("Charger clock"), SITE, "charging:board", "view=technician"),
+        Kind("fallback", mark("Safe levels"), SITE),
+        Kind("limit", mark("Limit near"), WORKING, "home"),
+        Kind("peak", mark("Demand peak"), WORKING, "charging:plan"),
+        Kind("telemetry", mark("Vehicle data stale"), WORKING, "charging:board"),
+        Kind("telematics", mark("Telematics feed"), SITE),
+        Kind("meter", mark("Meter silent"), SITE),
+        Kind("forecast", mark("Forecast stale"), SITE, "charging:plan"),
+        Kind("note", mark("Plan"), WORKING, "charging:plan"),
+        Kind("bill", mark("Bill corrected"), MONEY, "billing:bills"),
+        Kind("job", mark("Background work"), SITE),
     )
 }
-OTHER = Kind("", "Other", WORKING)
+OTHER = Kind("", mark("Other"), WORKING)
 
 
 def kind_of(key: str) -> Kind:

@@ -14,6 +14,7 @@ from depot.alerts.kinds import of_role
 from depot.alerts.services import pressing_alerts
 from depot.alerts.timing import FORGOTTEN, LEVELS, Wish, count_after, is_due, is_wanted
 from depot.models import Alert, AlertMail, AlertPreference, Depot, Membership
+from depot.words import tr, trn, weekday_time
 
 
 class MailError(Exception):
@@ -75,28 +76,30 @@ def _due(row: AlertMail | None, alert: Alert, now: datetime) -> bool:
 
 def _send(depot: Depot, person: AlertPreference, alerts: Sequence[Alert]) -> None:
     first, more = alerts[0], len(alerts) - 1
-    subject = f"{depot}: {first.title}{f' and {more} more' if more else ''}"
+    title = tr("{title} and {count} more", title=first.title, count=more) if more else first.title
+    subject = f"{depot}: {title}"
     try:
         send_mail(" ".join(subject.split()), body(depot, alerts), None, [person.user.email])
     except (SMTPRecipientsRefused, SMTPDataError) as error:
-        words = f"The mail server refuses mails to {person.user}. Check the e-mail address."
+        words = tr("The mail server refuses mails to {name}. Check the e-mail address.", name=person.user)
         raise RecipientError(words) from error
     except (SMTPException, OSError) as error:
-        raise MailError(f"The mail server did not take an alert: {error}") from error
+        raise MailError(tr("The mail server did not take an alert: {error}", error=error)) from error
 
 
 def body(depot: Depot, alerts: Sequence[Alert]) -> str:
     """Write the text of a mail about alerts, the worst first."""
-    lines = [f"{len(alerts)} alert{'s' if len(alerts) > 1 else ''} of {depot}:", ""]
+    lines = [trn("{count} alert of {depot}:", "{count} alerts of {depot}:", len(alerts), depot=depot), ""]
     for alert in alerts:
         lines.append(f"{alert.get_level_display()}: {alert.title}")
         if alert.detail:
             lines.append(f"  {alert.detail}")
-        lines.append(f"  since {depot.local(alert.raised_at):%a %H:%M %Z}")
+        local = depot.local(alert.raised_at)
+        lines.append(tr("  since {at}", at=f"{weekday_time(local)} {local:%Z}"))
         lines.append("")
     if settings.PUBLIC_ADDRESS:
         lines.append(f"{settings.PUBLIC_ADDRESS}{reverse('depot:alerts', args=[depot.slug])}")
-    lines.append("You chose to get these mails. Change that under Alerts, By e-mail.")
+    lines.append(tr("You chose to get these mails. Change that under Alerts, By e-mail."))
     return "\n".join(lines)
 
 

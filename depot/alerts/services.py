@@ -13,6 +13,7 @@ from django.db.models import Case, F, IntegerField, Q, QuerySet, Value, When
 from depot import audit, clock
 from depot.models import Alert, Depot, Webhook
 from depot.webhooks.services import publish
+from depot.words import Sentence, later, weekday_time
 
 WORSE_THAN = {
     Alert.Level.INFO: [],
@@ -114,18 +115,19 @@ def acknowledge(alert: Alert, by: Any) -> bool:
         alert,
         by,
         {"acknowledged_at": clock.now(), "acknowledged_by_name": str(by)},
-        f"{by} sees to: {alert.title}.",
+        later("{name} sees to: {alert}.", name=by, alert=alert.title),
         "alert.acknowledged",
     )
 
 
 def snooze(alert: Alert, until: datetime, by: Any) -> bool:
     """Put an alert aside until a moment; False when it is over or somebody sees to it."""
-    words = f"{by} put aside until {alert.depot.local(until):%a %H:%M}: {alert.title}."
+    at = weekday_time(alert.depot.local(until))
+    words = later("{name} put aside until {at}: {alert}.", name=by, at=at, alert=alert.title)
     return _attend(alert, by, {"snoozed_until": until}, words, "alert.snoozed")
 
 
-def _attend(alert: Alert, by: Any, values: dict[str, Any], words: str, verb: str) -> bool:
+def _attend(alert: Alert, by: Any, values: dict[str, Any], words: Sentence, verb: str) -> bool:
     still = Alert.objects.filter(pk=alert.pk, cleared_at__isnull=True, acknowledged_at__isnull=True)
     with transaction.atomic():
         if not still.update(**values):

@@ -11,6 +11,8 @@ from typing import Any
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from depot.words import figures
+
 MISSING = "–"
 
 
@@ -61,4 +63,4 @@ def _text(cell: Any, decimals: int) -> str:
         return MISSING
     if not _is_number(cell):
         return str(cell)
-    return f"{cell:,.{0 if isinstance(cell, int) else decimals}f}".replace("-", "−")
+    return figures(f"{cell:,.{0 if isinstance(cell, int) else decimals}f}").replace("-", "−")

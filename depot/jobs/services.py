@@ -23,6 +23,7 @@ from depot.alerts.services import Cause, clear, raise_alert
 from depot.jobs.registry import KINDS
 from depot.models import Alert, Depot, Job, User
 from depot.webhooks import services as webhooks
+from depot.words import ENGLISH, speaking
 
 log = logging.getLogger(__name__)
 
@@ -118,8 +119,9 @@ def run(job_id: uuid.UUID | str, *, beat: bool = True) -> bool:
     about = structlog.contextvars.bound_contextvars(
         job=job.kind, window=job.window, depot=job.depot.slug if job.depot else None
     )
+    language = job.depot.language if job.depot else ENGLISH
     try:
-        with about, _heartbeat(job, claim) if beat else nullcontext():
+        with about, speaking(language), _heartbeat(job, claim) if beat else nullcontext():
             result = KINDS[job.kind].run(job, progress)
     except JobError as error:
         _fail(held, job, str(error))

@@ -14,6 +14,7 @@ from simple_history.models import HistoricalRecords
 from depot.cycles import Cycles
 from depot.models.base import Scoped
 from depot.models.nesting import nesting_problems
+from depot.words import ENGLISH, LANGUAGES
 
 RESERVED_SLUGS = frozenset({"admin", "api", "health", "log-in", "log-out", "static", "metrics"})
 FRACTION = [MinValueValidator(0.0), MaxValueValidator(1.0)]
@@ -44,6 +45,12 @@ class Depot(Scoped):
         default="USD",
         validators=[RegexValidator(r"^[A-Z]{3}$", "Write the three-letter ISO 4217 code, like USD or EUR.")],
         help_text="ISO 4217 code of bills and savings.",
+    )
+    language = models.CharField(
+        max_length=8,
+        choices=LANGUAGES.items(),
+        default=ENGLISH,
+        help_text="Of what is written down for this depot: alerts, mails, plans' reasons, bills, the audit trail.",
     )
     latitude = models.FloatField(
         validators=[MinValueValidator(-90), MaxValueValidator(90)], help_text="Degrees, north positive."

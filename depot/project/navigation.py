@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from depot import clock
 from depot.models import Depot
+from depot.words import mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +22,16 @@ class Place:
 
 
 PLACES = (
-    Place("Home", "home", "home"),
-    Place("Board", "charging:board", "board"),
-    Place("Plan", "charging:plan", "plan"),
-    Place("Schedules", "fleet:schedules", "schedule"),
-    Place("Vehicles", "charging:vehicles", "vehicle"),
-    Place("Battery", "fleet:battery", "battery"),
-    Place("Savings", "billing:savings", "savings"),
-    Place("Bills", "billing:bills", "bill"),
-    Place("Reports", "charging:reports", "report"),
-    Place("Tariffs", "billing:tariffs", "bill"),
+    Place(mark("Home"), "home", "home"),
+    Place(mark("Board"), "charging:board", "board"),
+    Place(mark("Plan"), "charging:plan", "plan"),
+    Place(mark("Schedules"), "fleet:schedules", "schedule"),
+    Place(mark("Vehicles"), "charging:vehicles", "vehicle"),
+    Place(mark("Battery"), "fleet:battery", "battery"),
+    Place(mark("Savings"), "billing:savings", "savings"),
+    Place(mark("Bills"), "billing:bills", "bill"),
+    Place(mark("Reports"), "charging:reports", "report"),
+    Place(mark("Tariffs"), "billing:tariffs", "bill"),
 )
 
 

@@ -6,6 +6,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env
 
+from depot import words
 from depot.project.logs import logging_settings
 from depot.project.secret import secret_from
 
@@ -56,6 +57,7 @@ MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",  # outside of what makes answers, inside of files that are packed already
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "depot.access.language.Language",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -99,6 +101,7 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
+            "builtins": ["django.templatetags.i18n"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -214,8 +217,11 @@ GATEWAY_PORT = env.int("DEPOT_GATEWAY_PORT", 9000)
 # Webhooks go to public addresses only, unless the receivers are in this machine's own network.
 WEBHOOKS_TO_PRIVATE = env.bool("DEPOT_WEBHOOKS_TO_PRIVATE", False)
 
-LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+LANGUAGE_CODE = words.ENGLISH
+LANGUAGES = [(words.ENGLISH, words.LANGUAGES[words.ENGLISH])]
+LOCALE_PATHS = [words.LOCALE]
+# Templates write numbers into attributes as they are; what people read goes through the filters of depot_pages.
+FORMAT_MODULE_PATH = ["depot.project.formats"]
 USE_TZ = True
 TIME_ZONE = "UTC"
 

@@ -6,6 +6,7 @@ from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_required
 from django.urls import include, path
 from django.views.generic import RedirectView
+from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from depot.project import health, pages
@@ -29,6 +30,7 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}favicon.svg")),
     path("log-in/", auth_views.LoginView.as_view(template_name="depot/login.html"), name="login"),
     path("log-out/", auth_views.LogoutView.as_view(), name="logout"),
+    path("language/", set_language, name="set_language"),
     path("", pages.depots, name="depots"),
     path("<slug:slug>/", pages.home, name="home"),
     path("<slug:slug>/", include("depot.urls")),

@@ -9,21 +9,22 @@ from django.db.models import Q, QuerySet
 
 from depot.models import AuditEvent, Depot
 from depot.timegrid import local_to_utc
+from depot.words import mark
 
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "orders": ("Orders and plans", ("override", "plan")),
-    "chargers": ("Chargers", ("charger", "connector", "yard", "dialect", "depot.stood_down")),
+    "orders": (mark("Orders and plans"), ("override", "plan")),
+    "chargers": (mark("Chargers"), ("charger", "connector", "yard", "dialect", "depot.stood_down")),
     "schedule": (
-        "Schedules and assignments",
+        mark("Schedules and assignments"),
         ("schedule", "assignment", "departures", "block", "outage", "vehicle.out", "vehicle.back"),
     ),
-    "money": ("Tariffs, prices and bills", ("tariff", "prices", "bill", "ledger", "knownpeak")),
-    "alerts": ("Alerts", ("alert",)),
-    "access": ("People, keys and webhooks", ("key", "apikey", "membership", "user", "webhook")),
+    "money": (mark("Tariffs, prices and bills"), ("tariff", "prices", "bill", "ledger", "knownpeak")),
+    "alerts": (mark("Alerts"), ("alert",)),
+    "access": (mark("People, keys and webhooks"), ("key", "apikey", "membership", "user", "webhook")),
 }
 """Kinds of acts: their title, and what the verbs begin with. All that is in none of them is "other"."""
 OTHER = "other"
-CHOICES = {**{name: title for name, (title, _) in GROUPS.items()}, OTHER: "The rest of the set-up"}
+CHOICES = {**{name: title for name, (title, _) in GROUPS.items()}, OTHER: mark("The rest of the set-up")}
 
 
 @dataclass(frozen=True, slots=True)

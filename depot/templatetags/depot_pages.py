@@ -17,25 +17,26 @@ from django.utils.safestring import SafeString
 from depot import clock
 from depot.models import Depot
 from depot.money import format_money, minor_units
+from depot.words import LANGUAGES, day_words, figures, mark, tr
 
 register = template.Library()
 
 MISSING = "–"
 STATE_WORDS = {
-    "ready": "Ready",
-    "on_track": "On track",
-    "at_risk": "At risk",
-    "will_miss": "Will miss",
-    "charging": "Charging",
-    "discharging": "Discharging",
-    "waiting": "Waiting",
-    "away": "Away",
-    "free": "Free",
-    "fault": "Fault",
-    "offline": "Offline",
-    "info": "For information",
-    "warning": "Needs attention",
-    "critical": "Act now",
+    "ready": mark("Ready"),
+    "on_track": mark("On track"),
+    "at_risk": mark("At risk"),
+    "will_miss": mark("Will miss"),
+    "charging": mark("Charging"),
+    "discharging": mark("Discharging"),
+    "waiting": mark("Waiting"),
+    "away": mark("Away"),
+    "free": mark("Free"),
+    "fault": mark("Fault"),
+    "offline": mark("Offline"),
+    "info": mark("For information"),
+    "warning": mark("Needs attention"),
+    "critical": mark("Act now"),
 }
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|kWh?\b)")
@@ -49,7 +50,7 @@ def number(value: float | Decimal | None, decimals: int = 0) -> str:
     text = f"{value:,.{decimals}f}"
     if not text.strip("-0.,"):
         text = text.lstrip("-")
-    return text.replace("-", "−")
+    return figures(text).replace("-", "−")
 
 
 @register.filter
@@ -58,7 +59,7 @@ def exact(value: Decimal | None) -> str:
     if value is None:
         return MISSING
     digits = f"{value.normalize():,f}"
-    return digits.replace("-", "−")
+    return figures(digits).replace("-", "−")
 
 
 @register.filter
@@ -122,7 +123,7 @@ def money(amount: Decimal | float | None, currency: str) -> str:
         return MISSING
     whole = cents(round(Decimal(str(amount))), currency)
     decimals = minor_units(currency)
-    return whole.replace("." + "0" * decimals, "", 1) if decimals else whole
+    return whole.replace(figures("." + "0" * decimals), "", 1) if decimals else whole
 
 
 @register.filter
@@ -133,11 +134,10 @@ def local_time(at: datetime | None, depot: Depot) -> str:
 
 @register.filter
 def local_day(at: datetime | None, depot: Depot) -> str:
-    """Write the depot's date of a moment: Tue 24 Nov."""
+    """Write the depot's date of a moment: Tue 24 Nov, Di 24. Nov."""
     if at is None:
         return MISSING
-    local = depot.local(at)
-    return f"{local:%a} {local.day} {local:%b}"
+    return day_words(depot.local(at))
 
 
 @register.filter
@@ -156,35 +156,34 @@ def age_in_words(age: timedelta) -> str:
     """Say how long ago: "just now", "12 s ago", "4 min ago", "3 h ago", "2 days ago"."""
     seconds = age.total_seconds()
     if seconds < 2:
-        return "just now"
+        return tr("just now")
     if seconds < _MINUTE:
-        return f"{seconds:.0f} s ago"
+        return tr("{seconds:.0f} s ago", seconds=seconds)
     if seconds < _HOUR:
-        return f"{seconds // _MINUTE:.0f} min ago"
+        return tr("{minutes:.0f} min ago", minutes=seconds // _MINUTE)
     if seconds < 2 * _DAY:
-        return f"{seconds // _HOUR:.0f} h ago"
-    return f"{seconds // _DAY:.0f} days ago"
+        return tr("{hours:.0f} h ago", hours=seconds // _HOUR)
+    return tr("{days:.0f} days ago", days=seconds // _DAY)
 
 
 @register.filter
 def ago(at: datetime | None) -> str:
     """Say how long ago a moment was, by the depot's clock."""
-    return "never" if at is None else age_in_words(clock.now() - at)
+    return tr("never") if at is None else age_in_words(clock.now() - at)
 
 
 @register.simple_tag
 def freshness(at: datetime | None, stale_after_seconds: float = 300) -> SafeString:
     """Stamp a value with its age; greyed and marked once it is older than `stale_after_seconds`."""
     if at is None:
-        return format_html('<span class="fresh stale">{}</span>', "never received")
+        return format_html('<span class="fresh stale">{}</span>', tr("never received"))
     age = clock.now() - at
     stale = age.total_seconds() > stale_after_seconds
     return format_html(
-        '<time class="fresh{}" datetime="{}">{}{}</time>',
+        '<time class="fresh{}" datetime="{}">{}</time>',
         " stale" if stale else "",
         at.isoformat(),
-        "stale, " if stale else "",
-        age_in_words(age),
+        tr("stale, {age}", age=age_in_words(age)) if stale else age_in_words(age),
     )
 
 
@@ -209,14 +208,20 @@ def badge(state: str, words: str = "") -> SafeString:
         '<span class="badge tone-{}">{}{}</span>',
         state.replace("_", "-"),
         icon(state),
-        words or STATE_WORDS[state],
+        words or tr(STATE_WORDS[state]),
     )
 
 
 @register.filter
 def state_word(state: str) -> str:
     """Return the word of a state (a key of `STATE_WORDS`)."""
-    return STATE_WORDS[state]
+    return tr(STATE_WORDS[state])
+
+
+@register.filter
+def own_name(language: str) -> str:
+    """Return a language's name in itself: Deutsch."""
+    return LANGUAGES[language]
 
 
 @register.filter

@@ -19,12 +19,13 @@ from depot.forms_alerts import AlertPreferenceForm
 from depot.models import Alert, AlertPreference, Depot
 from depot.templatetags.depot_pages import installed_url
 from depot.timegrid import local_to_utc
+from depot.words import mark, tr, weekday_time
 
 SHOWN_ON_HOME = 8
 LATELY = timedelta(hours=24)
 MOST_OVER = 50
 MORNING = 6 * 60
-SNOOZES = {"1h": "1 hour", "4h": "4 hours", "morning": "06:00"}
+SNOOZES = {"1h": mark("For 1 hour"), "4h": mark("For 4 hours"), "morning": mark("Until 06:00")}
 
 
 @depot_page()
@@ -86,9 +87,11 @@ def see_to(request: HttpRequest, depot: Depot, alert_id: int) -> HttpResponse:
     """Note that the user sees to an alert."""
     alert = _alert(depot, alert_id)
     if acknowledge(alert, request.user):
-        messages.success(request, f"You see to it: {alert.title}.")
+        messages.success(request, tr("You see to it: {alert}.", alert=alert.title))
     else:
-        messages.info(request, f"Nothing to do: {alert.title} is over, or somebody sees to it.")
+        messages.info(
+            request, tr("Nothing to do: {alert} is over, or somebody sees to it.", alert=alert.title)
+        )
     return _back(request, depot)
 
 
@@ -99,11 +102,16 @@ def put_aside(request: HttpRequest, depot: Depot, alert_id: int) -> HttpResponse
     alert = _alert(depot, alert_id)
     until = _until(depot, request.POST.get("for", ""), clock.now())
     if until is None:
-        messages.error(request, "Nothing was changed. Choose for how long.")
+        messages.error(request, tr("Nothing was changed. Choose for how long."))
     elif snooze(alert, until, request.user):
-        messages.success(request, f"Put aside until {depot.local(until):%a %H:%M}: {alert.title}.")
+        messages.success(
+            request,
+            tr("Put aside until {at}: {alert}.", at=weekday_time(depot.local(until)), alert=alert.title),
+        )
     else:
-        messages.info(request, f"Nothing to do: {alert.title} is over, or somebody sees to it.")
+        messages.info(
+            request, tr("Nothing to do: {alert} is over, or somebody sees to it.", alert=alert.title)
+        )
     return _back(request, depot)
 
 
@@ -117,7 +125,7 @@ def by_email(request: HttpRequest, depot: Depot) -> HttpResponse:
     form = AlertPreferenceForm(request.POST or None, instance=wish)
     if request.method == "POST" and form.is_valid():
         form.save()
-        messages.success(request, "Your choice is saved.")
+        messages.success(request, tr("Your choice is saved."))
         return redirect("depot:alerts", slug=depot.slug)
     return render(request, "depot/alerts_email.html", {"form": form, "can_mail": can_mail()})
 

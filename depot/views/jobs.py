@@ -15,6 +15,7 @@ from depot.access.pages import depot_page
 from depot.jobs.registry import KINDS
 from depot.jobs.services import UNFINISHED, cancel
 from depot.models import Depot, Job
+from depot.words import tr
 
 LOOK_AGAIN_S = 2
 
@@ -30,7 +31,7 @@ def status(request: HttpRequest, depot: Depot, job_id: uuid.UUID) -> HttpRespons
         return HttpResponseClientRedirect(following) if htmx else redirect(following)
     context = {
         "job": job,
-        "title": KINDS[job.kind].title if job.kind in KINDS else job.kind,
+        "title": tr(KINDS[job.kind].title) if job.kind in KINDS else job.kind,
         "unfinished": job.state in UNFINISHED,
         "may_cancel": job.state in UNFINISHED and job.requested_by_id == request.user.pk,
         "following": following,
@@ -47,9 +48,9 @@ def stop(request: HttpRequest, depot: Depot, job_id: uuid.UUID) -> HttpResponse:
     """Cancel a job; only who asked for it may."""
     job = get_object_or_404(Job.objects.of_depot(depot), pk=job_id, requested_by=request.user)
     if cancel(job):
-        messages.success(request, "Cancelled. Nothing was changed.")
+        messages.success(request, tr("Cancelled. Nothing was changed."))
     else:
-        messages.info(request, "It was finished already.")
+        messages.info(request, tr("It was finished already."))
     return redirect("depot:job", slug=depot.slug, job_id=job.pk)
 
 
