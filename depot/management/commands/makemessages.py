@@ -16,7 +16,7 @@ from depot.names import APPS, names_of
 class Command(makemessages.Command):
     """Look for `tr`, `trn` and `mark`, too; keep no line numbers, which change with every edit."""
 
-    xgettext_options = [  # noqa: RUF012
+    xgettext_options = [
         *makemessages.Command.xgettext_options,
         "--keyword=tr",
         "--keyword=later",
