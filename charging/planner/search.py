@@ -29,6 +29,7 @@ TURNS = 3
 # and many switches. More bands than this, and steps that branching has not decided, are left at so many times the gap.
 MANY_ORDERS = 300
 ORDER_SHARE = 10.0
+FEW_BROKEN = 8
 Bounds = list[tuple[tuple[float, ...], float]]
 """Proven bounds of the money, each with the goals above it that its programme reached."""
 
@@ -70,7 +71,7 @@ def search(problem: Problem, deadline: float, gap: float, *, linear: bool = Fals
             best, broken = _branched(found, best, gap, bounds)
         # Where no rule is broken, only switches of events and reserve, taken as fractions, can promise too much.
         searched = not (broken.any() or broken.bands.any() or (loose and run.form.programme.whole.any()))
-        if searched or (best is not None and (best.within(gap) or _left_open(best, gates, gap))):
+        if searched or (best is not None and (best.within(gap) or _left_open(best, gates, broken, gap))):
             break
         tighter = gates.tightened(broken, problem.devices.plugged)
         loose = loose and tighter.count() > gates.count()
@@ -84,9 +85,13 @@ def _near_enough(best: Found, run: Run, gap: float) -> bool:
     return many and not best.broken.any() and best.within(ORDER_SHARE * gap)
 
 
-def _left_open(best: Found, gates: Gates, gap: float) -> bool:
-    """Tell whether a plan that branching left from its bound is near enough where steps may gain by both directions."""
-    return bool(gates.direction.any()) and best.within(ORDER_SHARE * gap)
+def _left_open(best: Found, gates: Gates, broken: Gates, gap: float) -> bool:
+    """Tell whether a plan that branching left from its bound is near enough where steps may gain by both directions.
+
+    A few rules that still break are decided in another round, which costs little.
+    """
+    few = 0 < broken.count() <= FEW_BROKEN
+    return bool(gates.direction.any()) and not few and best.within(ORDER_SHARE * gap)
 
 
 def cheaper_order(best: Found) -> Found:

@@ -34,14 +34,15 @@ def risks_from(plan: Plan, vehicle_id: int, step: int) -> list[str]:
 def _missed(plan: Plan, vehicle_id: int) -> list[dict[str, Any]]:
     """Return what is missing at the vehicle's pull-outs on the bad day."""
     name = str(vehicle_id)
-    leaves = {trip["from_step"] for row in _rows(plan, name) for trip in row["away"]}
-    return [
+    missed = [
         row
         for row in (plan.answer.get("bad_day") or {}).get("shortfalls", [])
-        if row["vehicle"] == name
-        and row["boundary"] in leaves
-        and row["required_soc"] - row["planned_soc"] >= LEAST_SOC
+        if row["vehicle"] == name and row["required_soc"] - row["planned_soc"] >= LEAST_SOC
     ]
+    if not missed:
+        return []  # most plans: their case, which is large, need not be read
+    leaves = {trip["from_step"] for row in _rows(plan, name) for trip in row["away"]}
+    return [row for row in missed if row["boundary"] in leaves]
 
 
 def _words(plan: Plan, missed: dict[str, Any], at: str = "") -> str:

@@ -74,6 +74,8 @@ def test_killed_worker_closes_every_interval_once_and_bills_the_same(product: Ho
         "retention": 1,
         "vehicle-days": 1,
         "consumption": 1,
+        "peak-outlook": 1,
+        "report": 1,
     }
     assert clerk.ask("money") == wanted
     waiting = clerk.rows("charging.ChargerCommand", "connector", action="set_schedule", state="waiting")
