@@ -33,9 +33,12 @@ def connect(charger_id: int, protocol: str) -> int:
     """
     with transaction.atomic():
         Charger.objects.filter(pk=charger_id).update(
-            connected=True, connection=F("connection") + 1, protocol=protocol, last_seen_at=clock.now()
+            connected=True,
+            connection=F("connection") + 1,
+            protocol=protocol,
+            last_seen_at=clock.now(),
+            clock_offset_s=None,
         )
-        Charger.objects.filter(pk=charger_id).update(clock_offset_s=None)
         give_back_of(charger_id, "The charger logged in again before it had answered.")
         return int(Charger.objects.values_list("connection", flat=True).get(pk=charger_id))
 
@@ -95,11 +98,16 @@ def greet(charger: Charger, vendor: str, model: str, firmware: str, serial: str 
 
     One that is accepted is told what it must know: the safe default first, then the plan.
     """
+    accepted = charger.admission == Charger.Admission.ACCEPTED
     Charger.objects.filter(pk=charger.pk).update(
-        vendor=vendor[:50], model=model[:50], firmware=firmware[:50], serial=serial[:50], clock_offset_s=None
+        vendor=vendor[:50],
+        model=model[:50],
+        firmware=firmware[:50],
+        serial=serial[:50],
+        clock_offset_s=None,
+        **({"booted_at": clock.now()} if accepted else {}),
     )
-    if charger.admission == Charger.Admission.ACCEPTED:
-        Charger.objects.filter(pk=charger.pk).update(booted_at=clock.now())
+    if accepted:
         instruct(charger)
     return Outcome(admission=charger.admission)
 
@@ -155,7 +163,7 @@ def find_connector(charger: Charger, evse_id: int, connector_id: int = 0) -> Con
 
     None when nothing fits, or a charger claims more connectors than any has.
     """
-    known = list(charger.connectors.select_related("vehicle"))
+    known = list(charger.connectors.all())
     if not evse_id:
         return known[0] if len(known) == 1 else None
     fitting = [one for one in known if one.evse_id == evse_id]
@@ -164,7 +172,9 @@ def find_connector(charger: Charger, evse_id: int, connector_id: int = 0) -> Con
         return (exact or fitting)[0]
     if len(known) >= MOST_CONNECTORS or not 0 < evse_id <= MOST_CONNECTORS:
         return None
-    return Connector.objects.create(charger=charger, evse_id=evse_id, connector_id=connector_id or 1)
+    new = Connector(charger=charger, evse_id=evse_id, connector_id=connector_id or 1)
+    charger.connectors.add(new, bulk=False)  # and let what was read before be read again
+    return new
 
 
 def set_status(connector: Connector, status: str, at: datetime) -> None:
