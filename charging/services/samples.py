@@ -154,6 +154,8 @@ def _begin_registers(sessions: dict[int, ChargingSession], new: Sequence[Sample]
 
 def _start(session: ChargingSession, register: str, said: float) -> float:
     """Return where a register stood when the session began, and write that into what was stored without it."""
+    if session.last_sample_at is None:
+        return said
     stored = session.samples.aggregate(low=Min(register), high=Max(register))
     if stored["high"]:
         return float(stored["low"])
