@@ -58,12 +58,12 @@ def test_rows_that_are_there_are_written_in_the_named_fields_only(depot) -> None
     buses = [make_vehicle(depot, name, soc=0.5) for name in ("Bus 1", "Bus 2")]
     states = [VehicleState.objects.get(vehicle=bus) for bus in buses]
     later = NOW + timedelta(microseconds=1)
-    for state, soc, soh in zip(states, (0.1 + 0.2, 0.75), (None, 0.9), strict=True):
+    for state, soc, soh in zip(states, (0.1 + 0.2, 0.75), (0.8, 0.9), strict=True):
         state.soc, state.soh, state.soc_observed_at, state.odometer_km = soc, soh, later, 12.0
-    update_rows(VehicleState, states, ("soc", "soh", "soc_observed_at"))
+    update_rows(VehicleState, states, ("soc", "soh", "soc_observed_at", "battery_temp_c"))
     found = [VehicleState.objects.get(vehicle=bus) for bus in buses]
     assert [(one.soc, one.soh, one.soc_observed_at) for one in found] == [
-        (0.1 + 0.2, None, later),
+        (0.1 + 0.2, 0.8, later),
         (0.75, 0.9, later),
     ]
     assert [one.odometer_km for one in found] == [None, None]
