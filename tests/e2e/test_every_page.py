@@ -39,7 +39,7 @@ NO_PAGES = {
     "depot:card-sources", "fleet:card-battery", "charging:card-portfolio",
     # files
     "billing:bill-csv", "billing:bill-inputs", "billing:bill-pdf", "billing:savings-bills",
-    "billing:savings-intervals", "billing:savings-statement", "charging:export-by-vehicle",
+    "billing:savings-document", "billing:savings-intervals", "billing:savings-statement", "charging:export-by-vehicle",
     "charging:not-ready-csv", "fleet:schedule-download", "fleet:schedule-errors", "fleet:schedule-template",
     "fleet:schedule-template-xlsx", "charging:report-part", "depot:audit-csv",
     # what one does on a page
