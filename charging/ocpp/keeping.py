@@ -12,6 +12,7 @@ from typing import Any
 from django.db import DataError, InterfaceError, OperationalError, transaction
 from django.db.models import Prefetch, Q
 
+from charging.authority import AuthorityError
 from charging.models import Charger, ChargingSession, Connector, StationNotice
 from charging.ocpp.events import (
     Booted,
@@ -21,6 +22,7 @@ from charging.ocpp.events import (
     Outcome,
     Reading,
     SecurityEvent,
+    SigningAsked,
     StatusChanged,
     TokenAsked,
     TransactionEvent,
@@ -29,7 +31,7 @@ from charging.ocpp.events import (
 )
 from charging.ocpp.frames import Fault
 from charging.permission import discharge_permission
-from charging.services import needs, stations
+from charging.services import certificates, needs, stations
 from charging.services.commands import send, send_again, setpoint_now
 from charging.services.late_words import ORPHAN, Waiting, begin_earlier, orphans, waiting_at
 from charging.services.notices import CRITICAL_EVENTS, keep_variables, note
@@ -113,8 +115,8 @@ class _Batch:
                 return stations.greet(charger, event.vendor, event.model, event.firmware, event.serial)
             case StatusChanged():
                 self._status(charger, event)
-            case TokenAsked(token):
-                return _token(charger, token)
+            case TokenAsked() | SigningAsked() | UpdatePulled():
+                return _asked(charger, event)
             case SecurityEvent(kind, detail, at):
                 _secure(charger, kind, detail, at)
             case Noticed():
@@ -133,8 +135,6 @@ class _Batch:
                 needs.keep(charger, evse_id, told)
             case VariablesTold(rows):
                 keep_variables(charger, rows)
-            case UpdatePulled(profile_id):
-                return Outcome(setpoint_kw=setpoint_now(charger, profile_id // 10))
             case TransactionEvent():
                 return self._transaction(charger, event)
         return Outcome()
@@ -283,6 +283,16 @@ def _soc(readings: Iterable[Reading]) -> float | None:
     return next((reading.soc for reading in readings if reading.soc is not None), None)
 
 
+def _asked(charger: Charger, event: TokenAsked | SigningAsked | UpdatePulled) -> Outcome:
+    match event:
+        case TokenAsked(token):
+            return _token(charger, token)
+        case SigningAsked():
+            return _signed(charger, event)
+        case UpdatePulled(profile_id):
+            return Outcome(setpoint_kw=setpoint_now(charger, profile_id // 10))
+
+
 def _token(charger: Charger, token: str) -> Outcome:
     """Return whether a token is known, and whether its vehicle may discharge at this charger."""
     vehicle = find_vehicle(charger, token)
@@ -309,6 +319,18 @@ def _secure(charger: Charger, kind: str, detail: str, at: datetime) -> None:
         level=level,
         said_at=at,
     )
+
+
+def _signed(charger: Charger, event: SigningAsked) -> Outcome:
+    """Sign what a station has asked for, or say to the technician why not."""
+    try:
+        if event.kind not in ("", "ChargingStationCertificate"):
+            raise AuthorityError(f"{event.kind} is not signed here.")
+        certificates.sign(charger, event.request)
+    except AuthorityError as error:
+        note(charger, "SignCertificate", f"A certificate was refused: {error}", level="warning")
+        return Outcome()
+    return Outcome(signed=True)
 
 
 def _running(

@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from charging.models import Charger, Connector
 from charging.ocpp.events import Outcome
 from charging.selectors.links import heard_since
+from charging.services.certificates import ended_among
 from charging.services.commands import give_back_of, send_again, send_defaults
 from depot import clock
 from depot.alerts.services import Cause, raise_alert
@@ -50,11 +51,14 @@ def disconnect(charger_id: int, connection: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A link: its log-in's number, the hash of the password it came with ("" = none), whether its boot is accepted."""
+    """A link: its log-in's number, the hash of the password it came with ("" = none), whether its boot is accepted,
+    the fingerprint of the certificate it came with ("" = none).
+    """
 
     connection: int
     credential: str = ""
     accepted: bool = True
+    certificate: str = ""
 
 
 def keep_alive(links: Mapping[int, Held]) -> dict[int, str]:
@@ -64,10 +68,11 @@ def keep_alive(links: Mapping[int, Held]) -> dict[int, str]:
     """
     now = clock.now()
     chargers = Charger.objects.in_bulk(list(links))
+    over = ended_among({held.certificate for held in links.values() if held.certificate})
     ended = {
         charger_id: reason
         for charger_id, held in links.items()
-        if (reason := _must_end(held, chargers.get(charger_id)))
+        if (reason := _must_end(held, chargers.get(charger_id), over))
     }
     mine = links.keys() - ended.keys()
     with transaction.atomic():
@@ -80,7 +85,7 @@ def keep_alive(links: Mapping[int, Held]) -> dict[int, str]:
     return ended
 
 
-def _must_end(held: Held, charger: Charger | None) -> str:
+def _must_end(held: Held, charger: Charger | None, over: set[str]) -> str:
     """Return why a link may not live on, "" when it may."""
     if charger is None:
         return "this charger is not set up any more"
@@ -88,6 +93,8 @@ def _must_end(held: Held, charger: Charger | None) -> str:
         return "this charger is connected elsewhere"
     if held.credential and held.credential != charger.password_hash:
         return "its password has changed"
+    if held.certificate in over:
+        return "its certificate is not valid any more"
     if held.accepted and charger.admission != Charger.Admission.ACCEPTED:
         return "it is not accepted any more"
     return ""

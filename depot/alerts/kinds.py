@@ -36,6 +36,7 @@ KINDS = {
         Kind("strays", "Charger does not follow", SITE, "charging:board", "view=technician"),
         Kind("station", "Charger notice", SITE, "charging:board", "view=technician"),
         Kind("clock", "Charger clock", SITE, "charging:board", "view=technician"),
+        Kind("certificate", "Charger certificate", SITE, "charging:board", "view=technician"),
         Kind("fallback", "Safe levels", SITE),
         Kind("limit", "Limit near", WORKING, "home"),
         Kind("peak", "Demand peak", WORKING, "charging:plan"),

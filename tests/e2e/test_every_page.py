@@ -45,7 +45,8 @@ NO_PAGES = {
     # what one does on a page
     "billing:bill-close", "billing:bill-correct", "billing:prices-save", "billing:prices-source",
     "billing:programme-event-delete", "billing:tariff-compare", "depot:job-cancel", "fleet:schedule-check",
-    "fleet:schedule-days", "charging:board-station-order", "charging:duty-late", "charging:duty-out",
+    "fleet:schedule-days", "charging:board-station-order", "charging:board-station-revoke",
+    "charging:duty-late", "charging:duty-out",
     "charging:order-confirm", "charging:order-withdraw", "charging:outage-end", "charging:replan",
     "charging:commissioning-test", "charging:commissioning-sign",
     "depot:alert-acknowledge", "depot:alert-snooze", "fleet:calendar-days", "fleet:calendar-follow",
