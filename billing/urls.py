@@ -24,6 +24,7 @@ urlpatterns = [
     path("bills/<str:month>/reconcile", bills_reconcile.reconcile, name="bill-reconcile"),
     path("savings/", savings.savings, name="savings"),
     path("savings/<str:month>/statement.csv", savings.statement_file, name="savings-statement"),
+    path("savings/<str:month>/statement.pdf", savings.document, name="savings-document"),
     path("savings/<str:month>/bills.csv", savings.bill_lines, name="savings-bills"),
     path("savings/<str:month>/intervals.csv", savings.intervals, name="savings-intervals"),
     path("programmes/", programmes.programmes, name="programmes"),

@@ -14,6 +14,7 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
+from charging.api_operations import Operations
 from charging.api_overrides import Overrides
 from charging.models import Charger, ChargingSession, Connector, Plan
 from charging.selectors.links import is_linked, linked
@@ -196,6 +197,7 @@ router = SimpleRouter(trailing_slash=False)
 router.register("chargers", Chargers, "api-charger")
 router.register("sessions", Sessions, "api-session")
 router.register("overrides", Overrides, "api-override")
+router.register(r"chargers/(?P<charger_id>\d+)/operations", Operations, "api-operation")
 
 urlpatterns = [
     path("plans/latest", LatestPlan.as_view(), name="api-latest-plan"),

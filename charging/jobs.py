@@ -11,6 +11,7 @@ from charging.selectors.dispatching import situation
 from charging.services import proposals, report_work
 from charging.services.alerts import watch, watch_links
 from charging.services.band import update_band
+from charging.services.certificates import warn_of_ends
 from charging.services.housekeeping import prune_commands
 from charging.services.live_alerts import watch_live
 from charging.services.not_ready import record_pull_outs, recorded_until
@@ -86,6 +87,7 @@ def work_out_reports(job: Job, progress: Progress) -> dict[str, Any]:
 def watch_chargers(job: Job, progress: Progress) -> dict[str, Any]:
     """Say within a minute or two that chargers, or the gateway, are not heard any more, and plan anew for it."""
     watch_links(job.own_depot, clock.now())
+    warn_of_ends(job.own_depot, clock.wall_now())
     why = plan_for_links(job.own_depot, clock.now())
     prune_jobs(job.own_depot, job.kind, clock.wall_now())
     return {"planned_because": why}

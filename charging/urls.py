@@ -41,6 +41,11 @@ urlpatterns = [
     path("board/layout/", board_layout.layout, name="board-layout"),
     path("board/stations/<int:charger_id>/", board_station.station, name="board-station"),
     path("board/stations/<int:charger_id>/order/", board_station.order, name="board-station-order"),
+    path(
+        "board/stations/<int:charger_id>/certificates/<int:certificate_id>/revoke/",
+        board_station.revoke,
+        name="board-station-revoke",
+    ),
     path("board/stations/<int:charger_id>/commissioning/", commissioning.checklist, name="commissioning"),
     path(
         "board/stations/<int:charger_id>/commissioning/test/", commissioning.test, name="commissioning-test"

@@ -27,7 +27,7 @@ from billing.selectors.savings import (
 )
 from billing.selectors.statement import statement_csv
 from billing.views.charts import TOTALS, days_chart, waterfall_chart
-from billing.views.words import RULES, answer, quality_words, shares
+from billing.views.words import RULES, UNMANAGED, answer, quality_words, shares
 from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot
@@ -62,6 +62,23 @@ def statement_file(request: HttpRequest, depot: Depot, month: str) -> HttpRespon
     if statement is None:
         raise Http404(f"{month} has not been billed.")
     return _file(statement_csv(depot, statement), f"savings-{depot.slug}-{month}.csv")
+
+
+@require_GET
+@depot_page()
+def document(request: HttpRequest, depot: Depot, month: str) -> HttpResponse:
+    """Give a month's statement as a PDF."""
+    from billing.views.savings_pdf import statement_pdf
+
+    first = _month(month)
+    statement = statement_of(depot, depot.cycles.bounds(first)[0])
+    if statement is None:
+        raise Http404(f"{month} has not been billed.")
+    now = clock.now()
+    told = _page(depot, statement, first, depot.cycles.month_of(now))
+    response = HttpResponse(statement_pdf(depot, told, now), content_type="application/pdf")
+    response["Content-Disposition"] = f'attachment; filename="savings-{depot.slug}-{month}.pdf"'
+    return response
 
 
 @require_GET
@@ -111,6 +128,7 @@ def _page(depot: Depot, statement: SavingsStatement, month: date, this: date) ->
         "peaks": compared_peaks(depot, statement),
         "days": days_chart(days, currency) if any(day.actual is not None for day in days) else None,
         "band": band_of(statement),
+        "unmanaged_rules": UNMANAGED,
         "quality": quality,
         "quality_words": quality_words(quality),
         "wear_and_bill": statement.actual.total + statement.wear_added,

@@ -29,6 +29,23 @@ RULES = {
     "actual": "The actual bill, less programme payments, plus the battery wear.",
 }
 
+UNMANAGED = (
+    "The same vehicles, plugged in and unplugged at the same times, with the same energy for driving.",
+    "From plug-in each charges at full power, the lower of charger and vehicle, until its battery has gained "
+    "what it really gained. Charging losses are kept.",
+    "What V2G took out is not charged again: the unmanaged vehicle would have stayed that much fuller. What "
+    "did not fit before it left is owed to its next stay.",
+    "Building and sun as measured, the same tariff, its own demand peaks, no discharging.",
+    "“Charge-only” is the same managed charging with nothing discharged: what V2G took out is not charged "
+    "again, the rest of the site is as metered. Its peaks are its own.",
+    "Grid programmes pay the unmanaged depot nothing, because it answers no call; the charge-only depot what "
+    "its own load came to in the event, against its own days: charging left off counts, discharge does not. "
+    "Each payment counts once.",
+    "Prices are frozen when an interval closes, the unmanaged side when the vehicles of that time have left "
+    "(after a week at the latest). Neither changes when a tariff is edited later.",
+)
+"""What the unmanaged and the charge-only depot are taken to do."""
+
 
 def answer(depot: Depot, statement: SavingsStatement, *, running: bool) -> str:
     """Answer the page's question: what was saved, net of wear, and by which bill instead of which."""

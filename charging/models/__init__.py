@@ -5,11 +5,18 @@ from charging.models.not_ready import LedgerIsClosed, NotReady
 from charging.models.outlooks import PeakOutlook
 from charging.models.overrides import Override
 from charging.models.plans import ChargerCommand, Plan
-from charging.models.stations import Dialect, StationNotice, StationVariable, UnknownStation
+from charging.models.stations import (
+    ChargerCertificate,
+    Dialect,
+    StationNotice,
+    StationVariable,
+    UnknownStation,
+)
 from charging.models.vehicle_days import VehicleDay
 
 __all__ = [
     "Charger",
+    "ChargerCertificate",
     "ChargerCommand",
     "ChargingSession",
     "Connector",

@@ -143,3 +143,25 @@ class Dialect(Scoped):
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.vendor, self.model, self.firmware) if part)
+
+
+class ChargerCertificate(Scoped):
+    """A certificate of a charger that the installation's own authority has signed. Keys are not kept here."""
+
+    depot_path = "charger__depot"
+
+    charger = models.ForeignKey(Charger, on_delete=models.CASCADE, related_name="certificates")
+    fingerprint = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the certificate.")
+    serial = models.CharField(max_length=40)
+    not_before = models.DateTimeField()
+    not_after = models.DateTimeField()
+    issued_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True, help_text="When the charger first came in with it.")
+    ended_at = models.DateTimeField(null=True, blank=True, help_text="When it was revoked or renewed.")
+    end_reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["-issued_at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.charger}: {self.serial[:12]}"

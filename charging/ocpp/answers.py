@@ -39,6 +39,11 @@ def refused(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
     return {"status": "Rejected"}
 
 
+def signed(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
+    """Answer whether a certificate follows."""
+    return {"status": "Accepted" if outcome.signed else "Rejected"}
+
+
 def nothing_for_vendor(payload: Payload, outcome: Outcome, now: datetime) -> Payload:
     """Answer a vendor's own message: none is understood, all are kept."""
     return {"status": "UnknownVendorId"}

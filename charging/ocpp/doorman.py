@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from charging.models import Charger
 from charging.passwords import NOBODY, fits, is_current
 from charging.services.adoption import note_unknown
+from charging.services.certificates import has_used_one, let_in
 from charging.services.credentials import keep_hash, promote_password, readings
 
 PATH = "/ocpp/"
@@ -27,7 +28,7 @@ IDENTITY = re.compile(r"[A-Za-z0-9*\-_=:+|@.]{1,48}")
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who knocks: the identity in the address, the user and password given, the name in a certificate."""
+    """Who knocks: the identity in the address, user and password, the name in a certificate and its fingerprint."""
 
     identity: str
     user: str | None
@@ -35,6 +36,7 @@ class Visitor:
     certificate_name: str | None
     address: str
     protocols: str = ""
+    fingerprint: str = ""
 
 
 def visitor(
@@ -43,12 +45,13 @@ def visitor(
     certificate: dict[str, Any] | None,
     address: str,
     protocols: str = "",
+    fingerprint: str = "",
 ) -> Visitor:
     """Read who knocks from a request; what is missing or broken is None, the identity then empty."""
     route = path.split("?", 1)[0]
     identity = unquote(route.removeprefix(PATH).removesuffix("/")) if route.startswith(PATH) else ""
     user, password = _basic(authorization or "")
-    return Visitor(identity, user, password, _common_name(certificate), address, protocols)
+    return Visitor(identity, user, password, _common_name(certificate), address, protocols, fingerprint)
 
 
 def _basic(header: str) -> tuple[str | None, str | None]:
@@ -70,8 +73,8 @@ def _common_name(certificate: dict[str, Any] | None) -> str | None:
 class Doorman:
     """Checks credentials. Wrong ones are answered ever later, right ones at once, wherever they come from."""
 
-    def __init__(self, *, by_certificate: bool = False) -> None:
-        self.by_certificate = by_certificate
+    def __init__(self, *, by_certificate: bool = False, own_authority: bool = False) -> None:
+        self.by_certificate, self.own_authority = by_certificate, own_authority
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._strangers: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
@@ -83,8 +86,8 @@ class Doorman:
         if not IDENTITY.fullmatch(guest.identity):
             return None
         charger = Charger.objects.filter(identity=guest.identity).first()
-        if self.by_certificate:
-            return charger if guest.certificate_name == guest.identity else None
+        if self.by_certificate or guest.certificate_name is not None:
+            return charger if charger is not None and self._knows(charger, guest) else None
         if guest.password is None or guest.user != guest.identity:
             return None
         hashed, next_hash = (
@@ -93,11 +96,19 @@ class Doorman:
         right, renewed = _fits(guest.password, hashed), _fits(guest.password, next_hash)
         if charger is None or not (right or renewed):
             return None
+        if self.own_authority and has_used_one(charger):
+            return None  # who has come by certificate does not come by less
         if renewed:
             promote_password(charger)  # it has come with the password it was given last: only that counts now
         elif not is_current(hashed):
             charger.password_hash = keep_hash(charger.pk, guest.password)
         return charger
+
+    def _knows(self, charger: Charger, guest: Visitor) -> bool:
+        """Tell whether a certificate, whose chain TLS has checked, is this charger's and valid."""
+        if guest.certificate_name != charger.identity:
+            return False
+        return not self.own_authority or let_in(charger, guest.fingerprint)
 
     def pause_s(self, guest: Visitor) -> float:
         """Note a refusal and return how long to hold it back, in seconds: who guesses much, waits longer."""

@@ -109,6 +109,14 @@ class TokenAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class SigningAsked:
+    """The charger asks for a certificate of its own; `kind` is OCPP's certificate type, `request` PEM text."""
+
+    request: str = field(repr=False)
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SecurityEvent:
     """Something that touches the charger's security."""
 
@@ -123,6 +131,7 @@ Event = (
     | TransactionEvent
     | TokenAsked
     | SecurityEvent
+    | SigningAsked
     | Noticed
     | NeedsTold
     | VariablesTold
@@ -135,7 +144,7 @@ class Outcome:
     """What the database made of an event.
 
     Whether its token is known, its transaction's id, how the station's boot is answered, whether the vehicle may
-    discharge here, and the set-point in kW a station has pulled (None = there is none).
+    discharge here, the set-point in kW a station has pulled (None = there is none), whether its certificate is signed.
     """
 
     token_known: bool = True
@@ -143,6 +152,7 @@ class Outcome:
     admission: str = "accepted"
     may_discharge: bool = False
     setpoint_kw: float | None = None
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

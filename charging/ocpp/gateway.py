@@ -20,8 +20,10 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from charging.authority import fingerprint_of
 from charging.models import Charger
 from charging.ocpp import v21
+from charging.ocpp.caps import Caps, most_sockets
 from charging.ocpp.database import Database
 from charging.ocpp.doorman import Doorman, note, visitor
 from charging.ocpp.events import Event, Handler, Noticed, Outcome
@@ -54,11 +56,13 @@ SLICE, MOST_SLICES, SLICE_PAUSE_S = 25, 20, 0.2
 class Gateway:
     """Serves chargers on one port until `stop` is called."""
 
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, host: str, port: int, tls: ssl.SSLContext | None = None, *, own_authority: bool = False
+    ) -> None:
         self._host, self._port, self._tls = host, port, tls
         self._database = Database()
         by_certificate = tls is not None and tls.verify_mode == ssl.CERT_REQUIRED
-        self._doorman = Doorman(by_certificate=by_certificate)
+        self._doorman = Doorman(by_certificate=by_certificate, own_authority=own_authority)
         journal = Journal(Path(settings.VAR_DIR) / "ocpp" / f"journal-{port}.jsonl")
         # Who knocks without a credential must not keep waiting what chargers say, nor commands, nor life signs.
         self._doors_database, self._words_database, self._commands_database = (
@@ -70,6 +74,7 @@ class Gateway:
         """Log-ins of one address that are looked up at once; the others of that address wait for them."""
         self._notes: set[asyncio.Task[None]] = set()
         self._held = 0
+        self._caps = Caps(most_sockets())
         self._inbox = Inbox(self._words_database, journal)
         self._links: dict[str, Link] = {}
         self._memory: dict[int, Answers] = {}
@@ -140,6 +145,7 @@ class Gateway:
             open_timeout=HANDSHAKE_S,
             compression=None,
             server_header=None,
+            create_connection=self._caps.connection,  # type: ignore[arg-type]
         )
 
     async def _check(self, socket: ServerConnection, request: Request) -> Response | None:
@@ -156,6 +162,7 @@ class Gateway:
             tls.getpeercert() if tls is not None else None,
             address,
             ", ".join(request.headers.get_all("Sec-WebSocket-Protocol")),
+            _fingerprint(tls),
         )
         async with turn:
             charger = await self._doors_database.run(self._doorman.admit, guest)
@@ -189,6 +196,7 @@ class Gateway:
             await self._presystems.meet(socket)
             return
         charger = self._guests.pop(socket)
+        self._caps.known(socket)
         if socket.subprotocol is None:
             await socket.close(1002, "no common OCPP version")
             return
@@ -219,7 +227,8 @@ class Gateway:
             connection = await self._database.run(stations.connect, charger.pk, protocol)
             link = Link(socket, charger.pk, SUBPROTOCOLS[protocol], connection, self._handle, self._heed)
             link.admission = charger.admission
-            link.credential = "" if self._doorman.by_certificate else charger.password_hash
+            link.certificate = _fingerprint(socket.transport.get_extra_info("ssl_object"))
+            link.credential = "" if link.certificate else charger.password_hash
             link.answers = self._memory.setdefault(charger.pk, link.answers)
             self._links[charger.identity] = link
             log.info("charger %s is here with %s", charger.identity, protocol)
@@ -310,7 +319,9 @@ class Gateway:
         while True:
             links = {link.charger_id: link for link in self._links.values()}
             held = {
-                charger_id: stations.Held(link.connection, link.credential, link.admission == "accepted")
+                charger_id: stations.Held(
+                    link.connection, link.credential, link.admission == "accepted", link.certificate
+                )
                 for charger_id, link in links.items()
             }
             try:
@@ -349,14 +360,23 @@ def _unauthorized() -> Response:
     return Response(HTTPStatus.UNAUTHORIZED, "Unauthorized", headers)
 
 
-def tls_context(certificate: str, key: str, client_ca: str = "") -> ssl.SSLContext:
-    """Return the context for security profile 2, or 3 when `client_ca` says who signs chargers' certificates."""
+def _fingerprint(tls: ssl.SSLObject | None) -> str:
+    """Return by what the certificate is known that a charger has shown, "" for none."""
+    shown = tls.getpeercert(binary_form=True) if tls is not None else None
+    return fingerprint_of(shown) if shown else ""
+
+
+def tls_context(certificate: str, key: str, client_ca: str = "", *, asked: bool = True) -> ssl.SSLContext:
+    """Return the context for security profile 2, or 3 when `client_ca` says who signs chargers' certificates.
+
+    Not `asked`: a charger may come without one, by its password.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key or None)
     if client_ca:
         context.load_verify_locations(client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_REQUIRED if asked else ssl.CERT_OPTIONAL
     return context
 
 

@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from charging.ocpp import v16, v21, v201
-from charging.ocpp.events import Booted, Event, Handler, Outcome, TokenAsked, TransactionEvent, UpdatePulled
+from charging.ocpp.events import (
+    Booted,
+    Event,
+    Handler,
+    Outcome,
+    SigningAsked,
+    TokenAsked,
+    TransactionEvent,
+    UpdatePulled,
+)
 from charging.ocpp.frames import Fault
 from charging.ocpp.keeping import Word, transaction_number
 
@@ -205,7 +214,7 @@ def outcome_unseen(charger_id: int, event: Event, admission: str) -> Outcome | N
     match event:
         case Booted():
             return Outcome(admission=admission)
-        case UpdatePulled():
+        case UpdatePulled() | SigningAsked():
             return None
         case TokenAsked():
             return Outcome()

@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DataError, InterfaceError, OperationalError, transaction
-from django.db.models import Q
+from django.db.models import Prefetch, Q
 
-from charging.models import Charger, ChargingSession, Connector
+from charging.authority import AuthorityError
+from charging.models import Charger, ChargingSession, Connector, StationNotice
 from charging.ocpp.events import (
     Booted,
     Event,
@@ -21,6 +22,7 @@ from charging.ocpp.events import (
     Outcome,
     Reading,
     SecurityEvent,
+    SigningAsked,
     StatusChanged,
     TokenAsked,
     TransactionEvent,
@@ -29,9 +31,9 @@ from charging.ocpp.events import (
 )
 from charging.ocpp.frames import Fault
 from charging.permission import discharge_permission
-from charging.services import needs, stations
+from charging.services import certificates, needs, stations
 from charging.services.commands import send, send_again, setpoint_now
-from charging.services.late_words import ORPHAN, begin_earlier, orphans
+from charging.services.late_words import ORPHAN, Waiting, begin_earlier, orphans, waiting_at
 from charging.services.notices import CRITICAL_EVENTS, keep_variables, note
 from charging.services.plugs import plug_in, recognise, unplug
 from charging.services.recognition import find_vehicle
@@ -81,10 +83,16 @@ class _Batch:
     chargers: dict[int, Charger] = field(default_factory=dict)
     sessions: dict[tuple[int, str], ChargingSession] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
+    waiting: Waiting | None = None
+    told: set[int] = field(default_factory=set)
+    """Chargers whose samples are not written yet."""
+    planned: set[int] = field(default_factory=set)
+    """Depots for which a plan has been asked for."""
 
     def apply(self) -> list[Outcome]:
         ids = {charger_id for charger_id, _ in self.words}
-        self.chargers = Charger.objects.select_related("depot").in_bulk(ids)
+        plugs = Prefetch("connectors", Connector.objects.select_related("vehicle"))
+        self.chargers = Charger.objects.select_related("depot").prefetch_related(plugs).in_bulk(ids)
         numbers = {event.transaction_id for _, event in self.words if isinstance(event, TransactionEvent)}
         known = ChargingSession.objects.filter(connector__charger__in=ids, transaction_id__in=numbers)
         for session in known.select_related("connector", "vehicle"):
@@ -107,8 +115,8 @@ class _Batch:
                 return stations.greet(charger, event.vendor, event.model, event.firmware, event.serial)
             case StatusChanged():
                 self._status(charger, event)
-            case TokenAsked(token):
-                return _token(charger, token)
+            case TokenAsked() | SigningAsked() | UpdatePulled():
+                return _asked(charger, event)
             case SecurityEvent(kind, detail, at):
                 _secure(charger, kind, detail, at)
             case Noticed():
@@ -127,8 +135,6 @@ class _Batch:
                 needs.keep(charger, evse_id, told)
             case VariablesTold(rows):
                 keep_variables(charger, rows)
-            case UpdatePulled(profile_id):
-                return Outcome(setpoint_kw=setpoint_now(charger, profile_id // 10))
             case TransactionEvent():
                 return self._transaction(charger, event)
         return Outcome()
@@ -153,19 +159,20 @@ class _Batch:
         if session is None:
             words = f"A word about {event.transaction_id or 'a transaction without an id'} fits no session."
             note(charger, ORPHAN, words, _facts(event), level="warning", said_at=event.at)
+            self.waiting = None
             return Outcome(_token_known(charger, event.id_token), event.transaction_id)
         if begin_earlier(session, event.at, _soc(event.readings)):
             log.info("charger %s: the start of %s came late", charger.pk, event.transaction_id)
         self._count(charger, session, event)
-        self.samples += [_sample(session, event, reading) for reading in event.readings]
+        self._add(charger, session, event, event.readings)
         for signed in event.signed:
             note(charger, "signed meter value", session.transaction_id, signed, said_at=event.at)
         if event.id_token and recognise(session, find_vehicle(charger, event.id_token), event.at):
-            _began(charger, session.connector, session)
+            self._began(charger, session.connector, session)
         if event.kind == "ended":
             self._flush()
             unplug(session, event.at, _soc(reversed(event.readings)))
-            _plan_anew(charger, session, "unplugged")
+            self._plan_anew(charger, session, "unplugged")
         return Outcome(_token_known(charger, event.id_token), event.transaction_id)
 
     def _session(self, charger: Charger, event: TransactionEvent) -> ChargingSession | None:
@@ -177,8 +184,9 @@ class _Batch:
         lost_start = event.kind == "ended" and not event.evse_id
         if not event.transaction_id or connector is None or lost_start:
             return _running(charger, connector, event)
-        self._flush()
         vehicle, home = find_vehicle(charger, event.id_token), connector.vehicle
+        if vehicle is not None or charger.pk in self.told:
+            self._flush()  # what may end now ends with all that was said of it
         self.sessions[key] = session = plug_in(
             connector,
             event.transaction_id,
@@ -187,14 +195,49 @@ class _Batch:
             _soc(event.readings),
             stranger=bool(event.id_token and vehicle is None and home is not None and home.id_token),
         )
-        for word in orphans(charger, event.transaction_id):
-            self.samples += [_sample(session, event, one) for one in readings_of(word.data)]
+        for word in self._orphans(charger, event.transaction_id):
+            self._add(charger, session, event, readings_of(word.data))
             self._flush()
             if word.data["kind"] == "ended":
                 unplug(session, max(word.said_at or event.at, event.at))
         if session.unplugged_at is None and event.kind != "ended":
-            _began(charger, connector, session)
+            self._began(charger, connector, session)
         return session
+
+    def _waiting(self) -> Waiting:
+        """Return what waits for sessions to begin at these chargers, read once."""
+        if self.waiting is None:
+            self.waiting = waiting_at(self.chargers)
+        return self.waiting
+
+    def _orphans(self, charger: Charger, transaction_id: str) -> list[StationNotice]:
+        return (
+            orphans(charger, transaction_id)
+            if (charger.pk, transaction_id) in self._waiting().orphans
+            else []
+        )
+
+    def _began(self, charger: Charger, connector: Connector, session: ChargingSession) -> None:
+        """Give a vehicle that has just come its schedule, now for its own transaction, and plan with it."""
+        if connector.pk in self._waiting().scheduled:
+            send_again(charger, connector)
+        self._plan_anew(charger, session, "plugged in")
+
+    def _plan_anew(self, charger: Charger, session: ChargingSession, what: str) -> None:
+        """Ask for a plan, once in a few minutes at most."""
+        if charger.depot_id in self.planned:
+            return
+        self.planned.add(charger.depot_id)
+        window = f"event {floor_to_step(clock.now(), PLAN_EVERY_MINUTES):%Y-%m-%dT%H:%M}"
+        vehicle = session.vehicle or "A vehicle"
+        enqueue("plan", charger.depot, window, {"trigger": f"{vehicle} {what} at {charger.name}"})
+
+    def _add(
+        self, charger: Charger, session: ChargingSession, event: TransactionEvent, readings: Iterable[Reading]
+    ) -> None:
+        """Keep readings until the batch's are written."""
+        self.samples += [_sample(session, event, reading) for reading in readings]
+        self.told.add(charger.pk)
 
     def _count(self, charger: Charger, session: ChargingSession, event: TransactionEvent) -> None:
         """Note which of a transaction's numbered messages are missing, and ask for them at its end.
@@ -208,8 +251,9 @@ class _Batch:
             missing += event.sequence - last - 1
         elif event.sequence < last:
             missing = max(missing - 1, 0)
-        if missing != session.missing_events or event.sequence > last:
-            session.missing_events, session.last_sequence = missing, max(last, event.sequence)
+        changed = missing != session.missing_events
+        session.missing_events, session.last_sequence = missing, max(last, event.sequence)
+        if changed or (event.sequence > last and not event.readings):  # a sample tells the session its number
             ChargingSession.objects.filter(pk=session.pk).update(
                 missing_events=missing, last_sequence=session.last_sequence
             )
@@ -220,20 +264,7 @@ class _Batch:
 
     def _flush(self) -> None:
         record_samples(self.samples)
-        self.samples = []
-
-
-def _began(charger: Charger, connector: Connector, session: ChargingSession) -> None:
-    """Give a vehicle that has just come its schedule, now for its own transaction, and plan with it."""
-    send_again(charger, connector)
-    _plan_anew(charger, session, "plugged in")
-
-
-def _plan_anew(charger: Charger, session: ChargingSession, what: str) -> None:
-    """Ask for a plan, once in a few minutes at most."""
-    window = f"event {floor_to_step(clock.now(), PLAN_EVERY_MINUTES):%Y-%m-%dT%H:%M}"
-    vehicle = session.vehicle or "A vehicle"
-    enqueue("plan", charger.depot, window, {"trigger": f"{vehicle} {what} at {charger.name}"})
+        self.samples, self.told = [], set()
 
 
 def _sample(session: ChargingSession, event: TransactionEvent, reading: Reading) -> Sample:
@@ -250,6 +281,16 @@ def _sample(session: ChargingSession, event: TransactionEvent, reading: Reading)
 
 def _soc(readings: Iterable[Reading]) -> float | None:
     return next((reading.soc for reading in readings if reading.soc is not None), None)
+
+
+def _asked(charger: Charger, event: TokenAsked | SigningAsked | UpdatePulled) -> Outcome:
+    match event:
+        case TokenAsked(token):
+            return _token(charger, token)
+        case SigningAsked():
+            return _signed(charger, event)
+        case UpdatePulled(profile_id):
+            return Outcome(setpoint_kw=setpoint_now(charger, profile_id // 10))
 
 
 def _token(charger: Charger, token: str) -> Outcome:
@@ -278,6 +319,18 @@ def _secure(charger: Charger, kind: str, detail: str, at: datetime) -> None:
         level=level,
         said_at=at,
     )
+
+
+def _signed(charger: Charger, event: SigningAsked) -> Outcome:
+    """Sign what a station has asked for, or say to the technician why not."""
+    try:
+        if event.kind not in ("", "ChargingStationCertificate"):
+            raise AuthorityError(f"{event.kind} is not signed here.")
+        certificates.sign(charger, event.request)
+    except AuthorityError as error:
+        note(charger, "SignCertificate", f"A certificate was refused: {error}", level="warning")
+        return Outcome()
+    return Outcome(signed=True)
 
 
 def _running(

@@ -82,6 +82,8 @@ class Link:
         """How the station's last boot was answered."""
         self.credential = ""
         """The hash of the password it has logged in with; "" = by a certificate."""
+        self.certificate = ""
+        """The fingerprint of the certificate it has logged in with; "" = by a password."""
         self.noted: set[str] = set()
         """What has been noted of this link and is not noted again: actions it sends wrongly, second log-ins."""
         self.free_at = 0.0

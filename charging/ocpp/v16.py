@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from charging.ocpp.answers import accept_boot, noted, nothing_for_vendor, refused, tell_time
+from charging.ocpp.answers import accept_boot, noted, nothing_for_vendor, signed, tell_time
 from charging.ocpp.events import (
     POWER_IN,
     POWER_OUT,
@@ -22,6 +22,7 @@ from charging.ocpp.events import (
     Reading,
     Sampled,
     SecurityEvent,
+    SigningAsked,
     StatusChanged,
     TokenAsked,
     TransactionEvent,
@@ -170,6 +171,6 @@ HANDLERS = {
     "SignedFirmwareStatusNotification": Handler(noted, notice("FirmwareStatusNotification", "status")),
     "DiagnosticsStatusNotification": Handler(noted, notice("LogStatusNotification", "status")),
     "LogStatusNotification": Handler(noted, notice("LogStatusNotification", "status")),
-    "SignCertificate": Handler(refused, notice("SignCertificate", level="warning")),
+    "SignCertificate": Handler(signed, lambda payload: SigningAsked(payload["csr"])),
     "DataTransfer": Handler(nothing_for_vendor, notice("DataTransfer", "vendorId", "messageId")),
 }

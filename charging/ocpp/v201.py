@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from charging.ocpp.answers import accept_boot, accepted, noted, nothing_for_vendor, refused, tell_time
+from charging.ocpp.answers import accept_boot, accepted, noted, nothing_for_vendor, signed, tell_time
 from charging.ocpp.events import (
     POWER_IN,
     POWER_OUT,
@@ -19,6 +19,7 @@ from charging.ocpp.events import (
     Reading,
     Sampled,
     SecurityEvent,
+    SigningAsked,
     StatusChanged,
     TokenAsked,
     TransactionEvent,
@@ -228,7 +229,9 @@ HANDLERS = {
     ),
     "NotifyDisplayMessages": Handler(noted, notice("NotifyDisplayMessages", "requestId")),
     "NotifyCustomerInformation": Handler(noted, notice("NotifyCustomerInformation", "requestId")),
-    "SignCertificate": Handler(refused, notice("SignCertificate", "certificateType", level="warning")),
+    "SignCertificate": Handler(
+        signed, lambda payload: SigningAsked(payload["csr"], payload.get("certificateType", ""))
+    ),
     "Get15118EVCertificate": Handler(_no_certificate),
     "GetCertificateStatus": Handler(_no_status),
     "DataTransfer": Handler(nothing_for_vendor, notice("DataTransfer", "vendorId", "messageId")),

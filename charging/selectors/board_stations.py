@@ -18,6 +18,7 @@ from depot.templatetags.depot_pages import kw, local_moment
 WRONG_CLOCK_S = 60.0
 RECENT_COMMANDS = timedelta(hours=1)
 LATEST = 15
+MOST_CERTIFICATES = 10
 ROUTINE = ("set_schedule", "set_ceiling")
 """What is sent all the time and would hide what people ordered."""
 REFUSED = (ChargerCommand.State.REJECTED, ChargerCommand.State.FAILED)
@@ -148,12 +149,13 @@ def _problems(charger: Charger, heard: bool, faulted: list[str]) -> list[str]:
 
 
 def station_details(charger: Charger, now: datetime) -> dict[str, Any]:
-    """Return a station with its latest notices and commands; from three queries."""
+    """Return a station with its latest notices and commands; from four queries."""
     notices = [one for one in pressing(charger.depot, now) if one.charger_id == charger.pk]
     told = ChargerCommand.objects.filter(charger=charger).exclude(action__in=ROUTINE)
     commands = told.select_related("connector").order_by("-created_at")[:LATEST]
     return {
         "charger": charger,
+        "certificates": list(charger.certificates.all()[:MOST_CERTIFICATES]),
         "station": station_of(charger, list(charger.connectors.all()), notices, {}, now),
         "notices": list(charger.notices.all()[:LATEST]),
         "commands": [(command, command.action.replace("_", " ")) for command in commands],

@@ -57,7 +57,7 @@ def send(
     `priority` stops and limits come first and reports last.
     """
     now = clock.wall_now()
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         if coalesce:
             _waiting(charger, coalesce).update(state=State.SUPERSEDED, answered_at=now)
         command = ChargerCommand.objects.create(

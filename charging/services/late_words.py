@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Max
 
-from charging.models import Charger, ChargingSession, Connector, StationNotice
+from charging.models import Charger, ChargerCommand, ChargingSession, Connector, StationNotice
+from charging.services.commands import STILL_MEANT
 from charging.services.plugs import unplug
+from depot import clock
 
 ORPHAN = "orphan"
 """The kind of notice that keeps a word about a session nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for a session to begin: orphans, by charger and transaction, and schedules, by connector."""
+
+    orphans: frozenset[tuple[int, str]]
+    scheduled: frozenset[int]
+
+
+def waiting_at(charger_ids: Collection[int]) -> Waiting:
+    """Return what waits at these chargers, from two queries."""
+    notices = StationNotice.objects.filter(charger__in=charger_ids, kind=ORPHAN, over=False)
+    schedules = ChargerCommand.objects.filter(
+        charger__in=charger_ids,
+        action="set_schedule",
+        state__in=STILL_MEANT,
+        expires_at__gt=clock.wall_now(),
+        connector__isnull=False,
+    )
+    return Waiting(
+        frozenset(notices.values_list("charger", "data__transaction_id")),
+        frozenset(schedules.values_list("connector", flat=True)),
+    )
 
 
 def begin_earlier(session: ChargingSession, at: datetime, soc: float | None) -> bool:

@@ -11,6 +11,7 @@ from charging.ocpp.frames import Fault
 from charging.ocpp.profiles import VERSIONS
 from charging.ocpp.schemas import check_request
 from charging.ocpp.wording import Context, messages
+from charging.services.certificates import authority
 from charging.services.commands import send
 from depot import audit, clock
 
@@ -96,6 +97,13 @@ OPERATIONS = {
     "install_certificate": Operation(
         "Install a root certificate of ours", "install_certificate",
         lambda _, given: {"kind": "CSMSRootCertificate", "pem": given}, asks="the certificate as PEM text",
+    ),
+    "install_authority": Operation(
+        "Let it trust this installation's own authority", "install_certificate",
+        lambda *_: {"kind": "CSMSRootCertificate", "pem": authority().root_pem()},
+    ),
+    "renew_certificate": Operation(
+        "Let it ask for a new certificate", "trigger", lambda *_: {"message": "SignChargingStationCertificate"}
     ),
     "new_password": Operation("Give it a new password over the air", "new_password"),
 }  # fmt: skip

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Min, Q
+from django.db.models import Q
 
 from charging.models import ChargingSession, Connector
 from charging.services.stations import believed
@@ -31,14 +32,16 @@ def plug_in(
     this one is older (a late word), it is the one that ended.
     """
     at = believed(at, clock.now())
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         Connector.objects.select_for_update(no_key=True).get(
             pk=connector.pk
         )  # one writer at a time for a plug
-        known = ChargingSession.objects.filter(connector=connector, transaction_id=transaction_id).first()
+        here = ChargingSession.objects.filter(connector=connector)
+        since = list(here.filter(Q(transaction_id=transaction_id) | _not_over_at(at)))
+        known = next((one for one in since if one.transaction_id == transaction_id), None)
         if known is not None:
             return known
-        next_at = _make_room(connector, vehicle, at)
+        next_at = _make_room(connector, vehicle, at, since)
         session = ChargingSession.objects.create(
             connector=connector,
             vehicle=vehicle or (None if stranger else _home_vehicle(connector)),
@@ -61,7 +64,8 @@ def recognise(session: ChargingSession, vehicle: Vehicle | None, at: datetime) -
         return False
     at = believed(at, clock.now())
     with transaction.atomic():
-        _make_room(session.connector, vehicle, at, but=session)
+        here = ChargingSession.objects.filter(_not_over_at(at), connector=session.connector_id)
+        _make_room(session.connector, vehicle, at, list(here.exclude(pk=session.pk)))
         changed = session.vehicle_id != vehicle.pk
         session.vehicle, session.recognised = vehicle, True
         session.save(update_fields=["vehicle", "recognised"])
@@ -86,15 +90,22 @@ def unplug(session: ChargingSession, at: datetime, soc: float | None = None) -> 
     session.refresh_from_db()
 
 
+def _not_over_at(at: datetime) -> Q:
+    """Return what finds the sessions that ran at a moment or began after it."""
+    return Q(unplugged_at__isnull=True) | Q(unplugged_at__gt=at) | Q(plugged_in_at__gt=at)
+
+
 def _make_room(
-    connector: Connector, vehicle: Vehicle | None, at: datetime, but: ChargingSession | None = None
+    connector: Connector, vehicle: Vehicle | None, at: datetime, others: Sequence[ChargingSession]
 ) -> datetime | None:
-    """End what ran here then; return when this session itself ended, if another one began here later."""
-    here = ChargingSession.objects.filter(connector=connector)
-    here = here if but is None else here.exclude(pk=but.pk)
-    next_at = here.filter(plugged_in_at__gt=at).aggregate(first=Min("plugged_in_at"))["first"]
-    for running in here.filter(Q(unplugged_at__isnull=True) | Q(unplugged_at__gt=at), plugged_in_at__lte=at):
-        unplug(running, at)
+    """End what ran here then; return when this session itself ended, if another one began here later.
+
+    `others` are the other sessions here that were not over then.
+    """
+    next_at = min((one.plugged_in_at for one in others if one.plugged_in_at > at), default=None)
+    for running in others:
+        if running.plugged_in_at <= at:
+            unplug(running, at)
     if vehicle is not None and next_at is None:
         elsewhere = ChargingSession.objects.filter(
             vehicle=vehicle, unplugged_at__isnull=True, plugged_in_at__lte=at
@@ -105,6 +116,8 @@ def _make_room(
 
 
 def _home_vehicle(connector: Connector) -> Vehicle | None:
+    if connector.vehicle_id is None:
+        return None
     elsewhere = ChargingSession.objects.filter(vehicle=connector.vehicle_id, unplugged_at__isnull=True)
     return None if elsewhere.exists() else connector.vehicle
 

@@ -18,6 +18,7 @@ from depot.alerts.services import raise_alert
 from depot.forecasting.registers import SAME_KWH, SLACK_S
 from depot.intake import FUTURE_LIMIT
 from depot.models import Quality
+from fleet.services.many_rows import update_rows
 from fleet.services.telemetry import CHARGER, Observation, observe
 
 JUST_BEFORE = timedelta(seconds=1)
@@ -67,7 +68,7 @@ def record_samples(samples: Sequence[Sample]) -> None:
     if not samples:
         return
     received_at = clock.now()
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         rows = ChargingSession.objects.select_for_update(no_key=True, of=("self",)).order_by("pk")
         sessions = rows.select_related("connector__charger__depot").in_bulk(
             {sample.session_id for sample in samples}
@@ -87,8 +88,8 @@ def record_samples(samples: Sequence[Sample]) -> None:
         MeterSample.objects.bulk_create(kept, ignore_conflicts=True)
         for session_id in sorted(odd):
             _count_anew(sessions[session_id])
-        ChargingSession.objects.bulk_update(
-            sessions.values(), ["last_sequence", "last_sample_at", "soc_in", *COUNTED]
+        update_rows(
+            ChargingSession, list(sessions.values()), ("last_sequence", "last_sample_at", "soc_in", *COUNTED)
         )
         observe(_observations(sessions, new), received_at)
 
@@ -153,6 +154,8 @@ def _begin_registers(sessions: dict[int, ChargingSession], new: Sequence[Sample]
 
 def _start(session: ChargingSession, register: str, said: float) -> float:
     """Return where a register stood when the session began, and write that into what was stored without it."""
+    if session.last_sample_at is None:
+        return said
     stored = session.samples.aggregate(low=Min(register), high=Max(register))
     if stored["high"]:
         return float(stored["low"])

@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from charging.models import Charger, Connector
 from charging.ocpp.events import Outcome
 from charging.selectors.links import heard_since
+from charging.services.certificates import ended_among
 from charging.services.commands import give_back_of, send_again, send_defaults
 from depot import clock
 from depot.alerts.services import Cause, raise_alert
@@ -33,9 +34,12 @@ def connect(charger_id: int, protocol: str) -> int:
     """
     with transaction.atomic():
         Charger.objects.filter(pk=charger_id).update(
-            connected=True, connection=F("connection") + 1, protocol=protocol, last_seen_at=clock.now()
+            connected=True,
+            connection=F("connection") + 1,
+            protocol=protocol,
+            last_seen_at=clock.now(),
+            clock_offset_s=None,
         )
-        Charger.objects.filter(pk=charger_id).update(clock_offset_s=None)
         give_back_of(charger_id, "The charger logged in again before it had answered.")
         return int(Charger.objects.values_list("connection", flat=True).get(pk=charger_id))
 
@@ -47,11 +51,14 @@ def disconnect(charger_id: int, connection: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A link: its log-in's number, the hash of the password it came with ("" = none), whether its boot is accepted."""
+    """A link: its log-in's number, the hash of the password it came with ("" = none), whether its boot is accepted,
+    the fingerprint of the certificate it came with ("" = none).
+    """
 
     connection: int
     credential: str = ""
     accepted: bool = True
+    certificate: str = ""
 
 
 def keep_alive(links: Mapping[int, Held]) -> dict[int, str]:
@@ -61,10 +68,11 @@ def keep_alive(links: Mapping[int, Held]) -> dict[int, str]:
     """
     now = clock.now()
     chargers = Charger.objects.in_bulk(list(links))
+    over = ended_among({held.certificate for held in links.values() if held.certificate})
     ended = {
         charger_id: reason
         for charger_id, held in links.items()
-        if (reason := _must_end(held, chargers.get(charger_id)))
+        if (reason := _must_end(held, chargers.get(charger_id), over))
     }
     mine = links.keys() - ended.keys()
     with transaction.atomic():
@@ -77,7 +85,7 @@ def keep_alive(links: Mapping[int, Held]) -> dict[int, str]:
     return ended
 
 
-def _must_end(held: Held, charger: Charger | None) -> str:
+def _must_end(held: Held, charger: Charger | None, over: set[str]) -> str:
     """Return why a link may not live on, "" when it may."""
     if charger is None:
         return "this charger is not set up any more"
@@ -85,6 +93,8 @@ def _must_end(held: Held, charger: Charger | None) -> str:
         return "this charger is connected elsewhere"
     if held.credential and held.credential != charger.password_hash:
         return "its password has changed"
+    if held.certificate in over:
+        return "its certificate is not valid any more"
     if held.accepted and charger.admission != Charger.Admission.ACCEPTED:
         return "it is not accepted any more"
     return ""
@@ -95,11 +105,16 @@ def greet(charger: Charger, vendor: str, model: str, firmware: str, serial: str 
 
     One that is accepted is told what it must know: the safe default first, then the plan.
     """
+    accepted = charger.admission == Charger.Admission.ACCEPTED
     Charger.objects.filter(pk=charger.pk).update(
-        vendor=vendor[:50], model=model[:50], firmware=firmware[:50], serial=serial[:50], clock_offset_s=None
+        vendor=vendor[:50],
+        model=model[:50],
+        firmware=firmware[:50],
+        serial=serial[:50],
+        clock_offset_s=None,
+        **({"booted_at": clock.now()} if accepted else {}),
     )
-    if charger.admission == Charger.Admission.ACCEPTED:
-        Charger.objects.filter(pk=charger.pk).update(booted_at=clock.now())
+    if accepted:
         instruct(charger)
     return Outcome(admission=charger.admission)
 
@@ -155,7 +170,7 @@ def find_connector(charger: Charger, evse_id: int, connector_id: int = 0) -> Con
 
     None when nothing fits, or a charger claims more connectors than any has.
     """
-    known = list(charger.connectors.select_related("vehicle"))
+    known = list(charger.connectors.all())
     if not evse_id:
         return known[0] if len(known) == 1 else None
     fitting = [one for one in known if one.evse_id == evse_id]
@@ -164,7 +179,9 @@ def find_connector(charger: Charger, evse_id: int, connector_id: int = 0) -> Con
         return (exact or fitting)[0]
     if len(known) >= MOST_CONNECTORS or not 0 < evse_id <= MOST_CONNECTORS:
         return None
-    return Connector.objects.create(charger=charger, evse_id=evse_id, connector_id=connector_id or 1)
+    new = Connector(charger=charger, evse_id=evse_id, connector_id=connector_id or 1)
+    charger.connectors.add(new, bulk=False)  # and let what was read before be read again
+    return new
 
 
 def set_status(connector: Connector, status: str, at: datetime) -> None:

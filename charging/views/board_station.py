@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from charging.models import Charger
 from charging.selectors.board_stations import station_details
+from charging.services import certificates
 from charging.services.operations import OPERATIONS, operate
 from depot import clock
 from depot.access.pages import depot_page
@@ -40,6 +41,21 @@ def order(request: HttpRequest, depot: Depot, charger_id: int) -> HttpResponse:
             messages.error(request, f"Nothing was ordered. {error}")
         else:
             messages.success(request, f"Ordered: {OPERATIONS[name].words.lower()}. Its answer appears below.")
+    return redirect("charging:board-station", slug=depot.slug, charger_id=charger.pk)
+
+
+@require_POST
+@depot_page("command_chargers")
+def revoke(request: HttpRequest, depot: Depot, charger_id: int, certificate_id: int) -> HttpResponse:
+    """End a certificate of a station, after a confirmation; it is audited."""
+    charger = _charger(depot, charger_id)
+    row = get_object_or_404(charger.certificates, pk=certificate_id)
+    if request.POST.get("confirmed") != "on":
+        messages.error(request, "Nothing was revoked. Confirm it.")
+    elif certificates.revoke(row, request.user, "revoked"):
+        messages.success(request, f"Revoked. A link that {charger.name} has by it is closed within seconds.")
+    else:
+        messages.info(request, "It was not valid any more.")
     return redirect("charging:board-station", slug=depot.slug, charger_id=charger.pk)
 
 

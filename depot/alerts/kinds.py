@@ -37,6 +37,7 @@ KINDS = {
         Kind("strays", mark("Charger does not follow"), SITE, "charging:board", "view=technician"),
         Kind("station", mark("Charger notice"), SITE, "charging:board", "view=technician"),
         Kind("clock", mark("Charger clock"), SITE, "charging:board", "view=technician"),
+        Kind("certificate", mark("Charger certificate"), SITE, "charging:board", "view=technician"),
         Kind("fallback", mark("Safe levels"), SITE),
         Kind("limit", mark("Limit near"), WORKING, "home"),
         Kind("peak", mark("Demand peak"), WORKING, "charging:plan"),

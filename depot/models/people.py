@@ -51,6 +51,7 @@ class Scope(models.TextChoices):
     TELEMETRY = "telemetry", "Send telemetry"
     SCHEDULES = "schedules", "Write schedules and departures"
     METERS = "meters", "Send meter readings"
+    OPERATIONS = "operations", "Operate chargers: start, stop, reset, settings, firmware"
     OVERRIDES = "overrides", "Order vehicles: charge now, hold, ready by, limit"
 
 

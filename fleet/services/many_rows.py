@@ -34,6 +34,29 @@ def insert_or_update(
         )
 
 
+def update_rows(model: type[Model], rows: Sequence[Model], fields: Sequence[str]) -> None:
+    """Write the named fields of rows that are there."""
+    if connection.vendor != "postgresql":
+        model._default_manager.bulk_update(rows, fields)
+        return
+    told = [{"id": row.pk} | {_column(model, name): getattr(row, name) for name in fields} for row in rows]
+    try:
+        text = json.dumps(told, default=_moment, allow_nan=False)
+    except ValueError:
+        model._default_manager.bulk_update(rows, fields)
+        return
+    table = _quoted(model._meta.db_table)
+    setting = ", ".join(
+        f"{column} = told.{column}" for column in (_quoted(_column(model, name)) for name in fields)
+    )
+    statement = (
+        f"UPDATE {table} SET {setting}"  # noqa: S608 - names of our own models, quoted
+        f" FROM json_populate_recordset(NULL::{table}, %s) AS told WHERE {table}.id = told.id"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [text])
+
+
 def _as_json(model: type[Model], rows: Sequence[Mapping[str, Any]], on_conflict: str) -> bool:
     """Write the rows in one statement; False where this database, or a number that is none, does not allow it.
 

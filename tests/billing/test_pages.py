@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from html import unescape
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.test import Client
+from reportlab.platypus import Paragraph
 
 from billing.models import Interval, PriceSeries, SavingsBand, SavingsStatement
 from billing.selectors.charge_only import charge_only_bill, solar_saving
@@ -23,7 +25,10 @@ from billing.selectors.savings import cost_of_day, day_costs
 from billing.services.bills import bill_month
 from billing.services.market import store
 from billing.sources import Point
+from billing.views import paper
+from billing.views.words import UNMANAGED
 from depot.models import Depot, Quality, User
+from depot.money import format_money
 from depot.templatetags.depot_pages import cents
 from depot.timegrid import TimeGrid, month_bounds
 from tests.billing.money import DOCUMENT, fill, make_tariff, month_grid
@@ -164,7 +169,7 @@ def test_the_page_has_the_numbers_of_the_command(
 
 
 @pytest.mark.parametrize(
-    "path", ["savings/", "savings/2026-02/bills.csv", "savings/2026-02/intervals.csv", "cards/money"]
+    "path", ["savings/", "savings/2026-02/statement.pdf", "savings/2026-02/bills.csv", "cards/money"]
 )
 def test_only_the_depot_s_people_see_money(
     depot: Depot,
@@ -303,5 +308,39 @@ def test_the_third_bill_tells_smart_charging_from_v2g(depot: Depot, login: Login
     assert ["bill", "Charge-only", str(found.total), "USD"] in rows
     assert ["co2", "CO₂, marginal plant, avoided", "0.5", "kg"] in rows
     assert login(viewer).get(f"/{depot.slug}/savings/2026-01/statement.csv").status_code == 404
+    document = login(viewer).get(f"/{depot.slug}/savings/2026-02/statement.pdf")
+    assert document["Content-Type"] == "application/pdf" and document.content.startswith(b"%PDF-")
+    assert 'filename="savings-maple-street-2026-02.pdf"' in document["Content-Disposition"]
+    assert login(viewer).get(f"/{depot.slug}/savings/2026-01/statement.pdf").status_code == 404
     assert "Solar self-use" in text
     assert re.search(r"Smart charging alone saved \$\d+; V2G saved \$\d+ more, after its battery wear.", text)
+
+
+def words_of(part: Any) -> list[str]:
+    """Return what a part of a document says."""
+    if isinstance(part, Paragraph):
+        return [part.text]
+    rows = getattr(part, "_cellvalues", part if isinstance(part, list | tuple) else [])
+    return [words for cell in rows for words in words_of(cell)]
+
+
+def test_the_statement_on_paper_says_what_the_page_says(
+    depot: Depot, login: Login, viewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_tariff(depot)
+    statement = fill_month(depot)
+    told: list[str] = []
+    monkeypatch.setattr(
+        paper, "render", lambda title, footer, parts: told.extend(words_of(parts)) or b"%PDF-"
+    )
+    client = login(viewer)
+    client.get(f"/{depot.slug}/savings/2026-02/statement.pdf")
+    page = unescape(text_of(client, f"/{depot.slug}/savings/?month=2026-02"))
+    on_paper_alone = re.compile(
+        r"Maple Street: savings|Final,|Not final yet,|Tariff:|\d\. |Set on|Step$|Amount$|Charge$"
+    )
+    for words in told:
+        plain = unescape(words).replace("-$", "−$")
+        assert plain in page or on_paper_alone.match(plain), plain
+    assert format_money(statement.actual.total, "USD") in told
+    assert sum(UNMANAGED[0] in words for words in told) == 1

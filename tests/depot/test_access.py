@@ -36,6 +36,7 @@ from billing.models import (
     UtilityLine,
 )
 from charging.models import (
+    ChargerCertificate,
     ChargerCommand,
     ChargingSession,
     Dialect,
@@ -315,6 +316,9 @@ def fill_fleet(depot: Depot) -> list[Scoped]:
     dialect = Dialect.objects.create(depot=depot, vendor=MARK)
     notice = StationNotice.objects.create(charger=charger, kind=MARK, received_at=NOW, data={"x": MARK})
     StationVariable.objects.create(charger=charger, variable=MARK, reported_at=NOW)
+    ChargerCertificate.objects.create(
+        charger=charger, fingerprint=MARK, serial=MARK, not_before=NOW, not_after=NOW, issued_at=NOW
+    )
     feed = TelematicsFeed.objects.create(
         depot=depot, kind="samsara", server=MARK, trouble=MARK, changed_at=NOW
     )

@@ -39,13 +39,14 @@ NO_PAGES = {
     "depot:card-sources", "fleet:card-battery", "charging:card-portfolio",
     # files
     "billing:bill-csv", "billing:bill-inputs", "billing:bill-pdf", "billing:savings-bills",
-    "billing:savings-intervals", "billing:savings-statement", "charging:export-by-vehicle",
+    "billing:savings-document", "billing:savings-intervals", "billing:savings-statement", "charging:export-by-vehicle",
     "charging:not-ready-csv", "fleet:schedule-download", "fleet:schedule-errors", "fleet:schedule-template",
     "fleet:schedule-template-xlsx", "charging:report-part", "depot:audit-csv",
     # what one does on a page
     "billing:bill-close", "billing:bill-correct", "billing:prices-save", "billing:prices-source",
     "billing:programme-event-delete", "billing:tariff-compare", "depot:job-cancel", "fleet:schedule-check",
-    "fleet:schedule-days", "charging:board-station-order", "charging:duty-late", "charging:duty-out",
+    "fleet:schedule-days", "charging:board-station-order", "charging:board-station-revoke",
+    "charging:duty-late", "charging:duty-out",
     "charging:order-confirm", "charging:order-withdraw", "charging:outage-end", "charging:replan",
     "charging:commissioning-test", "charging:commissioning-sign",
     "depot:alert-acknowledge", "depot:alert-snooze", "fleet:calendar-days", "fleet:calendar-follow",

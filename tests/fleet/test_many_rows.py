@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from fleet.models import TelemetryReading, VehicleState
-from fleet.services.many_rows import insert_new, insert_or_update
+from fleet.services.many_rows import insert_new, insert_or_update, update_rows
 from tests.factories import NOW, make_vehicle
 
 
@@ -51,3 +52,26 @@ def test_nothing_is_nothing_and_unknown_fields_are_named(depot) -> None:
     assert not TelemetryReading.objects.exists()
     with pytest.raises((TypeError, ValueError), match="colour"):
         insert_new(TelemetryReading, [reading(make_vehicle(depot).pk, colour="red")])
+
+
+def test_rows_that_are_there_are_written_in_the_named_fields_only(depot) -> None:
+    buses = [make_vehicle(depot, name, soc=0.5) for name in ("Bus 1", "Bus 2")]
+    states = [VehicleState.objects.get(vehicle=bus) for bus in buses]
+    later = NOW + timedelta(microseconds=1)
+    for state, soc, soh in zip(states, (0.1 + 0.2, 0.75), (0.8, 0.9), strict=True):
+        state.soc, state.soh, state.soc_observed_at, state.odometer_km = soc, soh, later, 12.0
+    update_rows(VehicleState, states, ("soc", "soh", "soc_observed_at", "battery_temp_c"))
+    found = [VehicleState.objects.get(vehicle=bus) for bus in buses]
+    assert [(one.soc, one.soh, one.soc_observed_at) for one in found] == [
+        (0.1 + 0.2, 0.8, later),
+        (0.75, 0.9, later),
+    ]
+    assert [one.odometer_km for one in found] == [None, None]
+
+
+def test_no_rows_are_written_as_none_and_a_number_that_is_none_stops_nothing(depot) -> None:
+    update_rows(VehicleState, [], ("soc",))
+    state = VehicleState.objects.get(vehicle=make_vehicle(depot, soc=0.5))
+    state.charging_power_kw = math.inf
+    update_rows(VehicleState, [state], ("charging_power_kw",))
+    assert VehicleState.objects.get(pk=state.pk).charging_power_kw == math.inf

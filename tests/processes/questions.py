@@ -23,6 +23,7 @@ from depot.models import Job as _Job
 from depot.services.meters import record as _record_meter
 from fleet.models import Vehicle as _Vehicle
 from fleet.models import VehicleState as _VehicleState
+from fleet.services import schedules as _schedules
 from tests import factories as _factories
 from tests.billing.money import make_tariff as _make_tariff
 from tests.charging.meters import STEP as _STEP
@@ -73,6 +74,17 @@ def send_schedule(identity: str, start_at: str, power_kw: list[float]) -> str:
         charger, "set_schedule", payload, connector=connector, coalesce=f"schedule:{connector.pk}"
     )
     return str(command.pk)
+
+
+def big_schedule(blocks: int) -> int:
+    """Keep and check a schedule file of so many blocks, ask for its saving, and return the batch's id."""
+    depot = _Depot.objects.get()
+    lines = ["block_id,service_days,depart_at,return_at,energy_kwh"]
+    lines += [f"{number},Mon-Fri,{number % 20:02}:00,{number % 20 + 3:02}:30,40" for number in range(blocks)]
+    batch = _schedules.upload(depot, None, "\n".join(lines).encode(), "big.csv")
+    job = _schedules.ask_to_save(batch, None, shown=batch.report["change"])
+    assert job is not None, "the file is saved at once"
+    return batch.pk
 
 
 def program() -> str:

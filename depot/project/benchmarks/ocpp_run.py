@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
@@ -37,7 +37,7 @@ from depot.project.benchmarks.ocpp import Load  # noqa: E402
 PASSWORD = "benchmark-password-0123"  # noqa: S105 - of chargers that live for a minute
 BOOT = {"reason": "PowerUp", "chargingStation": {"model": "Benchmark", "vendorName": "Depot"}}
 ANSWER_S, START_S, SETTLE_S = 30.0, 30.0, 90.0
-BEGIN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+POWER_W = 20_000.0
 
 
 @dataclass(slots=True)
@@ -101,12 +101,12 @@ class Station:
             frame = await answer
         return bool(frame[0] == 3)
 
-    async def tell(self, sequence: int) -> None:
+    async def tell(self, sequence: int, every_s: float) -> None:
         """Send one TransactionEvent with four measured values and count what comes of it."""
         self._count.sent += 1
         begun = time.perf_counter()
         try:
-            taken = await self.ask("TransactionEvent", _event(self.identity, sequence))
+            taken = await self.ask("TransactionEvent", _event(self.identity, sequence, every_s))
         except (TimeoutError, OSError, WebSocketException):
             return
         self._count.seconds.append(time.perf_counter() - begun)
@@ -119,12 +119,12 @@ class Station:
             self._reader.cancel()
 
 
-def _event(identity: str, sequence: int) -> dict[str, Any]:
-    at = (BEGIN + timedelta(seconds=10 * sequence)).isoformat()
+def _event(identity: str, sequence: int, every_s: float) -> dict[str, Any]:
+    at = datetime.now(UTC).isoformat()
     values = (
-        ("Energy.Active.Import.Register", 1000.0 * sequence, "Wh"),
+        ("Energy.Active.Import.Register", round(POWER_W * every_s / 3600 * sequence, 3), "Wh"),
         ("Energy.Active.Export.Register", 0.0, "Wh"),
-        ("Power.Active.Import", 20_000.0, "W"),
+        ("Power.Active.Import", POWER_W, "W"),
         ("SoC", 50.0, "Percent"),
     )
     sampled = [{"value": v, "measurand": name, "unitOfMeasure": {"unit": unit}} for name, v, unit in values]
@@ -172,7 +172,7 @@ async def _report(station: Station, index: int, load: Load) -> None:
     begun = loop.time() + load.every_s * index / load.chargers
     for sequence in range(max(round(load.seconds / load.every_s), 1)):
         await asyncio.sleep(max(begun + sequence * load.every_s - loop.time(), 0.0))
-        await station.tell(sequence)
+        await station.tell(sequence, load.every_s)
 
 
 def _send_setpoints(most: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A random depot week for the closed loop: what is planned for, and what really happens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -175,6 +175,12 @@ def _bus(chance: np.random.Generator, number: int, whole: int) -> Bus:
                     used_kwh=kwh * _factor(chance),
                 )
             )
+    # Another bus would take a trip that begins before this one is back.
+    following = [*(trip.out for trip in trips[1:]), whole]
+    trips = [
+        replace(trip, late=min(trip.late, max(out - trip.back, 0)))
+        for trip, out in zip(trips, following, strict=False)
+    ]
     return Bus(
         id=f"bus-{number}",
         capacity_kwh=capacity,

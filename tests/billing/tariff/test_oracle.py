@@ -14,7 +14,7 @@ import pytest
 from billing.tariff import bill, read_tariff
 from tests.billing.tariff.pysam import Case, Monthly, pysam_bill, random_case
 
-FIRST, LAST = map(int, os.environ.get("DEPOT_ORACLE_SEEDS", "8:33").split(":"))
+FIRST, LAST = map(int, os.environ.get("DEPOT_ORACLE_SEEDS", "0:240").split(":"))
 LINES = {
     "energy": ("energy", "export"),
     "flat": ("demand_flat",),

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from charging.models import Charger, ChargerCommand, ChargingSession, StationNotice, UnknownStation
 from charging.ocpp import doorman, gateway, link
-from charging.services import adoption
+from charging.services import adoption, certificates
 from charging.services.adoption import adopt, note_unknown
 from charging.services.alerts import watch
 from charging.services.commands import send
@@ -230,6 +230,7 @@ def test_signed_meter_values_are_kept_word_by_word(talk: Talk, charger: Charger)
 
 def test_operations_are_ordered_by_name_and_recorded(charger: Charger) -> None:
     boss = factories.make_person(charger.depot, "technician")
+    certificates.authority().create("Test", clock.wall_now())
     given = {"set_variables": "HeartbeatInterval.Of=5\nOther.One = x", "trigger": "Heartbeat"}
     for name, operation in OPERATIONS.items():
         assert operate(charger, name, boss, given.get(name, "A.B") if operation.asks else "")

@@ -1,0 +1,172 @@
+"""A month's savings on paper: the answer, every step, the bills line by line, peaks, and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from reportlab.platypus import Flowable
+
+from billing.models import SavingsStatement
+from billing.views import paper
+from billing.views.words import UNMANAGED
+from depot.models import Depot
+from depot.money import format_money
+from depot.templatetags.depot_pages import kw, local_moment, number, percent
+
+INSTANT = timedelta(microseconds=1)
+HEADS = ("Unmanaged", "Charge-only", "Actual", "Difference")
+
+
+def statement_pdf(depot: Depot, told: Mapping[str, Any], now: datetime) -> bytes:
+    """Return the statement of a month as PDF; `told` is what the Savings page tells of it."""
+    statement: SavingsStatement = told["statement"]
+    first, last = depot.local(statement.start_at), depot.local(statement.end_at - INSTANT)
+    state = "Final" if statement.actual.state == "final" else "Not final yet"
+    title = f"{depot.name}: savings {first:%B %Y}"
+    computed = f"computed {depot.local(statement.computed_at):%Y-%m-%d %H:%M}"
+    parts: list[Flowable] = [
+        paper.text(title, paper.TITLE),
+        paper.text(told["answer"]),
+        paper.text(f"{state}, {first:%Y-%m-%d} to {last:%Y-%m-%d} ({depot.time_zone})", paper.SMALL),
+        paper.text(
+            f"Tariff: {statement.actual.tariff.name}; recorded to {local_moment(statement.actual.covered_to, depot)}",
+            paper.SMALL,
+        ),
+        *_steps(statement, told),
+        *_bills(statement, told),
+        *_peaks(depot, told),
+        *_emissions(told),
+        *_certainty(statement, told),
+        *_rules(),
+    ]
+    footer = f"{title} · {state.lower()} · {computed} · printed {depot.local(now):%Y-%m-%d}"
+    return paper.render(title, footer, parts)
+
+
+def _steps(statement: SavingsStatement, told: Mapping[str, Any]) -> list[Flowable]:
+    rows: list[list[Any]] = [[paper.text("Step", paper.BOLD), paper.text("Amount", paper.BOLD_NUMBER)]]
+    for step in told["steps"]:
+        words = [paper.text(step["label"]), paper.text(step["rule"], paper.SMALL)]
+        if step["id"] == "programmes":
+            words += [
+                paper.text(
+                    f"{one['label']}: {_money(one['revenue'], statement)}. {one['words']}", paper.SMALL
+                )
+                for one in statement.programmes
+            ]
+        rows.append([words, paper.text(_money(step["amount"], statement), paper.NUMBER)])
+    return [paper.text("Step by step", paper.HEADING), paper.ruled(rows, (0.8, 0.2))]
+
+
+def _bills(statement: SavingsStatement, told: Mapping[str, Any]) -> list[Flowable]:
+    between = told["between"]
+    heads = HEADS if between else (HEADS[0], *HEADS[2:])
+    rows: list[list[Any]] = [
+        [paper.text("Line", paper.BOLD), *(paper.text(head, paper.BOLD_NUMBER) for head in heads)]
+    ]
+
+    def row(label: str, cells: list[str], *, total: bool = False) -> None:
+        style, numbers = (paper.BOLD, paper.BOLD_NUMBER) if total else (paper.PLAIN, paper.NUMBER)
+        shown = cells if between else [cells[0], *cells[2:]]
+        rows.append([paper.text(label, style), *(paper.text(cell, numbers) for cell in shown)])
+
+    for line in told["lines"]:
+        amounts = [_amount(one, statement) for one in (line.unmanaged, line.charge_only, line.actual)]
+        row(line.label, [*amounts, _money(line.difference, statement)])
+    nothing = _money(0, statement)
+    row(
+        "Bill",
+        [
+            _money(statement.unmanaged.total, statement),
+            _money(between.total, statement) if between else "",
+            _money(statement.actual.total, statement),
+            _money(told["bill_difference"], statement),
+        ],
+        total=True,
+    )
+    if told["programmes"]:
+        paid = _money(told["programmes"], statement)
+        row(
+            "Paid by grid programmes",
+            [nothing, _money(between.programmes, statement) if between else "", paid, paid],
+        )
+    wear = _money(statement.wear_added, statement)
+    row("Battery wear of V2G", [nothing, nothing, wear, wear])
+    shares = [paper.text(told["shares"])] if told["shares"] else []
+    title = "Three bills, line by line" if between else "Both bills, line by line"
+    widths = (0.36, 0.16, 0.16, 0.16, 0.16) if between else (0.46, 0.18, 0.18, 0.18)
+    return [paper.text(title, paper.HEADING), *shares, paper.ruled(rows, widths)]
+
+
+def _peaks(depot: Depot, told: Mapping[str, Any]) -> list[Flowable]:
+    if not told["peaks"]:
+        return []
+    rows = [
+        [
+            paper.text("Charge", paper.BOLD),
+            *(
+                paper.text(head, style)
+                for head in ("Unmanaged", "Actual")
+                for head, style in ((head, paper.BOLD_NUMBER), ("Set on", paper.BOLD))
+            ),
+        ]
+    ]
+    for peak in told["peaks"]:
+        rows.append(
+            [
+                paper.text(peak.label),
+                paper.text(kw(peak.unmanaged_kw), paper.NUMBER),
+                paper.text(local_moment(peak.unmanaged_at, depot)),
+                paper.text(kw(peak.actual_kw), paper.NUMBER),
+                paper.text(local_moment(peak.actual_at, depot)),
+            ]
+        )
+    return [paper.text("Demand peaks", paper.HEADING), paper.ruled(rows, (0.32, 0.14, 0.2, 0.14, 0.2))]
+
+
+def _emissions(told: Mapping[str, Any]) -> list[Flowable]:
+    words = [
+        f"{series.get_kind_display()}: {number(found.actual_kg)} kg instead of {number(found.unmanaged_kg)} kg; "
+        f"factors known for {percent(found.known_share)} of the intervals."
+        for series, found in told["emissions"]
+    ]
+    if not words:
+        return []
+    return [paper.text("CO2 beside the money", paper.HEADING), *(paper.text(one) for one in words)]
+
+
+def _certainty(statement: SavingsStatement, told: Mapping[str, Any]) -> list[Flowable]:
+    parts: list[Flowable] = [
+        paper.text("How sure these numbers are", paper.HEADING),
+        paper.text(told["quality_words"]),
+    ]
+    band = told["band"]
+    if band is not None:
+        low, high = _money(band.low, statement), _money(band.high, statement)
+        assumptions = "when the unmanaged depot's assumptions are varied one at a time:"
+        parts.append(paper.text(f"The net saving lies between {low} and {high} {assumptions}"))
+        parts += [
+            paper.text(f"{case['case']}: {_money(case['net_saving'], statement)}", paper.SMALL)
+            for case in band.cases
+        ]
+    parts += [paper.text(warning, paper.SMALL) for warning in statement.actual.warnings]
+    return parts
+
+
+def _rules() -> list[Flowable]:
+    numbered = enumerate(UNMANAGED, start=1)
+    return [
+        paper.text("What “unmanaged” means", paper.HEADING),
+        *(paper.text(f"{place}. {rule}", paper.SMALL) for place, rule in numbered),
+    ]
+
+
+def _amount(line: Any, statement: SavingsStatement) -> str:
+    return "–" if line is None else _money(line.amount, statement)
+
+
+def _money(amount: Any, statement: SavingsStatement) -> str:
+    return format_money(Decimal(str(amount)), statement.currency)
