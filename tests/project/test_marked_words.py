@@ -19,7 +19,8 @@ SAME_EVERYWHERE = re.compile(
     r"\b(Depot|CSV|PDF|XLSX|kWh?|SoC|SoH|V|A|km|h|min|s|EVSE|OCPP|API|V2G|V1G|CO2|UTC)\b|&\w+;"
 )
 MARKED = re.compile(
-    r"{%\s*block content_class.*?endblock\s*%}|{%\s*blocktranslate.*?%}.*?{%\s*endblocktranslate\s*%}|{%\s*comment.*?endcomment\s*%}",
+    r"{%\s*block content_class.*?endblock\s*%}"
+    r"|{%\s*blocktranslate.*?%}.*?{%\s*endblocktranslate\s*%}|{%\s*comment.*?endcomment\s*%}",
     re.DOTALL,
 )
 TAG = re.compile(r"{%.*?%}|{{.*?}}|{#.*?#}", re.DOTALL)
