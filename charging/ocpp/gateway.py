@@ -49,6 +49,8 @@ AT_DOOR, MOST_HELD = 2, 100
 SETTLE_S = 2.0
 LIFE_SIGN_S = 5.0
 END_AGAIN_S = 3.0
+MISS_EVERY_S = 1.0
+"""The depots that chargers have left are looked at together so often, however many leave at once."""
 SLICE, MOST_SLICES, SLICE_PAUSE_S = 25, 20, 0.2
 """At its end the gateway closes so many links at once, more where there would be more slices than that."""
 
@@ -73,6 +75,8 @@ class Gateway:
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         """Log-ins of one address that are looked up at once; the others of that address wait for them."""
         self._notes: set[asyncio.Task[None]] = set()
+        self._left: set[int] = set()
+        """The depots that chargers have left since the last look at who is missed."""
         self._held = 0
         self._caps = Caps(most_sockets())
         self._inbox = Inbox(self._words_database, journal)
@@ -99,6 +103,7 @@ class Gateway:
             self._outbox.run(),
             self._outbox.tidy(),
             self._show_life(),
+            self._miss(),
             self._guard(),
         ]
         if settings.REDIS_URL:
@@ -211,7 +216,8 @@ class Gateway:
             settling.cancel()
             if self._links.get(charger.identity) is link:
                 del self._links[charger.identity]
-            await self._database.run(_leave, charger, link.connection)
+            await self._database.run(stations.disconnect, charger.pk, link.connection)
+            self._left.add(charger.depot_id)
             log.info("charger %s left (%s)", charger.identity, socket.close_code)
 
     async def _let_in(self, socket: ServerConnection, charger: Charger, protocol: str) -> Link | None:
@@ -314,6 +320,19 @@ class Gateway:
             except Exception:
                 log.exception("the guard could not look; trying again")
 
+    async def _miss(self) -> None:
+        """Ask for a plan without the chargers that have left, if others rely on what they discharged."""
+        while True:
+            await asyncio.sleep(MISS_EVERY_S)
+            left, self._left = self._left, set()
+            if not left:
+                continue
+            try:
+                await self._database.run(_plan_without, left)
+            except Exception:
+                self._left |= left
+                log.exception("who is missed could not be looked up; trying again")
+
     async def _show_life(self) -> None:
         """Note every few seconds which links live, and end those that may not live on."""
         while True:
@@ -336,11 +355,9 @@ class Gateway:
             await asyncio.sleep(LIFE_SIGN_S)
 
 
-def _leave(charger: Charger, connection: int) -> None:
-    """Note the end of a link; if others rely on what its charger discharged, a plan without it is asked for."""
-    stations.disconnect(charger.pk, connection)
-    depot = Depot.objects.filter(pk=charger.depot_id).first()
-    if depot is not None:
+def _plan_without(depot_ids: set[int]) -> None:
+    """Ask for the plans of depots whose links are not as their last plan took them to be."""
+    for depot in Depot.objects.filter(pk__in=depot_ids):
         relinking.plan_for_links(depot, clock.now())
 
 

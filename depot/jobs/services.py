@@ -157,14 +157,18 @@ def cancel(job: Job) -> bool:
 
 
 def _try_again(held: QuerySet[Job], job: Job, error: Exception) -> None:
-    """Put a job whose database was away back in the queue: the sweeper sends it again a little later."""
+    """Put a job whose database was away back in the queue, as one that nobody has heard of since it began.
+
+    That this can be written shows that the database is back. So the next sweep sends it again, unless it began only
+    just now: a fault that comes at once must not use up the attempts at once.
+    """
     if job.attempts >= KINDS[job.kind].max_attempts:
         log.exception("job %s %s %s failed", job.kind, job.depot, job.window)
         _fail(held, job, f"The database did not answer {job.attempts} times. The log has the details.")
         return
     log.warning("job %s %s %s: the database is away (%s)", job.kind, job.depot, job.window, error)
     again = {"state": Job.State.QUEUED, "claim": None, "progress": 0.0, "step": ""}
-    _patiently(lambda: held.update(**again, heartbeat_at=clock.wall_now()))
+    _patiently(lambda: held.update(**again, heartbeat_at=F("started_at")))
 
 
 def _patiently(write: Callable[[], int]) -> int:

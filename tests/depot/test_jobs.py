@@ -292,6 +292,25 @@ def test_a_database_that_is_away_for_a_moment_loses_no_window(depot, messages):
     assert not Alert.objects.exists()
 
 
+@pytest.mark.parametrize(("worked_s", "sent_after_s"), [(0, 6), (4, 2), (300, 0)])
+def test_what_the_database_interrupted_goes_on_once_it_is_back(depot, messages, worked_s, sent_after_s):
+    """How long it had worked, or waited for the database, is no reason to let it wait as long again."""
+    with time_machine.travel(NOW, tick=False) as wall:
+
+        @job("work", title="Work")
+        def handler(one, progress):
+            wall.shift(worked_s)
+            raise DatabaseAway("the server closed the connection unexpectedly")
+
+        asked = enqueue("work", depot, "w1")
+        assert run(asked.pk, beat=False) and row(asked.pk).state == "queued"
+        wall.shift(sent_after_s - 0.01)
+        assert sweep() == (worked_s == 300)
+        wall.shift(0.02)
+        sweep()
+        assert messages == [str(asked.pk)], "sent once, and in time"
+
+
 def test_a_database_that_stays_away_ends_the_tries_and_raises_an_alert(depot):
     def away():
         raise InterfaceError("connection already closed")

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,14 +17,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from charging.models import Charger, ChargerCommand, ChargingSession, StationNotice, UnknownStation
 from charging.ocpp import doorman, gateway, link
-from charging.services import adoption, certificates
+from charging.services import adoption, certificates, relinking
 from charging.services.adoption import adopt, note_unknown
 from charging.services.alerts import watch
 from charging.services.commands import send
 from charging.services.notices import KEEP, note, prune_notices
 from charging.services.operations import OPERATIONS, operate
 from depot import clock
-from depot.models import Alert, AuditEvent
+from depot.models import Alert, AuditEvent, Depot
 from tests import factories
 from tests.charging.ocpp.conftest import (
     BOOT_16,
@@ -36,6 +37,7 @@ from tests.charging.ocpp.conftest import (
     knock,
     wait_for,
 )
+from tests.charging.plans import make_plan_row
 
 STATUS = {"evseId": 1, "connectorId": 1, "connectorStatus": "Occupied", "timestamp": "2026-03-10T16:00:00Z"}
 
@@ -345,3 +347,31 @@ def test_a_gateway_that_ends_says_good_bye_slice_by_slice(
     stopping.join(20)
     assert {socket.close_code for socket in sockets} == {1012}
     assert not Charger.objects.filter(connected=True).exists()
+
+
+def test_who_is_missed_is_looked_up_once_however_many_leave(
+    running: Running, charger: Charger, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look reads all chargers of the depot: one for each that leaves would be their number squared."""
+    looks: list[Depot] = []
+    look = relinking.plan_for_links
+    monkeypatch.setattr(
+        relinking, "plan_for_links", lambda depot, now: looks.append(depot) or look(depot, now)
+    )
+    depot = charger.depot
+    Depot.objects.filter(pk=depot.pk).update(dispatch_enabled=True)
+    others = [factories.make_charger(depot, password_hash=charger.password_hash) for _ in range(5)]
+    Charger.objects.update(booted_at=clock.now())
+    now = clock.now()
+    plan = make_plan_row(depot, {}, now, dispatched_at=now, notes={"away": []})
+    powers = {"start_at": now.isoformat(), "step_seconds": 900, "power_kw": [-20.0] * 8}
+    send(charger, "set_schedule", powers | {"evse_id": 1, "max_offline_s": 900}, plan=plan)
+    with dial(running, others[0]), ExitStack() as leaving:
+        for one in (charger, *others[1:]):
+            leaving.enter_context(dial(running, one))
+        wait_for(lambda: Charger.objects.filter(connected=True).count() == 6)
+        leaving.close()
+        wait_for(lambda: asked)
+        assert set(asked) == {f"{charger} is lost while it discharges"}
+        wait_for(lambda: Charger.objects.filter(connected=True).count() == 1)
+        assert 1 <= len(looks) <= 2, "two where the second began between them"
