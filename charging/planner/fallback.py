@@ -3,6 +3,7 @@
 It is what the depot falls back on, so it uses arithmetic only and always ends.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +25,15 @@ class _Headroom:
     chargers_kw: FloatArray
 
 
-def fallback_decision(problem: Problem, begun: Decision | None = None, begun_steps: int = 0) -> Decision:
+def fallback_decision(
+    problem: Problem,
+    begun: Decision | None = None,
+    begun_steps: int = 0,
+    held_kw: FloatArray | None = None,
+) -> Decision:
     """Return powers by least laxity first; the first `begun_steps` steps are those of `begun`.
+
+    `held_kw` (T) is an import above which nothing is charged, such as a demand peak that is to be held.
 
     Laxity is how long a device could still wait and yet meet its next needs at full power. Every device is charged
     to what its next departure (and what follows it) needs; surplus solar power that may neither be exported nor
@@ -42,7 +50,7 @@ def fallback_decision(problem: Problem, begun: Decision | None = None, begun_ste
     energy = energy_path(problem, Decision(charge, discharge, case.site.solar_kw))[:, begun_steps]
     site = case.site
     for step in range(begun_steps, case.steps):
-        headroom = _headroom(problem, phases, step)
+        headroom = _headroom(problem, phases, step, held_kw)
         power = np.maximum(devices.charge_limit_kw[:, step], 1e-9)
         limit = np.minimum(devices.charge_limit_kw[:, step], devices.tapers.most_kw(energy))
         order = np.argsort((energy - least[:, step]) / (gain * power), kind="stable").astype(np.int64)
@@ -64,10 +72,26 @@ def fallback_decision(problem: Problem, begun: Decision | None = None, begun_ste
     return Decision(charge, discharge, solar_used(problem, charge))
 
 
-def _headroom(problem: Problem, phases: PhaseLimits, step: int) -> _Headroom:
+def peaks_held(problem: Problem, peaks_kw: Mapping[str, Sequence[float]], share: float) -> FloatArray:
+    """Return the import in each step that holds every demand peak between what is billed (0) and `peaks_kw` (1).
+
+    `peaks_kw` are those of charging without regard to them: by charge, one a billing period.
+    """
+    held = problem.case.site.import_limit_kw.copy()
+    for charge in problem.case.demand_charges:
+        if charge.price_per_kw <= 0.0 and not charge.tiers:
+            continue
+        billed, peaks = charge.billed_kw_so_far, np.asarray(peaks_kw[charge.id])
+        least = billed + share * np.maximum(0.0, peaks - billed)
+        held = np.where(charge.window, np.minimum(held, least[charge.period]), held)
+    return held
+
+
+def _headroom(problem: Problem, phases: PhaseLimits, step: int, held_kw: FloatArray | None) -> _Headroom:
     case = problem.case
     site = case.site
-    free = site.import_limit_kw[step] - site.building_load_kw[step] + site.solar_kw[step]
+    limit = site.import_limit_kw if held_kw is None else held_kw
+    free = limit[step] - site.building_load_kw[step] + site.solar_kw[step]
     return _Headroom(
         site_kw=np.array([max(0.0, free)]),
         nodes_kw=np.array([node.import_limit_kw[step] for node in site.nodes]),

@@ -19,7 +19,7 @@ from charging.planner.case import DepotCase, FloatArray
 from charging.planner.classes import Classes, classes_of
 from charging.planner.devices import Problem, problem_of
 from charging.planner.explain import explanations_of
-from charging.planner.fallback import fallback_decision
+from charging.planner.fallback import fallback_decision, peaks_held
 from charging.planner.free import by_rules, has_free, rank_of, solved
 from charging.planner.plan import DepotPlan, Seconds, Status
 from charging.planner.rules import cheapest_thinkable, penalty_of
@@ -35,6 +35,9 @@ TIDY_SECONDS = 2.0
 GAP = 1e-4
 # HiGHS looks at the clock only now and then, and the plan found has yet to be verified.
 SEARCH_SHARE = 0.9
+# The plan by rule is made so often, to hold demand peaks as low as departures allow; once for many vehicles and steps.
+PEAK_ROUNDS = 6
+MANY_STEPS = 40_000
 # Beyond this, a plan of the classes that is not near enough is not tried again vehicle by vehicle.
 MOST_DEVICES = 2000
 
@@ -186,7 +189,24 @@ def _without_search(problem: Problem, last: LastPlan | None) -> DepotPlan:
 
 
 def _fallback_plan(problem: Problem) -> DepotPlan:
-    return _rated(problem, fallback_decision(problem), "fallback")
+    """Return the plan by rule, with demand peaks as low as departures, and all else above money, allow."""
+    at_once = _rated(problem, fallback_decision(problem), "fallback")
+    best, best_rank = at_once, rank_of(problem.case, at_once)
+    if not any(charge.price_per_kw > 0.0 or charge.tiers for charge in problem.case.demand_charges):
+        return best
+    least, most, share = 0.0, 1.0, 0.0
+    for _ in range(PEAK_ROUNDS if problem.devices.use_kwh.size <= MANY_STEPS else 1):
+        held = fallback_decision(problem, held_kw=peaks_held(problem, at_once.demand_peaks, share))
+        plan = _rated(problem, held, "fallback")
+        rank = rank_of(problem.case, plan)
+        if rank < best_rank:
+            best, best_rank = plan, rank
+        if rank[:-1] <= best_rank[:-1]:
+            most = share
+        else:
+            least = share
+        share = (least + most) / 2
+    return best
 
 
 def _rated(problem: Problem, decision: Decision, status: Status) -> DepotPlan:

@@ -297,6 +297,33 @@ def test_fallback_serves_the_vehicle_with_the_least_laxity_first():
     assert plan.vehicles["early"].charge_kw[0] == pytest.approx(16 / 0.9)
 
 
+PEAK = {"id": "peak", "price_per_kw": 5, "billed_kw_so_far": 12}
+
+
+def test_fallback_holds_the_demand_peak_where_departures_allow_it():
+    case = small(demand_charges=[PEAK], vehicles__0__targets=[must(4, 0.9)])
+    plan = fallback(case)
+    assert verify(case, plan) == []
+    assert plan.shortfalls == ()
+    assert solve(case).demand_peaks["peak"][0] <= plan.demand_peaks["peak"][0] < 14.6
+    assert fallback(small(vehicles__0__targets=[must(4, 0.9)])).site.import_kw.max() > 27
+
+
+def test_fallback_sets_a_peak_where_a_departure_needs_it():
+    case = small(demand_charges=[PEAK], vehicles__0__targets=[must(1, 0.9)])
+    plan = fallback(case)
+    assert plan.shortfalls == ()
+    assert plan.demand_peaks["peak"][0] == pytest.approx(10 + 16 / 0.9, abs=0.3)
+
+
+def test_fallback_minds_only_the_windows_that_are_charged():
+    windowed = PEAK | {"window": [1, 1, 0, 0], "metering_minutes": 60}
+    case = small(demand_charges=[windowed], vehicles__0__targets=[must(4, 0.9)])
+    plan = fallback(case)
+    assert plan.shortfalls == ()
+    assert plan.cost.demand == {"peak": 0.0}
+
+
 def test_plans_survive_json():
     case = small(vehicles__0__targets=[must(4, 1.0)], storage=[BATTERY], site__import_limit_kw=0)
     written = json.loads(json.dumps(plan_to_json(solve(case)), allow_nan=False))
