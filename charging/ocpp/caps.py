@@ -79,13 +79,17 @@ class _Counted(ServerConnection):
     def __init__(self, caps: Caps, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._caps = caps
+        self._let_in = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
         address = transport.get_extra_info("peername") or ("unknown",)
-        if not self._caps.let_in(self, str(address[0])):
-            self.transport.abort()
+        self._let_in = self._caps.let_in(self, str(address[0]))
+        if self._let_in:
+            super().connection_made(transport)
+        elif isinstance(transport, asyncio.Transport):
+            transport.abort()  # before the server knows of it, so that a flood fills no log
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._caps.gone(self)
-        super().connection_lost(exc)
+        if self._let_in:
+            self._caps.gone(self)
+            super().connection_lost(exc)

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 SUBPROTOCOLS = {f"ocpp{version}": version for version in HANDLERS}
 """In the order in which they are preferred."""
 LARGEST_FRAME = 64 * 1024
-HANDSHAKE_S = 60.0
+HANDSHAKE_S, TLS_S = 60.0, 30.0
 AT_DOOR, MOST_HELD = 2, 100
 SETTLE_S = 2.0
 LIFE_SIGN_S = 5.0
@@ -151,6 +151,7 @@ class Gateway:
             compression=None,
             server_header=None,
             create_connection=self._caps.connection,  # type: ignore[arg-type]
+            ssl_handshake_timeout=TLS_S if self._tls is not None else None,
         )
 
     async def _check(self, socket: ServerConnection, request: Request) -> Response | None:
