@@ -13,7 +13,7 @@ from kombu import Connection, Consumer, Queue
 
 from depot.project.beat import Scheduler
 from depot.project.celery import app as depot_app
-from depot.project.start import free_port
+from tests.processes.conftest import unused_port
 from tests.processes.test_broker import redis_server
 
 EVERY_S = 5.0
@@ -23,7 +23,7 @@ class Redis:
     """A Redis on a port of its own that can be killed and started again."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = free_port("127.0.0.1", 26379)
+        self.port = unused_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
