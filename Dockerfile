@@ -2,8 +2,9 @@
 FROM python:3.11-slim AS packages
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/venv
-COPY requirements.lock requirements-meters.lock .
-RUN /opt/venv/bin/pip install --quiet --require-hashes --no-deps -r requirements.lock -r requirements-meters.lock
+COPY requirements.lock requirements-meters.lock requirements-prices.lock .
+RUN /opt/venv/bin/pip install --quiet --require-hashes --no-deps -r requirements.lock -r requirements-meters.lock \
+      -r requirements-prices.lock
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin depot \

@@ -42,6 +42,7 @@ lock: $(READY_DEV)  ## pin versions and hashes again
 	@$(BIN)/uv pip compile pyproject.toml --group dev --python-version 3.11 --no-header --no-annotate --no-emit-index-url --generate-hashes --upgrade -q -o requirements-dev.lock
 	@$(BIN)/uv pip compile pyproject.toml --python-version 3.11 --no-header --no-annotate --no-emit-index-url --generate-hashes -c requirements-dev.lock -q -o requirements.lock
 	@printf 'paho-mqtt\npymodbus\n' | $(BIN)/uv pip compile - --python-version 3.11 --no-header --no-annotate --no-emit-index-url --generate-hashes -c requirements-dev.lock -q -o requirements-meters.lock
+	@printf 'entsoe-py\npynordpool\n' | $(BIN)/uv pip compile - --python-version 3.11 --no-header --no-annotate --no-emit-index-url --generate-hashes -c requirements-dev.lock -q -o requirements-prices.lock
 
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("Python 3.11 is needed: make PYTHON=/path/to/python3.11 …")'

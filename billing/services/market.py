@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import bisect
-import http.client
 import re
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,6 +16,7 @@ from django.db import transaction
 
 from billing.models import PricePoint, PriceSeries
 from billing.selectors.market import known_series
+from billing.services.price_sources import ask_entsoe, ask_nordpool
 from billing.services.tariffs import plan_anew
 from billing.sources import Point, entsoe, nordpool
 from billing.sources.entsoe import SourceError
@@ -30,11 +27,7 @@ from depot.imports import RowError
 from depot.models import Depot
 from depot.timegrid import days, local_to_utc
 
-Get = Callable[[str, Mapping[str, str]], bytes]
-
 EIGHT = Decimal("0.00000001")
-TIMEOUT_S = 20
-MAX_ANSWER = 20 * 2**20
 BACKFILL = timedelta(days=28)
 BACKFILL_BY_DAY = timedelta(days=7)
 ALERTS = "prices:"
@@ -160,7 +153,7 @@ def store(series: PriceSeries, points: Sequence[Point], now: datetime) -> Stored
     return Stored(len(wanted) - changed, changed, len(rows) - len(wanted))
 
 
-def fetch_all(depot: Depot, now: datetime, get: Get | None = None) -> dict[str, int]:
+def fetch_all(depot: Depot, now: datetime) -> dict[str, int]:
     """Ask the source of each series for what is missing, and tell where prices run out; return new intervals.
 
     What is new is planned with at once.
@@ -169,14 +162,14 @@ def fetch_all(depot: Depot, now: datetime, get: Get | None = None) -> dict[str, 
     found = {}
     for known in known_series(depot, now):
         if known.series.source != PriceSeries.Source.FILE:
-            found[known.series.kind] = fetch(known.series, known.known_to, now, get or http_get)
+            found[known.series.kind] = fetch(known.series, known.known_to, now)
     if any(found.values()):
         plan_anew(depot, f"prices {now.isoformat()}", "New prices came")
     sync_alerts(depot, now)
     return found
 
 
-def fetch(series: PriceSeries, known_to: datetime | None, now: datetime, get: Get) -> int:
+def fetch(series: PriceSeries, known_to: datetime | None, now: datetime) -> int:
     """Ask a source for the prices from where they are known (at first the last weeks) to the end of tomorrow.
 
     Each answer is stored before the next question: what came before one fails is kept. Return new or changed intervals.
@@ -184,7 +177,7 @@ def fetch(series: PriceSeries, known_to: datetime | None, now: datetime, get: Ge
     series.checked_at, series.problem = now, ""
     count = 0
     try:
-        for points in _answers(series, known_to, now, get):
+        for points in _answers(series, known_to, now):
             stored = store(series, points, now)
             count += stored.new + stored.changed
     except SourceError as error:
@@ -193,57 +186,31 @@ def fetch(series: PriceSeries, known_to: datetime | None, now: datetime, get: Ge
     return count
 
 
-def _answers(
-    series: PriceSeries, known_to: datetime | None, now: datetime, get: Get
-) -> Iterator[list[Point]]:
+def _answers(series: PriceSeries, known_to: datetime | None, now: datetime) -> Iterator[list[Point]]:
     """Yield what a source answers to each question, in time order."""
     if series.source == PriceSeries.Source.NORDPOOL:
-        yield from _asked_by_day(series, known_to, now, get)
+        yield from _asked_by_day(series, known_to, now)
     else:
-        yield _asked_at_once(series, known_to, now, get)
+        yield _asked_at_once(series, known_to, now)
 
 
-def _asked_at_once(series: PriceSeries, known_to: datetime | None, now: datetime, get: Get) -> list[Point]:
+def _asked_at_once(series: PriceSeries, known_to: datetime | None, now: datetime) -> list[Point]:
     depot = series.depot
     first = max(known_to, now - BACKFILL) if known_to else now - BACKFILL
     last = local_to_utc(depot.local(now).date() + timedelta(days=2), 0, depot.tz)
     if first >= last:
         return []
-    if not settings.ENTSOE_TOKEN:
-        raise SourceError("DEPOT_ENTSOE_TOKEN is not set: ENTSO-E gives a token to registered users.")
-    parameters = entsoe.question(series.area, first, last) | {"securityToken": settings.ENTSOE_TOKEN}
-    return entsoe.read(get(entsoe.ADDRESS, parameters), depot.currency)
+    return entsoe.read(ask_entsoe(series.area, first, last, settings.ENTSOE_TOKEN), depot.currency)
 
 
-def _asked_by_day(
-    series: PriceSeries, known_to: datetime | None, now: datetime, get: Get
-) -> Iterator[list[Point]]:
+def _asked_by_day(series: PriceSeries, known_to: datetime | None, now: datetime) -> Iterator[list[Point]]:
     """Ask Nord Pool once for each delivery day that is not known to its end."""
     zone = ZoneInfo(nordpool.ZONE)
     tomorrow = now.astimezone(zone).date() + timedelta(days=1)
     first = max(known_to, now - BACKFILL_BY_DAY) if known_to else now - BACKFILL_BY_DAY
+    currency = series.depot.currency
     for day in days(first.astimezone(zone).date(), tomorrow):
-        question = nordpool.question(series.area, day, series.depot.currency)
-        yield nordpool.read(get(nordpool.ADDRESS, question), series.area, series.depot.currency)
-
-
-def http_get(address: str, parameters: Mapping[str, str]) -> bytes:
-    """Return the answer of a source; raise SourceError with words that carry no token."""
-    url = f"{address}?{urllib.parse.urlencode(parameters)}"
-    host = urllib.parse.urlsplit(address).hostname
-    try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310 – fixed https addresses
-            content: bytes = answer.read(MAX_ANSWER + 1)
-    except urllib.error.HTTPError as error:
-        body = error.read(10_000)
-        if b"Acknowledgement_MarketDocument" in body:
-            return body
-        raise SourceError(f"{host} answered {error.code}.") from error
-    except (OSError, http.client.HTTPException) as error:
-        raise SourceError(f"{host} could not be reached.") from error
-    if len(content) > MAX_ANSWER:
-        raise SourceError(f"{host} answered with more than {MAX_ANSWER // 2**20} MB.")
-    return content
+        yield nordpool.read(ask_nordpool(series.area, day, currency), series.area, currency)
 
 
 def sync_alerts(depot: Depot, now: datetime) -> None:

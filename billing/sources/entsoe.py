@@ -1,7 +1,6 @@
-"""Day-ahead prices of the ENTSO-E Transparency Platform: what to ask, and the XML document that answers.
+"""Day-ahead prices of the ENTSO-E Transparency Platform: the XML document (type A44, article 12.1.D) that answers.
 
-The platform's REST interface is spoken directly (document type A44, article 12.1.D): the Python package for it
-needs pandas, which this product keeps out at run time.
+The package entsoe-py asks. Its own reading takes no notice of currencies and units, and rounds to floats.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from xml.etree import ElementTree
 
 from billing.sources.points import FACTORS, LENGTHS, Point
 
-ADDRESS = "https://web-api.tp.entsoe.eu/api"
-DAY_AHEAD, NO_DATA = "A44", "999"
+NO_DATA = "999"
 FIRST_AUCTION = "1"
 RESOLUTIONS = {"PT15M": 15, "PT30M": 30, "PT60M": 60, "PT1H": 60}
 REPEATING = "A03"
@@ -47,25 +45,14 @@ class _Part:
     repeating: bool
 
 
-def question(area: str, start_at: datetime, end_at: datetime) -> dict[str, str]:
-    """Return the parameters (without the token) that ask for the prices of a span, at most a year."""
-    code = AREAS.get(area, area)
-    return {
-        "documentType": DAY_AHEAD,
-        "contract_MarketAgreement.type": "A01",
-        "in_Domain": code,
-        "out_Domain": code,
-        "periodStart": f"{start_at.astimezone(UTC):%Y%m%d%H%M}",
-        "periodEnd": f"{end_at.astimezone(UTC):%Y%m%d%H%M}",
-    }
-
-
 def read(content: bytes, currency: str) -> list[Point]:
-    """Return the prices of an answer, sorted; none when the platform has none yet.
+    """Return the prices of an answer, sorted; none for an empty one or when the platform has none yet.
 
     Of several auctions the first counts (the coupled day-ahead one). Raises SourceError for an answer that is
     no such document, for another currency or unit, or for the platform's own error.
     """
+    if not content:
+        return []
     root = _root(content)
     if _name(root) == "Acknowledgement_MarketDocument":
         code, text = _text(root, "Reason/code"), _text(root, "Reason/text")

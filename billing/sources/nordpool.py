@@ -1,19 +1,15 @@
-"""Day-ahead prices of Nord Pool's data portal: what to ask for a delivery day, and the JSON that answers.
-
-The portal is spoken directly: one question a day needs no asynchronous client.
-"""
+"""Day-ahead prices of Nord Pool's data portal: the JSON document of a delivery day. The package pynordpool asks."""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from billing.sources.entsoe import SourceError
 from billing.sources.points import FACTORS, LENGTHS, Point
 
-ADDRESS = "https://dataportal-api.nordpoolgroup.com/api/DayAheadPrices"
 ZONE = "Europe/Oslo"
 """Delivery days are those of this zone."""
 AREAS = (
@@ -22,20 +18,14 @@ AREAS = (
 )  # fmt: skip
 
 
-def question(area: str, day: date, currency: str) -> dict[str, str]:
-    """Return the parameters that ask for the prices of a delivery day."""
-    return {"date": day.isoformat(), "market": "DayAhead", "deliveryArea": area, "currency": currency}
-
-
-def read(content: bytes, area: str, currency: str) -> list[Point]:
-    """Return the prices of an answer, sorted; none for an empty answer (not published yet).
+def read(document: Mapping[str, Any], area: str, currency: str) -> list[Point]:
+    """Return the prices of an answer, sorted; none for an empty one (not published yet).
 
     Raises SourceError for an answer of another form, area or currency.
     """
-    if not content.strip():
+    if not document:
         return []
     try:
-        document = json.loads(content, parse_float=Decimal, parse_int=Decimal)
         named = document["currency"]
         entries = document["multiAreaEntries"]
         found = [point for entry in entries if (point := _point(entry, area)) is not None]
@@ -54,6 +44,6 @@ def _point(entry: dict[str, Any], area: str) -> Point | None:
     minutes = (end - start) // timedelta(minutes=1)
     if price is None:
         return None
-    if minutes not in LENGTHS or not isinstance(price, Decimal):
+    if minutes not in LENGTHS or not isinstance(price, int | float):
         raise SourceError(f"Nord Pool sent a step of {minutes} minutes or a price that is no number.")
-    return Point(start, minutes, price * FACTORS["mwh"])
+    return Point(start, minutes, Decimal(str(price)) * FACTORS["mwh"])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+import sys
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
@@ -20,19 +20,31 @@ from billing.models import PricePoint, PriceSeries, Scenario
 from billing.selectors.ledger import load_of
 from billing.selectors.market import known_series, market_on
 from billing.selectors.prices import prices_for
-from billing.services.market import PriceFileError, currency_of, fetch_all, http_get, import_file, store
+from billing.services import price_sources
+from billing.services.market import PriceFileError, currency_of, fetch_all, import_file, store
+from billing.services.price_sources import ask_entsoe, ask_nordpool
 from billing.sources import Point
 from billing.sources.entsoe import SourceError
 from billing.tariff import bill
 from depot.models import Alert, AuditEvent, Depot, Job
-from depot.timegrid import TimeGrid, local_to_utc
+from depot.timegrid import TimeGrid
+from tests.billing.market_portals import BROKEN, UNKNOWN_FORM, Market, nordpool_day
 from tests.billing.money import fill, make_tariff
-from tests.billing.sources.test_answers import ACKNOWLEDGED
+from tests.billing.sources.test_answers import ACKNOWLEDGED, document
+from tests.billing.sources.test_answers import series as entsoe_series
 from tests.factories import make_depot
 
 NOW = datetime(2026, 3, 10, 15, 0, tzinfo=UTC)  # 16:00 in Berlin
 SPOT = [{"id": "spot", "label": "Spot", "series": {"factor": 1, "adder_per_kwh": 0.02}}]
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def market(monkeypatch: pytest.MonkeyPatch) -> Iterator[Market]:
+    with Market() as portals:
+        monkeypatch.setattr("entsoe.entsoe.URL", portals.address)
+        monkeypatch.setattr("pynordpool.API", portals.address)
+        yield portals
 
 
 @pytest.fixture
@@ -121,64 +133,80 @@ def berlin_tariff(depot: Depot) -> Any:
     return parsed(depot.tariffs.get())
 
 
-def portal(day: str, midnight: str, price: float) -> bytes:
-    start = datetime.fromisoformat(midnight)
-    entries = [
-        {
-            "deliveryStart": (start + timedelta(hours=i)).isoformat(),
-            "deliveryEnd": (start + timedelta(hours=i + 1)).isoformat(),
-            "entryPerArea": {"FI": price},
-        }
-        for i in range(24)
-    ]
-    return json.dumps({"deliveryDateCET": day, "currency": "EUR", "multiAreaEntries": entries}).encode()
-
-
-def test_nord_pool_is_asked_for_the_days_that_are_missing(berlin: Depot) -> None:
+def test_nord_pool_is_asked_for_the_days_that_are_missing(berlin: Depot, market: Market) -> None:
     series = PriceSeries.objects.create(depot=berlin, kind="market", source="nordpool", area="FI")
-    asked: list[str] = []
+    market.answer = lambda asked: (
+        None if asked["date"] == "2026-03-11" else nordpool_day(asked, 50, berlin.tz)
+    )
 
-    def get(_: str, parameters: Mapping[str, str]) -> bytes:
-        asked.append(parameters["date"])
-        start = local_to_utc(date.fromisoformat(parameters["date"]), 0, berlin.tz)
-        return (
-            b"" if parameters["date"] == "2026-03-11" else portal(parameters["date"], start.isoformat(), 50)
-        )
-
-    assert fetch_all(berlin, NOW, get) == {"market": 8 * 24}
+    assert fetch_all(berlin, NOW) == {"market": 8 * 24}
+    asked = [question["date"] for question in market.asked]
     assert (asked[0], asked[-1], len(asked)) == ("2026-03-03", "2026-03-11", 9)
+    assert {(q["market"], q["deliveryArea"], q["currency"]) for q in market.asked} == {
+        ("DayAhead", "FI", "EUR")
+    }
     [alert] = Alert.objects.filter(depot=berlin, cleared_at__isnull=True)
     assert alert.title == "Market price: Prices are known to 2026-03-11 00:00 only."
-    asked.clear()
-    fetch_all(berlin, NOW, lambda _, asked_for: portal(asked_for["date"], "2026-03-10T23:00:00+00:00", 40))
+    market.answer = lambda asked: nordpool_day(asked, 40, berlin.tz)
+    fetch_all(berlin, NOW)
     assert series.points.count() == 9 * 24
     assert not Alert.objects.filter(depot=berlin, cleared_at__isnull=True).exists()
 
 
-def test_entso_e_needs_its_token_and_a_failing_source_is_told(berlin: Depot, settings: Any) -> None:
+def test_entso_e_gives_prices_once_its_token_is_set(berlin: Depot, market: Market, settings: Any) -> None:
+    series = PriceSeries.objects.create(depot=berlin, kind="market", source="entsoe", area="DE-LU")
+    market.answer = lambda _: document(entsoe_series({1: "-5.01", 4: "80"}))
+    assert fetch_all(berlin, NOW) == {"market": 0}
+    assert "DEPOT_ENTSOE_TOKEN is not set" in known_series(berlin, NOW)[0].series.problem
+    assert market.asked == []
+    settings.ENTSOE_TOKEN = "secret"
+    assert fetch_all(berlin, NOW) == {"market": 6}
+    assert series.points.first().per_kwh == Decimal("-0.00501")
+    [question] = market.asked
+    assert (question["securityToken"], question["documentType"]) == ("secret", "A44")
+    assert (question["periodStart"], question["periodEnd"]) == ("202602101500", "202603112300")
+    assert question["in_Domain"] == question["out_Domain"] == "10Y1001A1001A82H"
+
+
+def test_a_failing_source_is_told_without_its_token(
+    berlin: Depot, market: Market, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    settings.ENTSOE_TOKEN = "secret"
     PriceSeries.objects.create(depot=berlin, kind="market", source="entsoe", area="DE-LU")
-
-    def get(_: str, parameters: Mapping[str, str]) -> bytes:
-        assert parameters["securityToken"] == "secret"
-        assert (parameters["periodStart"], parameters["periodEnd"]) == ("202602101500", "202603112300")
-        return ACKNOWLEDGED.format(code=401, text="Unauthorized").encode()
-
-    for token, words in (
-        ("", "DEPOT_ENTSOE_TOKEN is not set"),
-        ("secret", "refused the question: Unauthorized"),
+    for answer, words in (
+        ((401, ACKNOWLEDGED.format(code=401, text="Unauthorized").encode()), "the question: Unauthorized"),
+        ((503, b"busy"), "ENTSO-E answered 503."),
+        ((200, ACKNOWLEDGED.format(code=999, text="No matching data found").encode()), ""),
+        (b"<html></html>", "ENTSO-E answered with a html, not with prices."),
+        (BROKEN, "ENTSO-E could not be reached."),
     ):
-        settings.ENTSOE_TOKEN = token
-        assert fetch_all(berlin, NOW, get) == {"market": 0}
+        market.answer = lambda _, answer=answer: answer
+        assert fetch_all(berlin, NOW) == {"market": 0}
         [known] = known_series(berlin, NOW)
-        assert words in known.series.problem
+        assert words in known.series.problem and bool(words) == bool(known.series.problem)
         assert known.series.checked_at == NOW
     assert "No price is known yet." in Alert.objects.get(depot=berlin).title
+    assert "secret" not in caplog.text
+    with pytest.raises(SourceError) as told:
+        ask_entsoe("DE-LU", NOW, NOW + timedelta(days=1), settings.ENTSOE_TOKEN)
+    assert settings.ENTSOE_TOKEN not in "".join(traceback.format_exception(told.value))
 
-    def away(*_: Any) -> bytes:
-        raise SourceError("web-api.tp.entsoe.eu could not be reached.")
 
-    fetch_all(berlin, NOW, away)
-    assert "could not be reached" in known_series(berlin, NOW)[0].series.problem
+@pytest.mark.any_database
+def test_what_a_package_does_not_know_is_told_before_it_is_asked(market: Market, monkeypatch: Any) -> None:
+    with pytest.raises(SourceError, match="entsoe-py knows no area 10Y0000000000000"):
+        ask_entsoe("10Y0000000000000", NOW, NOW + timedelta(days=1), "secret")
+    with pytest.raises(SourceError, match="no prices in USD: BGN, DKK, EUR"):
+        ask_nordpool("SE3", NOW.date(), "USD")
+    assert market.asked == []
+    for module, ask in (
+        ("entsoe", lambda: ask_entsoe("FR", NOW, NOW + timedelta(days=1), "secret")),
+        ("pynordpool", lambda: ask_nordpool("SE3", NOW.date(), "SEK")),
+    ):
+        monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(SourceError, match=r"is not installed: pip install .*requirements-prices\.lock"):
+            ask()
 
 
 def test_a_series_is_checked(berlin: Depot) -> None:
@@ -209,48 +237,39 @@ def test_the_command_saves_a_file(berlin: Depot, tmp_path: Path) -> None:
         call_command("import_prices", "berlin", str(tmp_path / "none.csv"))
 
 
-def test_days_that_came_are_kept_though_a_later_one_fails(berlin: Depot) -> None:
+def test_days_that_came_are_kept_though_a_later_one_fails(berlin: Depot, market: Market) -> None:
     series = PriceSeries.objects.create(depot=berlin, kind="market", source="nordpool", area="FI")
-    asked: list[str] = []
+    market.answer = lambda asked: (
+        UNKNOWN_FORM if len(market.asked) == 3 else nordpool_day(asked, 24, berlin.tz)
+    )
 
-    def get(_: str, parameters: Mapping[str, str]) -> bytes:
-        asked.append(parameters["date"])
-        if len(asked) == 3:
-            raise SourceError("The portal answered 500.")
-        return portal(parameters["date"], f"{parameters['date']}T00:00:00+00:00", 24)
-
-    assert fetch_all(berlin, NOW, get) == {"market": 48}
+    assert fetch_all(berlin, NOW) == {"market": 48}
     series.refresh_from_db()
-    assert series.points.count() == 48 and series.problem == "The portal answered 500."
-    asked.clear()
-    fetch_all(berlin, NOW, get)
-    assert asked[0] == "2026-03-05", "it goes on where it stopped"
+    assert series.points.count() == 48
+    assert series.problem == "Nord Pool answered in a form that is not known."
+    market.asked.clear()
+    fetch_all(berlin, NOW)
+    assert market.asked[0]["date"] == "2026-03-05", "it goes on where it stopped"
 
 
 @pytest.mark.any_database
-@pytest.mark.parametrize("answer", [b"not HTTP at all\r\n\r\n", b""])
-def test_an_answer_that_is_broken_is_told_in_words(answer: bytes) -> None:
-    def speak(server: socket.socket) -> None:
-        peer, _ = server.accept()
-        with peer:
-            peer.recv(10_000)
-            peer.sendall(answer)
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=speak, args=[server])
-        thread.start()
-        with pytest.raises(SourceError, match=r"127\.0\.0\.1 could not be reached"):
-            http_get(f"http://127.0.0.1:{server.getsockname()[1]}/", {"token": "canary"})
-        thread.join()
+@pytest.mark.parametrize("answer", [BROKEN, (500, b"busy"), b"no JSON"])
+def test_nord_pool_out_of_reach_is_told_in_words(market: Market, monkeypatch: Any, answer: Any) -> None:
+    monkeypatch.setattr(price_sources, "TIMEOUT_S", 0.5)
+    market.answer = lambda _: answer
+    with pytest.raises(SourceError, match="Nord Pool could not be reached, or refused the question"):
+        ask_nordpool("SE3", NOW.date(), "SEK")
 
 
-def test_new_prices_are_planned_with_at_once_and_old_ones_plan_nothing(berlin: Depot) -> None:
+def test_new_prices_are_planned_with_at_once_and_old_ones_plan_nothing(berlin: Depot, market: Market) -> None:
     PriceSeries.objects.create(depot=berlin, kind="market", source="nordpool", area="FI")
     rows = b"start;Preis (EUR/MWh)\n10.03.2026 00:00;100,00\n"
-    fetch_all(berlin, NOW, lambda *_: b"")
+    market.answer = lambda _: None
+    fetch_all(berlin, NOW)
     import_file(berlin, None, "co2_average", rows.replace(b"Preis (EUR/MWh)", b"g (g/kWh)"), "co2.csv", NOW)
     assert not Job.objects.exists()
-    fetch_all(berlin, NOW, lambda _, asked: portal(asked["date"], f"{asked['date']}T00:00:00+00:00", 24))
+    market.answer = lambda asked: nordpool_day(asked, 24, berlin.tz)
+    fetch_all(berlin, NOW)
     for _ in range(2):
         import_file(berlin, None, "export", rows, "prices.csv", NOW)
     assert [job.payload["trigger"] for job in Job.objects.order_by("created_at")] == [
