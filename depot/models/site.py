@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from simple_history.models import HistoricalRecords
 
 from depot.cycles import Cycles
+from depot.measures import METRIC, SYSTEMS
 from depot.models.base import Scoped
 from depot.models.nesting import nesting_problems
 from depot.words import ENGLISH, LANGUAGES
@@ -51,6 +52,12 @@ class Depot(Scoped):
         choices=LANGUAGES.items(),
         default=ENGLISH,
         help_text="Of what is written down for this depot: alerts, mails, plans' reasons, bills, the audit trail.",
+    )
+    units = models.CharField(
+        max_length=8,
+        choices=SYSTEMS.items(),
+        default=METRIC,
+        help_text="In which pages write distances and temperatures. Files and the API stay with km and °C.",
     )
     latitude = models.FloatField(
         validators=[MinValueValidator(-90), MaxValueValidator(90)], help_text="Degrees, north positive."

@@ -166,7 +166,7 @@ class Depots(DepotAdmin):
     readonly_fields = ["still_missing"]
     fieldsets = [
         ("What is still missing", {"fields": ["still_missing"]}),
-        (None, {"fields": ["name", "slug", "time_zone", "currency"]}),
+        (None, {"fields": ["name", "slug", "time_zone", "currency", "units"]}),
         (
             "Billing cycles",
             {

@@ -14,7 +14,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from depot import clock
+from depot import clock, measures
 from depot.models import Depot
 from depot.money import format_money, minor_units
 from depot.words import LANGUAGES, day_words, figures, mark, tr
@@ -124,6 +124,18 @@ def money(amount: Decimal | float | None, currency: str) -> str:
     whole = cents(round(Decimal(str(amount))), currency)
     decimals = minor_units(currency)
     return whole.replace(figures("." + "0" * decimals), "", 1) if decimals else whole
+
+
+@register.filter
+def distance(km: float | None, depot: Depot) -> str:
+    """Write a distance in the depot's units: 1,234 km, or 767 mi."""
+    return MISSING if km is None else measures.distance(km, depot.units)
+
+
+@register.filter
+def temperature(celsius: float | None, depot: Depot) -> str:
+    """Write a temperature in the depot's units: 21 °C, or 70 °F."""
+    return MISSING if celsius is None else measures.temperature(celsius, depot.units)
 
 
 @register.filter

@@ -17,6 +17,7 @@ import numpy as np
 
 from billing.models import Tariff
 from charging.models import Charger, Connector
+from depot.measures import US
 from depot.models import (
     Depot,
     ElectricalNode,
@@ -67,6 +68,7 @@ def _place() -> Place:
         slug=SLUG,
         time_zone="America/New_York",
         currency="USD",
+        units=US,
         latitude=36.1,
         longitude=-79.95,
         elevation_m=273.0,
