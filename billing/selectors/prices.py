@@ -14,7 +14,16 @@ from billing.selectors.history import earlier_peaks, first_known, peaks_by_charg
 from billing.selectors.ledger import load_of
 from billing.selectors.market import Market, market_on
 from billing.selectors.tariffs import tariffs_by_day, version_of
-from billing.tariff import InputError, PriceCurve, Tariff, Used, demand_case, peaks_so_far, price_curve
+from billing.tariff import (
+    InputError,
+    PriceCurve,
+    Tariff,
+    Used,
+    demand_case,
+    peaks_so_far,
+    price_curve,
+    taken_as_convex,
+)
 from billing.tariff.result import Peak
 from depot.models import Depot
 from depot.timegrid import TimeGrid, local_to_utc
@@ -62,7 +71,7 @@ def prices_for(depot: Depot, grid: TimeGrid, now: datetime) -> Prices:
         export_per_kwh=[round(float(value), 6) for value in curve.export_per_kwh],
         demand_charges=[{name: charge[name] for name in CASE_FIELDS if name in charge} for charge in charges],
         demand_labels={charge["id"]: charge["label"] for charge in charges},
-        warnings=[*warnings, *_stale(depot, market)],
+        warnings=[*warnings, *taken_as_convex(curve), *_stale(depot, market)],
     )
 
 

@@ -3,7 +3,7 @@
 from billing.tariff.bill import bill
 from billing.tariff.carried import NOTHING, Carried, carried_from
 from billing.tariff.compare import Compared, compare
-from billing.tariff.curve import PriceCurve, Used, demand_case, price_curve
+from billing.tariff.curve import PriceCurve, Used, demand_case, price_curve, taken_as_convex
 from billing.tariff.curve_demand import DemandWindow
 from billing.tariff.history import History, read_history
 from billing.tariff.load import LoadSeries, make_load
@@ -49,6 +49,7 @@ __all__ = [
     "read_history",
     "read_load",
     "read_tariff",
+    "taken_as_convex",
     "to_document",
     "write_load",
 ]

@@ -21,6 +21,11 @@ from billing.tariff.periods import period_of, spans_of
 from billing.tariff.problems import Problem, TariffError, UnsupportedTariffError
 from billing.tariff.result import Peak
 from billing.tariff.sheet import days_of, version_days
+from depot.words import mark, tr
+
+FALLING = mark("{charge}: a kW gets cheaper the more are drawn; the plan takes the price reached so far.")
+STEPPED = mark("{charge}: the fee rises in steps; the plan takes the straight lines below them.")
+BLOCKS = mark("{charge}: power is sold in whole blocks; the plan takes a kW's share of a block.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,6 +140,15 @@ def demand_case(
             row["tiers"] = [{"from_kw": kw, "price_per_kw": price} for kw, price in charge.tiers]
         case.append(row)
     return case
+
+
+def taken_as_convex(curve: PriceCurve) -> list[str]:
+    """Name each demand charge whose true price is not convex, and what a plan takes instead (see `demand_case`)."""
+    said = []
+    for charge in curve.demand_charges:
+        kinds = ((bool(charge.falling), FALLING), (charge.stepped, STEPPED), (charge.block_kw > 1.0, BLOCKS))
+        said += [tr(pattern, charge=charge.label) for held, pattern in kinds if held]
+    return list(dict.fromkeys(said))
 
 
 def _billed_so_far(charge: DemandWindow, number: int, known: Mapping[tuple[str, date], Peak]) -> float:

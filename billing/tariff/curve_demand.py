@@ -32,8 +32,9 @@ class DemandWindow:
     price later), `window` 0/1 per step, `period` the planner's billing period of each step (0 is the first; the
     day of a daily charge, the year of a yearly one), and `period_starts` the first local day of each of those.
     `tiers` are (from_kw, price per kW) with rising prices, instead of `price_per_kw`; of tiers whose price
-    falls, `falling` holds them and `price_per_kw` is that of the first. `least_kw` is what each period is
-    billed at least (ratchet, contract, subscription); peaks so far count up to the next whole `block_kw`.
+    falls, `falling` holds them and `price_per_kw` is that of the first. Of a fee by steps, `stepped`, the tiers are
+    the convex function below it. `least_kw` is what each period is billed at least (ratchet, contract,
+    subscription); peaks so far count up to the next whole `block_kw`.
     """
 
     id: str
@@ -49,6 +50,7 @@ class DemandWindow:
     least_kw: tuple[float, ...] = ()
     least_keys: tuple[tuple[str, date], ...] = ()
     block_kw: float = 0.0
+    stepped: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,6 +115,7 @@ def _windows_of(horizon: Horizon, charge: DemandCharge, price: Price, inside: Bo
                 falling=() if rising else priced,
                 least_kw=_least(horizon, charge, starts),
                 least_keys=keys,
+                stepped=bool(price.steps),
             )
         )
     return windows

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from billing.tariff import LoadError, Used, bill, demand_case, make_load, peaks_so_far, price_curve
+from billing.tariff import (
+    LoadError,
+    Used,
+    bill,
+    demand_case,
+    make_load,
+    peaks_so_far,
+    price_curve,
+    taken_as_convex,
+)
 from charging.planner.case import case_from_json
 from tests.billing.tariff.examples import tariff
 
@@ -105,6 +114,9 @@ def test_a_step_fee_is_the_convex_function_below_it():
     # free up to 10 kW, then from (10, 20) to (40, 80) in one line: the corner at 20 kW lies above it
     assert row["price_per_kw"] == 0
     assert row["tiers"] == [{"from_kw": 0, "price_per_kw": 0}, {"from_kw": 10, "price_per_kw": 2}]
+    assert taken_as_convex(price_curve(plan, START, 24, 60)) == [
+        "Site: the fee rises in steps; the plan takes the straight lines below them."
+    ]
 
 
 def test_falling_tiers_have_the_price_that_is_reached():
@@ -117,6 +129,23 @@ def test_falling_tiers_have_the_price_that_is_reached():
     assert [row["price_per_kw"] for row in demand_case(curve)] == [9]
     (row,) = demand_case(curve, reached)
     assert (row["price_per_kw"], "tiers" in row) == (4, False)
+    assert taken_as_convex(curve) == [
+        "Site: a kW gets cheaper the more are drawn; the plan takes the price reached so far."
+    ]
+
+
+def test_what_is_not_convex_is_said_once_by_name_and_nothing_else():
+    blocks = [{"id": "power", "label": "Power", "price_per_block": 95, "block_kw": 50}]
+    plans = [
+        tariff(subscriptions=blocks),
+        tariff(subscriptions=[{**blocks[0], "block_kw": 1}]),
+        tariff(**site()),
+    ]
+    assert [taken_as_convex(price_curve(plan, START, 24, 60)) for plan in plans] == [
+        ["Power: power is sold in whole blocks; the plan takes a kW's share of a block."],
+        [],
+        [],
+    ]
 
 
 def test_versions_are_joined_at_midnight():
