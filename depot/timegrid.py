@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -89,6 +90,7 @@ def ceil_to_step(at: datetime, minutes: int) -> datetime:
     return EPOCH - (EPOCH - _utc(at)) // step * step
 
 
+@lru_cache(maxsize=50_000)
 def local_to_utc(day: date, minutes_after_midnight: float, tz: ZoneInfo) -> datetime:
     """Return the moment of a wall-clock time of a service day, for schedule times that may pass 24:00.
 

@@ -101,8 +101,7 @@ def weekday_time(local: datetime) -> str:
 
 def weekday_words(weekday: int) -> str:
     """Return the short name of a weekday, Monday is 0."""
-    names = tr("Mon Tue Wed Thu Fri Sat Sun").split()
-    return names[weekday]
+    return tr("Mon Tue Wed Thu Fri Sat Sun").split()[weekday]
 
 
 def month_words(month: int) -> str:

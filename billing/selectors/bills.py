@@ -109,6 +109,12 @@ def bill_of_month(depot: Depot, start_at: datetime, revision: int | None = None)
     return rows.prefetch_related("lines", "corrects__lines").order_by("-revision").first()
 
 
+def newest_bills(depot: Depot, starts: Iterable[datetime]) -> dict[datetime, Bill]:
+    """Return by start the actual bills in force of the months that start then, without their lines; one query."""
+    rows = Bill.objects.filter(depot=depot, start_at__in=list(starts), scenario=Scenario.ACTUAL)
+    return {bill.start_at: bill for bill in rows.select_related("depot").order_by("revision")}
+
+
 def peaks_of(bill: Bill) -> list[PeakSoFar]:
     """Return the demand peaks of a bill in the order of its lines."""
     labels = {line.line_id: line.label for line in bill.lines.all()}

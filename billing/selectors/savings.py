@@ -84,6 +84,13 @@ def statement_of(depot: Depot, month_start_at: datetime) -> SavingsStatement | N
     )
 
 
+def newest_statements(depot: Depot, starts: Iterable[datetime]) -> dict[datetime, SavingsStatement]:
+    """Return by start the newest statements of the months that start then, with both bills; one query."""
+    rows = SavingsStatement.objects.filter(depot=depot, start_at__in=list(starts))
+    rows = rows.select_related("actual__tariff", "unmanaged").order_by("revision")
+    return {statement.start_at: statement for statement in rows}
+
+
 def band_of(statement: SavingsStatement) -> SavingsBand | None:
     """Return how far the assumptions of the baseline move a month's net saving; None until that is worked out."""
     return SavingsBand.objects.filter(depot_id=statement.depot_id, start_at=statement.start_at).first()

@@ -217,7 +217,7 @@ def _candidate(
     for duty in known.of(vehicle):
         if duty.pull_out_at <= known.now < duty.pull_in_at:
             spans.append((duty.pull_out_at, duty.pull_in_at))
-            back = soc_after(need_of(duty, vehicle), connector, soc, known.now, known.now) or 0.0
+            back = soc_after(need_of(duty, vehicle), charging, soc, known.now, known.now) or 0.0
             # It charges only from its return on: what it would charge until then is taken off.
             hours = (duty.pull_in_at - known.now).total_seconds() / 3600
             soc = back - charge_kw * hours / vehicle.capacity_kwh

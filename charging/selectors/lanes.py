@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -143,15 +144,17 @@ def _next_need(line: Timeline, duties: list[Duty]) -> Need | None:
 
 def _flows(line: Timeline, power_kw: Floats, row: dict[str, Any] | None) -> list[Flow]:
     """Merge steps of one direction and one of a few levels of power into spans."""
-    power = np.where(np.abs(np.nan_to_num(power_kw)) < MOVING_KW, 0.0, np.nan_to_num(power_kw))
-    greatest = max(float(np.abs(power).max(initial=0.0)), _limit(row), MOVING_KW)
-    level = np.sign(power) * np.ceil(np.abs(power) / greatest * LEVELS - 1e-6)
-    edges = np.flatnonzero(np.diff(level, prepend=np.nan, append=np.nan))
+    size = np.nan_to_num(np.abs(power_kw))
+    size[size < MOVING_KW] = 0.0
+    greatest = max(float(size.max(initial=0.0)), _limit(row), MOVING_KW)
+    level = np.sign(power_kw) * np.ceil(size / greatest * LEVELS - 1e-6)
+    level[size == 0.0] = 0.0
+    edges = [0, *(np.flatnonzero(level[1:] != level[:-1]) + 1).tolist(), len(level)]
     hours, found = line.grid.step_hours, []
-    for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        if level[start] == 0:
+    for start, end in pairwise(edges):
+        if start == end or level[start] == 0:
             continue
-        mean = float(np.abs(power[start:end]).mean())
+        mean = float(size[start:end].sum()) / (end - start)
         found.append(
             Flow(
                 "charge" if level[start] > 0 else "discharge",
@@ -246,7 +249,8 @@ def _why(line: Timeline, row: dict[str, Any], told: dict[str, Any]) -> str:
     if told["action"] == "away" and told["from_step"] == 0 and row["away"][0]["energy_kwh"] == 0:
         return "It should be here, but no charger reports it as plugged in."
     words = told["because"].partition(": ")[2] or told["because"]
-    sign = currency_sign(line.plan.currency)
-    if sign != line.plan.currency:
-        words = re.sub(rf"(\d[\d.,]*) {line.plan.currency}", rf"{sign}\1", words)
+    currency = line.plan.currency
+    sign = currency_sign(currency)
+    if sign != currency and currency in words:
+        words = re.sub(rf"(\d[\d.,]*) {currency}", rf"{sign}\1", words)
     return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}"

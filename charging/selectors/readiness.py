@@ -61,6 +61,7 @@ class Case:
     need: Need
     vehicle: Vehicle
     connector: Connector | None
+    charging: Charging | None
     plan: Plan | None
     now: datetime
     first: bool
@@ -68,10 +69,6 @@ class Case:
     free_soc: float | None = None
     back_at: datetime | None = None
     trial: bool = False
-
-    @property
-    def charging(self) -> Charging | None:
-        return charging_of(self.vehicle, self.connector)
 
     @property
     def soc_now(self) -> float | None:
@@ -136,6 +133,7 @@ def judged(
     found, seen = [], set()
     back_at: dict[int, datetime] = {}
     free: dict[int, tuple[float | None, datetime]] = {}
+    powers: dict[int, Charging | None] = {}
     for duty in coming:
         if duty.vehicle is None:
             if now < duty.pull_out_at <= now + horizon:
@@ -146,27 +144,29 @@ def judged(
             back_at[vehicle_id] = duty.pull_in_at
             continue
         connector = connectors.get(vehicle_id)
+        if vehicle_id not in powers:
+            powers[vehicle_id] = charging_of(duty.vehicle, connector)
+        charging = powers[vehicle_id]
         state = getattr(duty.vehicle, "state", None)
         soc, at = free.get(vehicle_id, (state.soc if state else None, now))
         need = need_of(duty, duty.vehicle)
         if now < duty.pull_out_at <= now + horizon:
             first = vehicle_id not in seen
             back, trial = back_at.get(vehicle_id), duty.key in trials
-            case = Case(need, duty.vehicle, connector, plan, now, first, at, soc, back, trial)
+            case = Case(need, duty.vehicle, connector, charging, plan, now, first, at, soc, back, trial)
             found.append(_judge(case))
         seen.add(vehicle_id)
-        free[vehicle_id] = (soc_after(need, connector, soc, at, now), duty.pull_in_at)
+        free[vehicle_id] = (soc_after(need, charging, soc, at, now), duty.pull_in_at)
     return found
 
 
 def soc_after(
-    need: Need, connector: Connector | None, soc: float | None, at: datetime, now: datetime
+    need: Need, charging: Charging | None, soc: float | None, at: datetime, now: datetime
 ) -> float | None:
     """Return the most SoC a vehicle can come back with from a duty; of one that is out, only the rest is used."""
     duty = need.duty
     if soc is None or duty.vehicle is None:
         return None
-    charging = charging_of(duty.vehicle, connector)
     if charging is not None and duty.pull_out_at > at:
         soc = charging.reached(soc, (duty.pull_out_at - at).total_seconds() / 3600)
     left = (duty.pull_in_at - max(now, duty.pull_out_at)) / (duty.pull_in_at - duty.pull_out_at)

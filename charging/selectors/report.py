@@ -11,14 +11,14 @@ from decimal import Decimal
 
 import numpy as np
 from django.core.cache import cache
-from django.db.models import Max, QuerySet, Sum
+from django.db.models import Max, Q, QuerySet, Sum
 
 from billing.bills.sharing import LineKind, LineToShare, Share, SharedBill, Use, share_bill, split
 from billing.models import Bill, BillLine, Interval, SavingsStatement
-from billing.selectors.bills import KINDS, bill_of_month
+from billing.selectors.bills import KINDS, newest_bills
 from billing.selectors.emissions import emissions_of
 from billing.selectors.ledger import read_ledger
-from billing.selectors.savings import statement_of
+from billing.selectors.savings import newest_statements
 from charging.models import VehicleDay
 from charging.selectors.energy import energy_by_vehicle
 from depot.models import Depot
@@ -148,20 +148,33 @@ class BilledMonth:
 
 def billed_month(depot: Depot, first: date) -> BilledMonth | None:
     """Return a month, or None when it has not been billed; from three queries."""
-    start_at, end_at = depot.cycles.bounds(first)
-    statement = statement_of(depot, start_at)
-    bill = bill_of_month(depot, start_at)
-    if statement is None or bill is None:
-        return None
-    newest = _days(depot, start_at, end_at).aggregate(at=Max("computed_at"))["at"]
-    key = f"month-report:{bill.pk}:{bill.computed_at.timestamp()}:{newest.timestamp() if newest else 0}"
-    return BilledMonth(first, bill, statement, key)
+    return next(iter(_billed(depot, [first])), None)
 
 
 def billed_months(depot: Depot, year: int) -> list[BilledMonth]:
-    """Return the months of a year that have been billed."""
-    found = (billed_month(depot, date(year, month, 1)) for month in range(1, 13))
-    return [month for month in found if month is not None]
+    """Return the months of a year that have been billed; from three queries."""
+    return _billed(depot, [date(year, month, 1) for month in range(1, 13)])
+
+
+def _billed(depot: Depot, firsts: list[date]) -> list[BilledMonth]:
+    spans = {depot.cycles.bounds(first)[0]: (first, *depot.cycles.bounds(first)) for first in firsts}
+    bills = newest_bills(depot, spans)
+    statements = newest_statements(depot, spans)
+    newest = _days(depot, min(spans), max(end_at for _, _, end_at in spans.values())).aggregate(
+        **{f"at{number}": _newest(depot, *span[1:]) for number, span in enumerate(spans.values())}
+    )
+    found = []
+    for number, (start_at, (first, _, _)) in enumerate(spans.items()):
+        bill, statement, at = bills.get(start_at), statements.get(start_at), newest[f"at{number}"]
+        if bill is not None and statement is not None:
+            key = f"month-report:{bill.pk}:{bill.computed_at.timestamp()}:{at.timestamp() if at else 0}"
+            found.append(BilledMonth(first, bill, statement, key))
+    return found
+
+
+def _newest(depot: Depot, start_at: datetime, end_at: datetime) -> Max:
+    """Return when what vehicles did in a cycle was computed last, as a part of a query."""
+    return Max("computed_at", filter=Q(**_dates(depot, start_at, end_at)))
 
 
 def month_report(depot: Depot, first: date, now: datetime) -> Report | None:
@@ -250,8 +263,12 @@ def _summed_co2(months: list[Report]) -> list[Co2Line]:
 
 def _days(depot: Depot, start_at: datetime, end_at: datetime) -> QuerySet[VehicleDay]:
     """Return what vehicles did on the local days of a cycle."""
+    return VehicleDay.objects.filter(depot=depot, **_dates(depot, start_at, end_at))
+
+
+def _dates(depot: Depot, start_at: datetime, end_at: datetime) -> dict[str, date]:
     first, end = (depot.local(at).date() for at in (start_at, end_at))
-    return VehicleDay.objects.filter(depot=depot, date__gte=first, date__lt=end)
+    return {"date__gte": first, "date__lt": end}
 
 
 def _report(depot: Depot, first: date, bill: Bill, statement: SavingsStatement, now: datetime) -> Report:

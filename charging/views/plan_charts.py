@@ -232,14 +232,14 @@ def _lanes_sentence(view: PlanView) -> str:
 
 
 def _lanes_table(view: PlanView) -> charts.Table:
-    rows = []
+    rows, axis = [], view.axis
     for lane in view.lanes:
         spans = [
             *((gap.from_at, gap.to_at, f"Away {gap.blocks}".strip(), None) for gap in lane.absences),
             *_moves(lane),
         ]
         rows += [
-            [lane.vehicle.name, view.axis.label(start), view.axis.label(end), what, energy]
+            [lane.vehicle.name, axis.label(start), axis.label(end), what, energy]
             for start, end, what, energy in sorted(spans, key=lambda span: span[0])
         ]
     return charts.table_of(["Vehicle", "From", "To", "What", "kWh"], rows)

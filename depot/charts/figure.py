@@ -194,11 +194,11 @@ def _plain(value: Any) -> Any:
     The library would write styled text with style attributes, which the content security policy forbids.
     """
     if isinstance(value, str):
-        return _MARKUP.sub("&lt;", value)
+        return _MARKUP.sub("&lt;", value) if "<" in value else value
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, bool) or not isinstance(value, float):
-        return value
-    return round(value, 4) if math.isfinite(value) else None
+    return value

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any
+
+from depot.words import day_words, month_words, speaking, spoken, weekday_words
 
 TICK_HOURS = (1, 2, 3, 6, 12, 24)
 DAYS_WITH_HOURS = 5
@@ -48,8 +51,7 @@ class TimeAxis:
 
     def label(self, at: datetime) -> str:
         """Return a moment in true local words: Tue 24 Nov 06:10."""
-        local = at.astimezone(self.tz)
-        return f"{local:%a {local.day} %b %H:%M}"
+        return _moment(at, self.tz, spoken())
 
     def labels(self, moments: Iterable[datetime]) -> list[str]:
         """Return moments in true local words."""
@@ -96,8 +98,16 @@ class TimeAxis:
 
     def _tick_text(self, at: datetime) -> str:
         local = at.astimezone(self.tz)
-        return f"{local:%a} {local.day}" if local.hour == 0 else f"{local:%H:%M}"
+        return f"{weekday_words(local.weekday())} {local.day}" if local.hour == 0 else f"{local:%H:%M}"
 
     def _day(self, at: datetime) -> str:
         local = at.astimezone(self.tz)
-        return f"{local.day} {local:%b}"
+        return f"{local.day} {month_words(local.month)}"
+
+
+@lru_cache(maxsize=20_000)
+def _moment(at: datetime, tz: tzinfo, language: str) -> str:
+    """Return a moment in a language's words; a page says the same few hundred moments again and again."""
+    local = at.astimezone(tz)
+    with speaking(language):
+        return f"{day_words(local)} {local:%H:%M}"

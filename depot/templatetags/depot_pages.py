@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django import template
@@ -22,6 +23,12 @@ from depot.words import LANGUAGES, day_words, figures, mark, tr
 register = template.Library()
 
 MISSING = "–"
+_LEVEL = """<svg class="level tone-{}" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label="{}">
+  <rect class="level-ground" y="1" width="100" height="6" />
+  <rect class="level-value" y="1" width="{}" height="6" />
+  {}
+</svg>"""
+_LEVEL_MARK = '<line class="level-mark" x1="{at}" x2="{at}" y1="0" y2="8" />'
 STATE_WORDS = {
     "ready": mark("Ready"),
     "on_track": mark("On track"),
@@ -185,6 +192,18 @@ def ago(at: datetime | None) -> str:
 
 
 @register.simple_tag
+def age(at: datetime, stale: bool) -> SafeString:
+    """Say how long ago something was heard; static/js/app.js lets the age run on."""
+    said = ago(at)
+    return format_html(
+        '<time class="fresh{}" datetime="{}" data-age>{}</time>',
+        " stale" if stale else "",
+        at.isoformat(),
+        tr("stale, {age}", age=said) if stale else said,
+    )
+
+
+@register.simple_tag
 def freshness(at: datetime | None, stale_after_seconds: float = 300) -> SafeString:
     """Stamp a value with its age; greyed and marked once it is older than `stale_after_seconds`."""
     if at is None:
@@ -200,6 +219,7 @@ def freshness(at: datetime | None, stale_after_seconds: float = 300) -> SafeStri
 
 
 @register.simple_tag
+@cache
 def icon(name: str) -> SafeString:
     """Draw an icon of static/icons.svg; the word beside it carries the meaning."""
     return format_html(
@@ -242,21 +262,17 @@ def tone(state: str) -> str:
     return state.replace("_", "-")
 
 
-@register.inclusion_tag("partials/level.html")
+@register.simple_tag
 def level(
     fraction: float | None, words: str, mark: float | None = None, tone: str = "charging"
-) -> dict[str, Any]:
+) -> SafeString:
     """Draw a level (0..1) as a thin bar with an optional `mark` (what is needed); `words` say the same."""
+    needed = "" if mark is None else format_html(_LEVEL_MARK, at=_position(mark))
+    return format_html(_LEVEL, tone.replace("_", "-"), words, _position(fraction or 0.0), needed)
 
-    def position(value: float | None) -> str | None:
-        return None if value is None else f"{100 * min(max(value, 0.0), 1.0):.1f}"
 
-    return {
-        "width": position(fraction) or "0",
-        "mark": position(mark),
-        "words": words,
-        "tone": tone.replace("_", "-"),
-    }
+def _position(value: float) -> str:
+    return f"{100 * min(max(value, 0.0), 1.0):.1f}"
 
 
 @register.simple_tag(takes_context=True)

@@ -110,12 +110,43 @@ def _laid_out(
     books = consumption_books(depots, first, last)
     found: dict[int, list[Duty]] = {depot.pk: [] for depot in depots}
     for block in blocks:
+        runs = _runs(block, first, last, differing.get(block.calendar_id or 0, {}), overrides)
+        book = books[block.depot_id]
         found[block.depot_id] += [
-            replace(duty, outage=_outage(duty, outages), book=books[block.depot_id])
-            for duty in _runs(block, first, last, differing.get(block.calendar_id or 0, {}), overrides)
-            if duty.pull_out_at < to_at and duty.pull_in_at > from_at
+            _duty(block, book, run, outages)
+            for run in runs
+            if run.pull_out_at < to_at and run.pull_in_at > from_at
         ]
     return {pk: sorted(rows, key=in_order) for pk, rows in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A block on one service day, with what was entered for that day alone."""
+
+    day: date
+    pull_out_at: datetime
+    pull_in_at: datetime
+    earlier_minutes: int
+    override: Assignment | None
+
+
+def _duty(block: Block, book: ConsumptionBook, run: _Run, outages: dict[int, list[Outage]]) -> Duty:
+    override = run.override
+    vehicle = override.vehicle if override else block.vehicle
+    fixed = override.fixed if override else block.vehicle_fixed
+    return Duty(
+        block,
+        run.day,
+        vehicle,
+        run.pull_out_at,
+        run.pull_in_at,
+        outage=_outage(vehicle, run.pull_out_at, outages),
+        fixed=fixed and vehicle is not None,
+        late=override is not None and override.return_minute is not None,
+        earlier_minutes=run.earlier_minutes,
+        book=book,
+    )
 
 
 def in_order(duty: Duty) -> tuple[datetime, str, int]:
@@ -129,8 +160,8 @@ def _runs(
     last: date,
     differing: Mapping[date, DayRule],
     overrides: dict[Override, Assignment],
-) -> Iterator[Duty]:
-    """Yield a block's duties on the service days from `first` to `last`."""
+) -> Iterator[_Run]:
+    """Yield the days from `first` to `last` on which a block runs."""
     candidates = [block.service_date] if block.service_date else days(first, last)
     for day in candidates:
         override = overrides.get((block.pk, day))
@@ -139,24 +170,12 @@ def _runs(
             continue
         earlier = block.earlier_on(day, differing)
         pull_out_at, pull_in_at = block.pull_out_at(day, earlier), block.pull_in_at(day, earlier)
-        late = override is not None and override.return_minute is not None
         if override is not None and override.return_minute is not None:
             pull_in_at = local_to_utc(day, override.return_minute, block.depot.tz)
         if pull_in_at <= pull_out_at:
             # A departure inside the hour that spring leaves out moves behind it; the work keeps its length.
             pull_in_at = pull_out_at + timedelta(minutes=block.return_minute - block.depart_minute)
-        vehicle = override.vehicle if override else block.vehicle
-        fixed = override.fixed if override else block.vehicle_fixed
-        yield Duty(
-            block,
-            day,
-            vehicle,
-            pull_out_at,
-            pull_in_at,
-            fixed=fixed and vehicle is not None,
-            late=late,
-            earlier_minutes=earlier,
-        )
+        yield _Run(day, pull_out_at, pull_in_at, earlier, override)
 
 
 def outages_of(depot: Depot, from_at: datetime, to_at: datetime) -> dict[int, list[Outage]]:
@@ -172,11 +191,10 @@ def _outages(depots: Sequence[Depot], from_at: datetime, to_at: datetime) -> dic
     return found
 
 
-def _outage(duty: Duty, outages: dict[int, list[Outage]]) -> Outage | None:
-    if duty.vehicle is None:
+def _outage(vehicle: Vehicle | None, at: datetime, outages: dict[int, list[Outage]]) -> Outage | None:
+    if vehicle is None:
         return None
-    at = duty.pull_out_at
-    return next((row for row in outages.get(duty.vehicle.pk, []) if row.covers(at, at + MOMENT)), None)
+    return next((row for row in outages.get(vehicle.pk, []) if row.covers(at, at + MOMENT)), None)
 
 
 def _ids(depots: Sequence[Depot]) -> list[int]:
