@@ -22,6 +22,7 @@ SITE = {
     "slug": "harbor-yard",
     "time_zone": "America/New_York",
     "currency": "USD",
+    "units": "us",
     "latitude": "36.1",
     "longitude": "-79.9",
     "elevation_m": "250",
