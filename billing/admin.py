@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from billing.models import (
     Bill,
@@ -34,13 +35,15 @@ class Indented(json.JSONEncoder):
 
 class TariffForm(forms.ModelForm):
     source = forms.URLField(
-        required=False, assume_scheme="https", help_text="Where the price sheet is published."
+        required=False, assume_scheme="https", help_text=_("Where the price sheet is published.")
     )
     definition = forms.JSONField(
         encoder=Indented,
         widget=forms.Textarea(attrs={"rows": 32, "cols": 100, "spellcheck": "false"}),
-        help_text="The price sheet as JSON: the product's own format (docs/algorithms/tariff.md) or OpenEI URDB. "
-        "Every price is checked when you save.",
+        help_text=_(
+            "The price sheet as JSON: the product's own format (docs/algorithms/tariff.md) or OpenEI "
+            "URDB. Every price is checked when you save."
+        ),
     )
 
     class Meta:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from billing.models import PriceSeries, Tariff
 from billing.tariff import TariffError, read_tariff
@@ -13,32 +14,33 @@ from billing.tariff.text import parse_text, write_yaml
 from billing.tariff.urdb_fields import unwrap
 from depot.imports import MAX_BYTES, FileError
 from depot.imports.decode import decode
+from depot.words import tr
 
 
 class TariffDocumentForm(forms.ModelForm):
     """A version of a tariff, its price sheet typed or uploaded as YAML or JSON; faults are told at their place."""
 
     text = forms.CharField(
-        label="Price sheet",
+        label=_("Price sheet"),
         required=False,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false", "class": "code"}),
-        help_text="YAML or JSON in the product's own format, or OpenEI URDB.",
+        help_text=_("YAML or JSON in the product's own format, or OpenEI URDB."),
     )
     file = forms.FileField(
-        label="… or a file", required=False, help_text="A .yaml or .json file; it replaces the text."
+        label=_("… or a file"), required=False, help_text=_("A .yaml or .json file; it replaces the text.")
     )
     source = forms.URLField(
-        label="Published at",
+        label=_("Published at"),
         required=False,
         assume_scheme="https",
-        help_text="The address of the utility's price sheet.",
+        help_text=_("The address of the utility's price sheet."),
     )
 
     class Meta:
         model = Tariff
         fields = ["name", "utility", "source", "valid_from", "valid_to"]
-        labels = {"valid_from": "First day", "valid_to": "Last day"}
+        labels = {"valid_from": _("First day"), "valid_to": _("Last day")}
         widgets = {
             "valid_from": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
             "valid_to": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
@@ -65,7 +67,10 @@ class TariffDocumentForm(forms.ModelForm):
             for element in unsupported:
                 self.add_error(
                     "text",
-                    f"{element.rstrip('.')}. Such a tariff would be billed wrongly, so it is not saved.",
+                    tr(
+                        "{value}. Such a tariff would be billed wrongly, so it is not saved.",
+                        value=element.rstrip("."),
+                    ),
                 )
         return cleaned
 
@@ -74,7 +79,13 @@ class TariffDocumentForm(forms.ModelForm):
         if file is None:
             return str(cleaned.get("text") or "")
         if file.size > MAX_BYTES:
-            raise FileError(f"{file.name} has {file.size / 2**20:.0f} MB, which no price sheet has.")
+            raise FileError(
+                tr(
+                    "{name} has {size:.0f} MB, which no price sheet has.",
+                    name=file.name,
+                    size=file.size / 2**20,
+                )
+            )
         return decode(file.read(), file.name).text
 
     def _get_validation_exclusions(self) -> set[str]:
@@ -95,7 +106,7 @@ class SourceForm(forms.ModelForm):
     class Meta:
         model = PriceSeries
         fields = ["source", "area"]
-        labels = {"source": "New prices come from", "area": "Bidding zone"}
+        labels = {"source": _("New prices come from"), "area": _("Bidding zone")}
 
 
 def as_text(definition: Any) -> str:

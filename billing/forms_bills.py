@@ -9,10 +9,12 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
 from billing.models import Bill, UtilityBill
 from billing.services.reconcile import Entered, EnteredLine
 from depot.imports.values import CellError, DecimalMark, decimal_mark, parse_number
+from depot.words import tr
 
 FREE_LINES = 3
 MOST_LINES = 80
@@ -36,7 +38,7 @@ class NumberField(forms.CharField):
         except CellError as error:
             raise ValidationError(str(error)) from error
         if abs(number) >= MOST:
-            raise ValidationError("This number is too large for a bill.")
+            raise ValidationError(tr("This number is too large for a bill."))
         return number
 
 
@@ -53,28 +55,28 @@ class _Marked(forms.Form):
 class UtilityBillForm(_Marked):
     """What stands on the utility's bill beside its lines."""
 
-    number = forms.CharField(label="Number of the bill", required=False, max_length=60)
-    total = NumberField(label="Total of the bill")
-    note = forms.CharField(label="Note", required=False, max_length=300)
+    number = forms.CharField(label=_("Number of the bill"), required=False, max_length=60)
+    total = NumberField(label=_("Total of the bill"))
+    note = forms.CharField(label=_("Note"), required=False, max_length=300)
 
 
 class UtilityLineForm(_Marked):
     """One line of the utility's bill; a row without an amount is not on it."""
 
     line_id = forms.CharField(required=False, max_length=200, widget=forms.HiddenInput)
-    label = forms.CharField(label="Line", required=False, max_length=400)
-    quantity = NumberField(label="Quantity", required=False)
-    unit = forms.CharField(label="Unit", required=False, max_length=20)
-    amount = NumberField(label="Amount", required=False)
+    label = forms.CharField(label=_("Line"), required=False, max_length=400)
+    quantity = NumberField(label=_("Quantity"), required=False)
+    unit = forms.CharField(label=_("Unit"), required=False, max_length=20)
+    amount = NumberField(label=_("Amount"), required=False)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         free = not data.get("line_id")
         if free and data.get("amount") is None and "amount" not in self.errors:
             if data.get("label") or data.get("quantity") is not None:
-                self.add_error("amount", "Enter the amount, or empty the row.")
+                self.add_error("amount", tr("Enter the amount, or empty the row."))
         elif free and data.get("amount") is not None and not data.get("label"):
-            self.add_error("label", "Enter what the line is called.")
+            self.add_error("label", tr("Enter what the line is called."))
         return data
 
     def line(self) -> EnteredLine | None:
@@ -112,7 +114,7 @@ class ReconcileForm:
         lines = [line for form in self.lines.forms if (line := form.line()) is not None]
         if any(line.line_id and line.line_id not in known for line in lines):
             self.head.add_error(
-                None, "The bill has other lines now. Look at them and enter the numbers again."
+                None, tr("The bill has other lines now. Look at them and enter the numbers again.")
             )
             return None
         data = self.head.cleaned_data

@@ -8,10 +8,12 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
 from billing.models import ProgrammeEvent
 from depot.models import Depot
 from depot.timegrid import local_to_utc
+from depot.words import tr
 
 FARTHEST = timedelta(days=731)
 CLOCK = forms.TimeInput({"type": "time"}, format="%H:%M")
@@ -28,26 +30,26 @@ FIELDS = {
 class ProgrammeEventForm(forms.Form):
     """A new event; days and times are the depot's."""
 
-    programme = forms.CharField(label="Programme", max_length=80, help_text="As the contract calls it.")
-    kind = forms.ChoiceField(label="What counts", choices=ProgrammeEvent.Kind.choices)
-    day = forms.DateField(label="Day", widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
-    from_time = forms.TimeField(label="From", widget=CLOCK)
-    to_time = forms.TimeField(label="To", widget=CLOCK, help_text="00:00 is the end of the day.")
-    paid = forms.DecimalField(label="Pays", max_digits=12, decimal_places=4, min_value=Decimal("0.0001"))
+    programme = forms.CharField(label=_("Programme"), max_length=80, help_text=_("As the contract calls it."))
+    kind = forms.ChoiceField(label=_("What counts"), choices=ProgrammeEvent.Kind.choices)
+    day = forms.DateField(label=_("Day"), widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
+    from_time = forms.TimeField(label=_("From"), widget=CLOCK)
+    to_time = forms.TimeField(label=_("To"), widget=CLOCK, help_text=_("00:00 is the end of the day."))
+    paid = forms.DecimalField(label=_("Pays"), max_digits=12, decimal_places=4, min_value=Decimal("0.0001"))
     per = forms.ChoiceField(
-        label="For each", choices=[("kwh", "kWh delivered"), ("kw", "kW delivered on average")]
+        label=_("For each"), choices=[("kwh", "kWh delivered"), ("kw", _("kW delivered on average"))]
     )
     credit_excluded = forms.BooleanField(
-        label="No export credit beside it",
+        label=_("No export credit beside it"),
         required=False,
-        help_text="The terms exclude export credit for the energy that the programme pays.",
+        help_text=_("The terms exclude export credit for the energy that the programme pays."),
     )
     announced_day = forms.DateField(
-        label="Announced on", widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+        label=_("Announced on"), widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
     )
-    announced_time = forms.TimeField(label="Announced at", widget=CLOCK)
+    announced_time = forms.TimeField(label=_("Announced at"), widget=CLOCK)
     source = forms.CharField(
-        label="Where it is written", required=False, max_length=200, help_text="Like a mail's subject."
+        label=_("Where it is written"), required=False, max_length=200, help_text=_("Like a mail's subject.")
     )
 
     def __init__(self, depot: Depot, now: datetime, *args: Any, **kwargs: Any) -> None:
@@ -56,14 +58,14 @@ class ProgrammeEventForm(forms.Form):
         self.today = here.date()
         initial = {"day": here.date(), "announced_day": here.date(), "announced_time": here.time()}
         super().__init__(*args, **{"initial": initial} | kwargs)
-        self.fields["paid"].label = f"Pays, {depot.currency}"
+        self.fields["paid"].label = tr("Pays, {currency}", currency=depot.currency)
 
     def clean(self) -> dict[str, Any]:
         """Turn wall-clock times into moments; one that a clock change leaves out is told."""
         data: dict[str, Any] = super().clean() or {}
         for name in ("day", "announced_day"):
             if data.get(name) and abs(data[name] - self.today) > FARTHEST:
-                self.add_error(name, "Enter a day within two years of today.")
+                self.add_error(name, tr("Enter a day within two years of today."))
         day, end = data.get("day"), data.get("to_time")
         if day and end is not None:
             last = day + timedelta(days=1) if end == time(0) else day
@@ -80,7 +82,12 @@ class ProgrammeEventForm(forms.Form):
         moment = local_to_utc(day, wall.hour * 60 + wall.minute, self.depot.tz)
         if self.depot.local(moment).time() != wall.replace(second=0, microsecond=0):
             self.add_error(
-                field, f"The clocks go forward on {day}: there is no {wall:%H:%M}. Enter a later time."
+                field,
+                tr(
+                    "The clocks go forward on {day}: there is no {wall:%H:%M}. Enter a later time.",
+                    day=day,
+                    wall=wall,
+                ),
             )
             return None
         return moment

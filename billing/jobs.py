@@ -10,6 +10,7 @@ from depot import clock
 from depot.jobs import Progress, job
 from depot.jobs.services import JobError
 from depot.models import Job
+from depot.words import tr
 
 
 @job("bill", title="Bill so far and savings", every=timedelta(hours=1))
@@ -26,10 +27,12 @@ def estimate_bill(job: Job, progress: Progress) -> dict[str, Any]:
 def close_bills(job: Job, progress: Progress) -> dict[str, Any]:
     """Correct final months whose data changed, then bill older months that are not final yet."""
     depot, now = job.own_depot, clock.now()
-    corrected, problems = correct_all(depot, now, lambda part, step: progress(part / 2, f"Checking {step}"))
+    corrected, problems = correct_all(
+        depot, now, lambda part, step: progress(part / 2, tr("Checking {step}", step=step))
+    )
     older = [month for month in open_months(depot, now) if month < min(last_two(depot, now))]
     billed, more = bill_months(
-        depot, older, now, lambda part, step: progress((1 + part) / 2, f"Billing {step}")
+        depot, older, now, lambda part, step: progress((1 + part) / 2, tr("Billing {step}", step=step))
     )
     if problems or more:
         raise JobError(" ".join([*problems, *more]))

@@ -11,6 +11,7 @@ from depot import clock
 from depot.jobs import Progress, job
 from depot.jobs.services import JobError
 from depot.models import Job
+from depot.words import tr
 
 COMPARE = "compare_tariffs"
 
@@ -18,7 +19,7 @@ COMPARE = "compare_tariffs"
 @job("prices", title="Market prices", every=timedelta(hours=1))
 def fetch_prices(job: Job, progress: Progress) -> dict[str, Any]:
     """Fetch day-ahead prices of the depot's area, where it chose one, and tell where prices run out."""
-    progress(0.1, "Asking the depot's price source")
+    progress(0.1, tr("Asking the depot's price source"))
     return {"new": fetch_all(job.own_depot, clock.now())}
 
 
@@ -26,14 +27,14 @@ def fetch_prices(job: Job, progress: Progress) -> dict[str, Any]:
 def compare_tariffs(job: Job, progress: Progress) -> dict[str, Any]:
     """Bill the depot's year with each tariff of the payload."""
     depot = job.own_depot
-    progress(0.02, "Reading the year")
+    progress(0.02, tr("Reading the year"))
     load = year_load(depot, clock.now())
     if load is None:
-        raise JobError("Nothing is recorded yet, so there is no load to compare tariffs on.")
+        raise JobError(tr("Nothing is recorded yet, so there is no load to compare tariffs on."))
     tariffs = chosen(depot, job.payload["keys"])
     found = []
     for number, (key, tariff) in enumerate(tariffs):
-        progress(0.1 + 0.9 * number / len(tariffs), f"Billing {tariff.name}")
+        progress(0.1 + 0.9 * number / len(tariffs), tr("Billing {name}", name=tariff.name))
         found.append({"key": key} | compared(depot, tariff, load).as_json())
     return {
         "from": load.start_at.isoformat(),

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 
 import charging.admin_stations  # noqa: F401 - registers its pages
 from charging.models import Charger, ChargerCommand, ChargingSession, Connector, NotReady, Override, Plan
@@ -17,6 +18,7 @@ from charging.services.operations import OPERATIONS, operate
 from depot import clock
 from depot.admin.base import OWN_DEPOTS, DepotAdmin, DepotInline, Records
 from depot.admin.keys import show_once
+from depot.words import tr
 
 BACK = "admin:charging_charger_changelist"
 
@@ -24,8 +26,8 @@ BACK = "admin:charging_charger_changelist"
 class ChargerForm(forms.ModelForm):
     make_password = forms.BooleanField(
         required=False,
-        label="Make a new password",
-        help_text="It is shown once after saving, to be entered in the charger. The old one ends at once.",
+        label=_("Make a new password"),
+        help_text=_("It is shown once after saving, to be entered in the charger. The old one ends at once."),
     )
 
     class Meta:
@@ -44,9 +46,14 @@ class ConnectorFormSet(forms.BaseInlineFormSet):
             if vehicle is None or form in self.deleted_forms:
                 continue
             if vehicle.depot_id != self.instance.depot_id:
-                form.add_error("vehicle", "This vehicle belongs to another depot. Choose one of this depot.")
+                form.add_error(
+                    "vehicle", tr("This vehicle belongs to another depot. Choose one of this depot.")
+                )
             elif vehicle.pk in parked:
-                form.add_error("vehicle", f"{vehicle} parks at two of these connectors. Choose one of them.")
+                form.add_error(
+                    "vehicle",
+                    tr("{vehicle} parks at two of these connectors. Choose one of them.", vehicle=vehicle),
+                )
             parked.add(vehicle.pk)
 
 
@@ -105,7 +112,7 @@ class Chargers(DepotAdmin):
     fieldsets = [
         (None, {"fields": ["depot", "name", "node"]}),
         (
-            "Its log-in",
+            _("Its log-in"),
             {
                 "fields": ["identity", "admission", "has_password", "make_password"],
                 "description": "The charger connects to ws(s)://HOST:PORT/ocpp/<identity> with the identity as "
@@ -125,7 +132,7 @@ class Chargers(DepotAdmin):
             },
         ),
         (
-            "What it says of itself",
+            _("What it says of itself"),
             {
                 "fields": [
                     ("is_connected", "last_seen_at", "booted_at"),
@@ -137,15 +144,15 @@ class Chargers(DepotAdmin):
         ),
     ]
 
-    @admin.display(description="password set", boolean=True)
+    @admin.display(description=_("password set"), boolean=True)
     def has_password(self, charger: Charger) -> bool:
         return bool(charger.password_hash)
 
-    @admin.display(description="connected", boolean=True)
+    @admin.display(description=_("connected"), boolean=True)
     def is_connected(self, charger: Charger) -> bool:
         return is_linked(charger, clock.now())
 
-    @admin.display(description="vehicles that park here")
+    @admin.display(description=_("vehicles that park here"))
     def vehicles(self, charger: Charger) -> str:
         return ", ".join(str(plug.vehicle) for plug in charger.connectors.all() if plug.vehicle) or "none"
 
@@ -169,7 +176,7 @@ class Chargers(DepotAdmin):
         password = getattr(request, "new_password", None)
         if password is None:
             return None
-        return show_once(request, "The charger's new password", [(charger.identity, password)], BACK)
+        return show_once(request, tr("The charger's new password"), [(charger.identity, password)], BACK)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Offer every operation on the stations that are ticked."""
@@ -178,14 +185,14 @@ class Chargers(DepotAdmin):
             for name, operation in OPERATIONS.items():
                 if operation.asks:  # these are ordered on the station's own page
                     continue
-                offered[name] = (_operation(name), name, f"{operation.words} (OCPP)")
+                offered[name] = (_operation(name), name, f"{tr(operation.words)} (OCPP)")
         return offered
 
-    @admin.action(description="Make new passwords (shown once)", permissions=["change"])
+    @admin.action(description=_("Make new passwords (shown once)"), permissions=["change"])
     def make_passwords(self, request: HttpRequest, queryset: QuerySet[Charger]) -> HttpResponse:
         mine = [row for row in queryset.order_by("name") if self.has_change_permission(request, row)]
         made = [(charger.identity, new_password(charger, request.user)) for charger in mine]
-        return show_once(request, "The chargers' new passwords", made, BACK)
+        return show_once(request, tr("The chargers' new passwords"), made, BACK)
 
 
 def _operation(name: str) -> Any:
@@ -195,7 +202,9 @@ def _operation(name: str) -> Any:
         mine = [row for row in queryset.order_by("name") if page.has_change_permission(request, row)]
         for charger in mine:
             operate(charger, name, request.user)
-        page.message_user(request, f"Ordered for {len(mine)} stations. Their answers are among the commands.")
+        page.message_user(
+            request, tr("Ordered for {mine} stations. Their answers are among the commands.", mine=len(mine))
+        )
 
     return act
 

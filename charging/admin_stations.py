@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 
 from charging.models import Dialect, StationNotice, StationVariable, UnknownStation
 from charging.services.adoption import adopt
@@ -14,6 +15,7 @@ from depot.access.roles import depots_where
 from depot.admin.base import OWN_DEPOTS, DepotAdmin, Records
 from depot.admin.keys import show_once
 from depot.models import ElectricalNode
+from depot.words import tr
 
 ABILITY = "set_up_site"
 
@@ -57,9 +59,9 @@ class AdoptForm(forms.ModelForm):
     """Where a station that knocked belongs."""
 
     node = forms.ModelChoiceField(
-        ElectricalNode.objects.none(), help_text="The node of the electrical tree that feeds it."
+        ElectricalNode.objects.none(), help_text=_("The node of the electrical tree that feeds it.")
     )
-    max_charge_kw = forms.FloatField(min_value=0.1, label="greatest charging power", help_text="In kW.")
+    max_charge_kw = forms.FloatField(min_value=0.1, label=_("greatest charging power"), help_text=_("In kW."))
 
     class Meta:
         model = UnknownStation
@@ -80,11 +82,13 @@ class UnknownStations(admin.ModelAdmin):
             {"fields": ["identity", ("address", "protocols"), ("tries", "first_seen_at", "last_seen_at")]},
         ),
         (
-            "Adopt it",
+            _("Adopt it"),
             {
                 "fields": ["node", "max_charge_kw"],
-                "description": "It is set up as pending, with a new password to enter in it. Accept it on its own "
-                "page once its connectors and limits are right.",
+                "description": _(
+                    "It is set up as pending, with a new password to enter in it. Accept it on its own page "
+                    "once its connectors and limits are right."
+                ),
             },
         ),
     ]
@@ -129,5 +133,5 @@ class UnknownStations(admin.ModelAdmin):
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         charger, password = request.adopted  # type: ignore[attr-defined]
-        title = f"{charger.identity} is adopted: its password"
+        title = tr("{identity} is adopted: its password", identity=charger.identity)
         return show_once(request, title, [(charger.identity, password)], "admin:charging_charger_changelist")

@@ -32,6 +32,7 @@ from depot.models import Depot, ElectricalNode, Forecast, InterconnectionAgreeme
 from depot.selectors.forecasts import expected
 from depot.services.forecasts import horizon
 from depot.timegrid import TimeGrid
+from depot.words import tr
 from fleet.battery.charge_taper import read_charge_taper
 from fleet.models import Outage, Vehicle, VehicleState
 from fleet.selectors.duties import MOMENT, Duty, duties, outages_of
@@ -123,12 +124,20 @@ def assemble(
         obstacle = permission.reason or _broken(vehicle, out) or _doubt(vehicle, known[vehicle.pk])
         row["v2g"] = not obstacle
         if obstacle:
-            notes.of(vehicle.pk, f"Not discharged: {obstacle}")
+            notes.of(vehicle.pk, tr("Not discharged: {obstacle}", obstacle=obstacle))
         rows.append(row)
     orders = overrides_in_force(depot, now) if orders is None else orders
     apply_orders(rows, orders, grid)
     for order in orders:
-        notes.of(order.vehicle_id, f"{order.made_by_name} ordered: {order.in_words()}{_why(order)}.")
+        notes.of(
+            order.vehicle_id,
+            tr(
+                "{made_by_name} ordered: {in_words}{order}.",
+                made_by_name=order.made_by_name,
+                in_words=order.in_words(),
+                order=_why(order),
+            ),
+        )
     events, told = events_for(depot, grid, prices.export_per_kwh)
     notes.depot.extend(told)
     site = _site(depot, agreement, grid, now, notes, sum(guests.values(), np.zeros(grid.steps)))
@@ -153,7 +162,10 @@ def assemble(
     if last is not None:
         case["previous"] = _previous(last, rows, CHANGE_PRICE_SHARE * _usual_price(prices) * grid.step_hours)
     notes.depot.extend(
-        f"Battery {battery.name} is not planned: nothing here can command it, so no plan may count on it."
+        tr(
+            "Battery {name} is not planned: nothing here can command it, so no plan may count on it.",
+            name=battery.name,
+        )
         for battery in depot.batteries.all()
     )
     return Assembled(case, notes, grid, places, needs, last)
@@ -208,13 +220,13 @@ def _gone(vehicle: Vehicle, out: dict[int, Outage], grid: TimeGrid, notes: Notes
         return False
     gone = state is None or outage.to_at is None or outage.to_at >= grid.end_at
     if gone:
-        notes.of(vehicle.pk, "Not planned: it is out of service and not plugged in.")
+        notes.of(vehicle.pk, tr("Not planned: it is out of service and not plugged in."))
     return gone
 
 
 def _broken(vehicle: Vehicle, out: dict[int, Outage]) -> str:
     """Return why a vehicle that is out of service is not discharged: somebody may be working at it."""
-    return f"{vehicle.name} is out of service." if vehicle.pk in out else ""
+    return tr("{name} is out of service.", name=vehicle.name) if vehicle.pk in out else ""
 
 
 def _until_back(away: list[dict[str, Any]], back: int) -> list[dict[str, Any]]:
@@ -242,9 +254,12 @@ def _places(depot: Depot, vehicles: list[Vehicle], notes: Notes) -> dict[int, Co
         if vehicle.pk in here:
             places[vehicle.pk] = here[vehicle.pk]
         elif vehicle.pk not in home:
-            notes.of(vehicle.pk, "Not planned: it has no connector. Give it one in the set-up.")
+            notes.of(vehicle.pk, tr("Not planned: it has no connector. Give it one in the set-up."))
         elif home[vehicle.pk].pk in taken:
-            notes.of(vehicle.pk, f"Not planned: another vehicle stands at its place {home[vehicle.pk]}.")
+            notes.of(
+                vehicle.pk,
+                tr("Not planned: another vehicle stands at its place {home}.", home=home[vehicle.pk]),
+            )
         else:
             places[vehicle.pk] = home[vehicle.pk]
     return places
@@ -258,10 +273,15 @@ def _steered(places: dict[int, Connector], notes: Notes) -> dict[int, Connector]
         if charger.pk in notes.away:
             notes.of(
                 vehicle_id,
-                f"Not planned: charger {charger.name} does not answer. It does what it was told last.",
+                tr(
+                    "Not planned: charger {name} does not answer. It does what it was told last.",
+                    name=charger.name,
+                ),
             )
         elif charger.strays_since is not None:
-            notes.of(vehicle_id, f"Not planned: charger {charger.name} does not follow its schedule.")
+            notes.of(
+                vehicle_id, tr("Not planned: charger {name} does not follow its schedule.", name=charger.name)
+            )
         else:
             steered[vehicle_id] = connector
     return steered
@@ -296,8 +316,12 @@ def _guests(
             continue
         draw(charger, charger.fallback_share_kw)
         notes.depot.append(
-            f"The vehicle at {session.connector} is not planned: nobody knows it. It charges with up to "
-            f"{charger.fallback_share_kw:g} kW. Enter its token in the set-up."
+            tr(
+                "The vehicle at {connector} is not planned: nobody knows it. It charges with up to "
+                "{fallback_share_kw:g} kW. Enter its token in the set-up.",
+                connector=session.connector,
+                fallback_share_kw=charger.fallback_share_kw,
+            )
         )
     return drawn
 
@@ -331,9 +355,11 @@ def _site(
     connection = depot.nodes.filter(kind=ElectricalNode.Kind.GRID).first()
     allowed = agreement.allowed_export_kw if agreement else 0.0
     if connection is None:
-        notes.depot.append("Nothing can be charged: the depot has no grid connection. Add it in the set-up.")
+        notes.depot.append(
+            tr("Nothing can be charged: the depot has no grid connection. Add it in the set-up.")
+        )
     if allowed == 0.0:
-        notes.depot.append("No power flows to the grid: the interconnection agreement is not in force.")
+        notes.depot.append(tr("No power flows to the grid: the interconnection agreement is not in force."))
     solar = expected(depot, Forecast.Kind.SOLAR, grid, now)
     building = expected(depot, Forecast.Kind.BUILDING, grid, now)
     notes.depot.extend(forecast.source for forecast in (solar, building) if forecast.made_at is None)
@@ -442,7 +468,7 @@ def _vehicle(
 
 def _doubt(vehicle: Vehicle, known: KnownSoc) -> str:
     """Return why the charge is too uncertain to discharge; a floor that nobody sees cannot be kept."""
-    return "" if known.sure else f"The present charge of {vehicle.name} is not known."
+    return "" if known.sure else tr("The present charge of {name} is not known.", name=vehicle.name)
 
 
 def _away(

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from depot.words import tr
+
 KEY_FILE, ROOT_FILE = "authority.key", "authority.pem"
 ROOT_LIFE, CHARGER_LIFE, SERVER_LIFE = timedelta(days=3650), timedelta(days=730), timedelta(days=397)
 CLOCKS_DIFFER = timedelta(days=1)
@@ -69,7 +71,7 @@ class Authority:
             return self.root_file.read_text()
         except FileNotFoundError as error:
             raise AuthorityError(
-                "There is no authority yet. Make one: manage.py ocpp_authority --create."
+                tr("There is no authority yet. Make one: manage.py ocpp_authority --create.")
             ) from error
 
     def sign_request(self, request: str, identity: str, now: datetime) -> Signed:
@@ -79,17 +81,17 @@ class Authority:
         another's.
         """
         if len(request) > LARGEST_REQUEST:
-            raise AuthorityError("The request is too long.")
+            raise AuthorityError(tr("The request is too long."))
         try:
             asked = x509.load_pem_x509_csr(request.encode())
             whole, key = asked.is_signature_valid, asked.public_key()
         except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
-            raise AuthorityError("The request is no certificate signing request.") from error
+            raise AuthorityError(tr("The request is no certificate signing request.")) from error
         names = [str(one.value) for one in asked.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         if not whole:
-            raise AuthorityError("The request is not signed by its own key.")
+            raise AuthorityError(tr("The request is not signed by its own key."))
         if names != [identity]:
-            raise AuthorityError("The request does not name the charger by its identity.")
+            raise AuthorityError(tr("The request does not name the charger by its identity."))
         return self._sign_charger(identity, _strong(key), now)
 
     def issue(self, identity: str, now: datetime) -> tuple[Signed, bytes]:
@@ -137,7 +139,7 @@ class Authority:
             key = serialization.load_pem_private_key(self._key_file.read_bytes(), None)
         except FileNotFoundError as error:
             raise AuthorityError(
-                f"The authority's key {self._key_file.name} is not there. Put it back."
+                tr("The authority's key {name} is not there. Put it back.", name=self._key_file.name)
             ) from error
         return builder.sign(key, hashes.SHA256())  # type: ignore[arg-type]
 
@@ -156,7 +158,11 @@ def _strong(key: object) -> _PublicKey:
     if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.key_size >= LEAST_EC_BITS:
         return key
     raise AuthorityError(
-        f"The request's key is weak. Use RSA of {LEAST_RSA_BITS} bits or ECDSA of {LEAST_EC_BITS}."
+        tr(
+            "The request's key is weak. Use RSA of {LEAST_RSA_BITS} bits or ECDSA of {LEAST_EC_BITS}.",
+            LEAST_RSA_BITS=LEAST_RSA_BITS,
+            LEAST_EC_BITS=LEAST_EC_BITS,
+        )
     )
 
 
@@ -210,6 +216,6 @@ def _write_new(path: Path, text: bytes, mode: int = 0o600) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError as error:
-        raise AuthorityError(f"There is an authority already: {path.name} exists.") from error
+        raise AuthorityError(tr("There is an authority already: {name} exists.", name=path.name)) from error
     with os.fdopen(descriptor, "wb") as file:
         file.write(text)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from depot.models import Depot
 
@@ -25,7 +26,7 @@ class DepotForm(forms.Form):
             super().full_clean()
 
 
-def moment(label: str, required: bool = True, help_text: str = "") -> forms.DateTimeField:
+def moment(label: Any, required: bool = True, help_text: Any = "") -> forms.DateTimeField:
     """Return a field for a moment in the depot's time."""
     return forms.DateTimeField(
         label=label,
@@ -39,13 +40,13 @@ def moment(label: str, required: bool = True, help_text: str = "") -> forms.Date
 class LateForm(DepotForm):
     """When a vehicle really comes back."""
 
-    back_at = moment("Back at")
-    reason = forms.CharField(label="Why late", required=False, max_length=200)
+    back_at = moment(_("Back at"))
+    reason = forms.CharField(label=_("Why late"), required=False, max_length=200)
 
 
 class OutageForm(DepotForm):
     """From when to when a vehicle cannot run."""
 
-    from_at = moment("Out of service from")
-    to_at = moment("Until", required=False, help_text="Empty = not known yet.")
-    reason = forms.CharField(label="Why out", required=False, max_length=200)
+    from_at = moment(_("Out of service from"))
+    to_at = moment(_("Until"), required=False, help_text=_("Empty = not known yet."))
+    reason = forms.CharField(label=_("Why out"), required=False, max_length=200)

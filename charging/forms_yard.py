@@ -9,6 +9,7 @@ from django import forms
 
 from charging.models import Connector
 from charging.selectors.board_yard import Place, suggested
+from depot.words import tr
 
 MOST_ROWS = 99
 MOST_PLACES = 99
@@ -24,8 +25,12 @@ class YardForm(forms.Form):
         hints = suggested([str(connector) for connector in connectors]) if self.new else []
         for index, connector in enumerate(connectors):
             row, place = hints[index] if self.new else (connector.yard_row, connector.yard_place)
-            self.fields[f"row_{connector.pk}"] = _number(f"Row of {connector}", row, MOST_ROWS)
-            self.fields[f"place_{connector.pk}"] = _number(f"Place of {connector}", place, MOST_PLACES)
+            self.fields[f"row_{connector.pk}"] = _number(
+                tr("Row of {connector}", connector=connector), row, MOST_ROWS
+            )
+            self.fields[f"place_{connector.pk}"] = _number(
+                tr("Place of {connector}", connector=connector), place, MOST_PLACES
+            )
 
     def lines(self) -> Iterator[tuple[Connector, forms.BoundField, forms.BoundField]]:
         """Yield each connector with its two fields."""
@@ -39,11 +44,11 @@ class YardForm(forms.Form):
             row, place = data.get(f"row_{connector.pk}"), data.get(f"place_{connector.pk}")
             if (row is None) != (place is None) and not self._refused(connector):
                 missing = "row" if row is None else "place"
-                self.add_error(f"{missing}_{connector.pk}", "Enter row and place, or neither.")
+                self.add_error(f"{missing}_{connector.pk}", tr("Enter row and place, or neither."))
             elif row is not None and place is not None:
                 other = taken.setdefault((row, place), connector)
                 if other is not connector:
-                    self.add_error(f"place_{connector.pk}", f"{other} stands there already.")
+                    self.add_error(f"place_{connector.pk}", tr("{other} stands there already.", other=other))
         return data
 
     def _refused(self, connector: Connector) -> bool:

@@ -31,6 +31,7 @@ from depot.jobs import Progress, job
 from depot.jobs.services import JobError, prune_jobs
 from depot.models import Job
 from depot.services.meter_sources import watch_meters
+from depot.words import tr
 from fleet.assignment.propose import CannotProposeError
 
 EVERY_STEP = timedelta(minutes=15)
@@ -39,8 +40,8 @@ EVERY_STEP = timedelta(minutes=15)
 @job("plan", title="Plan", every=EVERY_STEP)
 def make_plan(job: Job, progress: Progress) -> dict[str, Any]:
     """Plan the depot and send the plan to its chargers."""
-    progress(0.1, "Reading vehicles, schedule, prices and forecasts; solving")
-    plan = plan_and_dispatch(job.own_depot, job.payload.get("trigger", "Every 15 minutes"))
+    progress(0.1, tr("Reading vehicles, schedule, prices and forecasts; solving"))
+    plan = plan_and_dispatch(job.own_depot, job.payload.get("trigger", tr("Every 15 minutes")))
     look_again(job.own_depot, job.window)
     watch(job.own_depot, clock.now())
     prune_plans(job.own_depot, clock.now())
@@ -52,11 +53,11 @@ def make_plan(job: Job, progress: Progress) -> dict[str, Any]:
 @job(PEAK_OUTLOOK, title="Demand peak of the coming week", local_at=time(0, 10))
 def look_a_week_ahead(job: Job, progress: Progress) -> dict[str, Any]:
     """Find the demand peaks that are to be expected anyway, for the plans of the day."""
-    progress(0.1, "Planning the coming week")
+    progress(0.1, tr("Planning the coming week"))
     try:
         made = make_outlook(job.own_depot, clock.now())
     except SolverError as error:
-        raise JobError(f"The coming week could not be planned: {error}") from error
+        raise JobError(tr("The coming week could not be planned: {error}", error=error)) from error
     return {"peaks": made.peaks, "seconds": round(made.seconds, 3)}
 
 
@@ -64,9 +65,9 @@ def look_a_week_ahead(job: Job, progress: Progress) -> dict[str, Any]:
 def propose_vehicles(job: Job, progress: Progress) -> dict[str, Any]:
     """Work out who should drive what on a day; nothing of the day is changed."""
     depot, day = job.own_depot, date.fromisoformat(job.payload["date"])
-    progress(0.1, "Reading blocks, vehicles and their charge")
+    progress(0.1, tr("Reading blocks, vehicles and their charge"))
     known = situation(depot, day, clock.now())
-    progress(0.3, "Weighing every vehicle for every block")
+    progress(0.3, tr("Weighing every vehicle for every block"))
     try:
         found = proposals.work_out(known, day)
     except CannotProposeError as error:
@@ -114,7 +115,7 @@ def look_after(job: Job, progress: Progress) -> dict[str, Any]:
     depot, now = job.own_depot, clock.now()
     watch(depot, now)
     watch_live(depot, now)
-    progress(0.8, "Writing to people")
+    progress(0.8, tr("Writing to people"))
     try:
         return {"mails": mail_alerts(depot, now)}
     except MailError as error:
@@ -129,7 +130,10 @@ def vary_baselines(job: Job, progress: Progress) -> dict[str, Any]:
     )
     statements = list(found.order_by("-start_at")[:2])
     for number, statement in enumerate(statements):
-        progress(number / len(statements), f"Varying {job.own_depot.local(statement.start_at):%B}")
+        progress(
+            number / len(statements),
+            tr("Varying {start_at:%B}", start_at=job.own_depot.local(statement.start_at)),
+        )
         update_band(statement, clock.now())
     return {"months": len(statements)}
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from charging.models import Charger
 from depot.models import InterconnectionAgreement
+from depot.words import tr
 from fleet.models import Vehicle, VehicleType
 
 WORDS_FOR_DISCHARGE = "ocpp2.1"
@@ -31,27 +32,35 @@ def discharge_permission(
     kind = vehicle.type
     obstacle = ""
     if not vehicle.v2g_enabled:
-        obstacle = f"V2G is switched off for {vehicle.name}."
+        obstacle = tr("V2G is switched off for {name}.", name=vehicle.name)
     elif kind.inverter == VehicleType.Inverter.NONE:
-        obstacle = f"{kind.name} cannot discharge."
+        obstacle = tr("{name} cannot discharge.", name=kind.name)
     elif not charger.bidirectional:
-        obstacle = f"Charger {charger.name} is one-way."
+        obstacle = tr("Charger {name} is one-way.", name=charger.name)
     elif discharge_limit_kw(vehicle, charger) <= 0:
-        obstacle = f"{kind.name} cannot discharge through the {charger.get_current_display()} charger {charger.name}."
+        obstacle = tr(
+            "{name} cannot discharge through the {get_current_display} charger {name2}.",
+            name=kind.name,
+            get_current_display=charger.get_current_display(),
+            name2=charger.name,
+        )
     elif not (kind.iso15118_20 and charger.iso15118_20):
         missing = charger.name if kind.iso15118_20 else kind.name
-        obstacle = f"{missing} does not speak ISO 15118-20, which discharging needs."
+        obstacle = tr("{missing} does not speak ISO 15118-20, which discharging needs.", missing=missing)
     elif not charger.protocol:
-        obstacle = (
-            f"Charger {charger.name} has never logged in, so it is not known whether it can be asked to."
+        obstacle = tr(
+            "Charger {name} has never logged in, so it is not known whether it can be asked to.",
+            name=charger.name,
         )
     elif charger.protocol != WORDS_FOR_DISCHARGE and not charger.negative_limits:
-        obstacle = (
-            f"Charger {charger.name} speaks OCPP {charger.protocol.removeprefix('ocpp')}, which has no words for "
-            f"discharging. Connect it with OCPP 2.1, or enter that it discharges on negative limits."
+        obstacle = tr(
+            "Charger {name} speaks OCPP {value}, which has no words for discharging. Connect it with "
+            "OCPP 2.1, or enter that it discharges on negative limits.",
+            name=charger.name,
+            value=charger.protocol.removeprefix("ocpp"),
         )
     elif agreement is None:
-        obstacle = "The depot has no interconnection agreement on record."
+        obstacle = tr("The depot has no interconnection agreement on record.")
     return Permission(not obstacle, obstacle)
 
 

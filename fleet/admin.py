@@ -10,10 +10,12 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from depot import clock
 from depot.admin.base import OWN_DEPOTS, DepotAdmin, DepotInline, Records
 from depot.imports import CellError, parse_clock
+from depot.words import tr
 from fleet.formats.blocks import BlockRow
 from fleet.formats.clock import clock as clock_text
 from fleet.formats.service_days import describe_service_days, parse_service_days
@@ -60,14 +62,16 @@ class VehicleTypes(DepotAdmin):
             "Discharging (V2G)",
             {
                 "fields": ["inverter", ("max_discharge_ac_kw", "max_discharge_dc_kw"), "iso15118_20"],
-                "description": "Leave as it is for a one-way vehicle. V2G also needs a bidirectional charger "
-                "and an approved interconnection agreement.",
+                "description": _(
+                    "Leave as it is for a one-way vehicle. V2G also needs a bidirectional charger and an "
+                    "approved interconnection agreement."
+                ),
             },
         ),
-        ("On the road", {"fields": ["consumption_kwh_per_km", "auxiliary_kw", "preconditioning_kwh"]}),
+        (_("On the road"), {"fields": ["consumption_kwh_per_km", "auxiliary_kw", "preconditioning_kwh"]}),
     ]
 
-    @admin.display(description="vehicles")
+    @admin.display(description=_("vehicles"))
     def vehicles(self, kind: VehicleType) -> int:
         return len(kind.vehicles.all())
 
@@ -87,16 +91,16 @@ class Vehicles(DepotAdmin):
     fieldsets = [
         (None, {"fields": ["depot", "name", "type", "in_service_on", "active", "known_soc"]}),
         (
-            "How others call it",
+            _("How others call it"),
             {
                 "fields": ["vin", "external_id", "id_token"],
-                "description": "By these names telematics, schedules and chargers recognise the vehicle.",
+                "description": _("By these names telematics, schedules and chargers recognise the vehicle."),
             },
         ),
         ("V2G", {"fields": ["v2g_enabled", "v2g_min_soc"]}),
     ]
 
-    @admin.display(description="last known SoC", empty_value="never heard of")
+    @admin.display(description=_("last known SoC"), empty_value="never heard of")
     def known_soc(self, vehicle: Vehicle) -> str | None:
         state = getattr(vehicle, "state", None)
         if state is None:
@@ -119,7 +123,7 @@ class Calendars(DepotAdmin):
     search_fields = ["name"]
     inlines = [CalendarExceptions]
 
-    @admin.display(description="days that differ")
+    @admin.display(description=_("days that differ"))
     def days(self, calendar: ServiceCalendar) -> int:
         return len(calendar.exceptions.all())
 
@@ -167,15 +171,17 @@ class BlockForm(forms.ModelForm):
         parse_service_days,
         _days,
         required=False,
-        help_text="Like Mon-Fri or Mon,Wed; empty for one day alone.",
+        help_text=_("Like Mon-Fri or Mon,Wed; empty for one day alone."),
     )
     depart_minute = AsWritten(
         parse_clock,
         clock_text,
-        label="Pull-out",
-        help_text="Local time, like 06:30 or 01:10+1 on the next day.",
+        label=_("Pull-out"),
+        help_text=_("Local time, like 06:30 or 01:10+1 on the next day."),
     )
-    return_minute = AsWritten(parse_clock, clock_text, label="Pull-in", help_text="Local time, like 08:45.")
+    return_minute = AsWritten(
+        parse_clock, clock_text, label=_("Pull-in"), help_text=_("Local time, like 08:45.")
+    )
 
     class Meta:
         model = Block
@@ -189,10 +195,10 @@ class BlockForm(forms.ModelForm):
         leave, back = values.get("depart_minute"), values.get("return_minute")
         if leave is not None and back is not None and back <= leave:
             self.add_error(
-                "return_minute", "The pull-in is not after the pull-out. Past midnight write 01:10+1."
+                "return_minute", tr("The pull-in is not after the pull-out. Past midnight write 01:10+1.")
             )
         if "weekdays" in values and bool(values["weekdays"]) == bool(values.get("service_date")):
-            self.add_error("weekdays", "Enter either weekdays or one service date.")
+            self.add_error("weekdays", tr("Enter either weekdays or one service date."))
         if not self.errors:
             self._name_it(values)
         return values
@@ -210,7 +216,7 @@ class BlockForm(forms.ModelForm):
         depot = values.get("depot") or self.instance.depot
         same = Block.objects.of_depot(depot).filter(key=self.instance.key).exclude(pk=self.instance.pk)
         if same.exists():
-            self.add_error("block_id", "This block runs on these days already. Change that one.")
+            self.add_error("block_id", tr("This block runs on these days already. Change that one."))
 
 
 @admin.register(Block)
@@ -226,7 +232,7 @@ class Blocks(DepotAdmin):
     fieldsets = [
         (None, {"fields": ["depot", "block_id", ("vehicle", "vehicle_fixed"), "vehicle_type"]}),
         (
-            "When it runs",
+            _("When it runs"),
             {
                 "fields": [
                     "weekdays",
@@ -238,20 +244,20 @@ class Blocks(DepotAdmin):
             },
         ),
         (
-            "What it needs",
+            _("What it needs"),
             {"fields": [("distance_km", "energy_kwh"), "min_soc_departure", "precondition"]},
         ),
     ]
 
-    @admin.display(description="days", ordering="weekdays")
+    @admin.display(description=_("days"), ordering="weekdays")
     def days(self, block: Block) -> str:
         return str(block.service_date or _days(block.weekdays))
 
-    @admin.display(description="pull-out", ordering="depart_minute")
+    @admin.display(description=_("pull-out"), ordering="depart_minute")
     def pull_out(self, block: Block) -> str:
         return clock_text(block.depart_minute)
 
-    @admin.display(description="pull-in", ordering="return_minute")
+    @admin.display(description=_("pull-in"), ordering="return_minute")
     def pull_in(self, block: Block) -> str:
         return clock_text(block.return_minute)
 
@@ -277,13 +283,17 @@ class QuarantinedReadings(Records):
     def has_set_up_permission(self, request: HttpRequest) -> bool:
         return self.allowed(request, self.ability)
 
-    @admin.action(description="Take over what now belongs to a vehicle", permissions=["set_up"])
+    @admin.action(description=_("Take over what now belongs to a vehicle"), permissions=["set_up"])
     def take_over(self, request: HttpRequest, queryset: QuerySet[QuarantinedReading]) -> None:
         taken, left = adopt(queryset, request.user, clock.now())
         level = messages.WARNING if left else messages.SUCCESS
         self.message_user(
             request,
-            f"{taken} readings taken over, {left} left: no vehicle of the depot has their name.",
+            tr(
+                "{taken} readings taken over, {left} left: no vehicle of the depot has their name.",
+                taken=taken,
+                left=left,
+            ),
             level,
         )
 
@@ -330,11 +340,11 @@ class TelematicsFeedForm(forms.ModelForm):
     """A feed; its key can be set and is never shown."""
 
     new_secret = forms.CharField(
-        label="Token or password",
+        label=_("Token or password"),
         required=False,
         max_length=400,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="Empty: the one that is set stays.",
+        help_text=_("Empty: the one that is set stays."),
     )
 
     class Meta:
@@ -346,7 +356,7 @@ class TelematicsFeedForm(forms.ModelForm):
         data = super().clean() or {}
         elsewhere = {"kind", "server", "database", "user_name"} & set(self.changed_data)
         if not data.get("new_secret") and (elsewhere or not self.instance.sealed_secret):
-            self.add_error("new_secret", "Enter the token or password of this account.")
+            self.add_error("new_secret", tr("Enter the token or password of this account."))
         return data
 
 

@@ -6,9 +6,11 @@ from datetime import date, timedelta
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from depot.models import Depot
 from depot.timegrid import days
+from depot.words import tr
 from fleet.calendars.rules import WEEKDAYS, DayRule
 from fleet.formats.ranges import DateRange
 from fleet.models import ScheduleSettings, ServiceCalendar
@@ -27,9 +29,9 @@ class ScheduleSettingsForm(forms.ModelForm):
         model = ScheduleSettings
         fields = ["deadhead_minutes", "deadhead_km", "split_gap_minutes"]
         labels = {
-            "deadhead_minutes": "Minutes to the first stop",
-            "deadhead_km": "Kilometres to the first stop",
-            "split_gap_minutes": "Comes home when it waits at least (min)",
+            "deadhead_minutes": _("Minutes to the first stop"),
+            "deadhead_km": _("Kilometres to the first stop"),
+            "split_gap_minutes": _("Comes home when it waits at least (min)"),
         }
 
     @property
@@ -41,14 +43,14 @@ class ScheduleSettingsForm(forms.ModelForm):
 class ScheduleDaysForm(forms.Form):
     """The days a file is read for; empty ends are open."""
 
-    from_date = forms.DateField(label="First day", required=False, widget=DAY)
-    to_date = forms.DateField(label="Last day", required=False, widget=DAY)
+    from_date = forms.DateField(label=_("First day"), required=False, widget=DAY)
+    to_date = forms.DateField(label=_("Last day"), required=False, widget=DAY)
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
         first, last = given.get("from_date"), given.get("to_date")
         if first and last and first > last:
-            raise forms.ValidationError("The first day is after the last day. Swap them.")
+            raise forms.ValidationError(tr("The first day is after the last day. Swap them."))
         return given
 
     @property
@@ -62,7 +64,7 @@ class CalendarForm(forms.ModelForm):
     class Meta:
         model = ServiceCalendar
         fields = ["name", "country", "subdivision", "on_holidays"]
-        labels = {"country": "Public holidays of", "on_holidays": "On these holidays"}
+        labels = {"country": _("Public holidays of"), "on_holidays": _("On these holidays")}
 
     def __init__(self, *args: Any, depot: Depot, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -72,7 +74,9 @@ class CalendarForm(forms.ModelForm):
         name: str = self.cleaned_data["name"]
         others = ServiceCalendar.objects.of_depot(self.instance.depot).exclude(pk=self.instance.pk)
         if others.filter(name=name).exists():
-            raise forms.ValidationError(f"A calendar is called {name} already. Choose another name.")
+            raise forms.ValidationError(
+                tr("A calendar is called {name} already. Choose another name.", name=name)
+            )
         return name
 
 
@@ -80,25 +84,25 @@ class CalendarDaysForm(forms.Form):
     """Days of one calendar, and what they are."""
 
     KINDS = (
-        ("closed", "No service"),
-        ("half", "Half day: what leaves from noon on leaves earlier"),
-        ("usual", "As usual again"),
+        ("closed", _("No service")),
+        ("half", _("Half day: what leaves from noon on leaves earlier")),
+        ("usual", _("As usual again")),
         *((f"like-{number}", f"As on {name}s") for number, name in enumerate(WEEKDAYS)),
-        ("extra", "All blocks of the calendar run"),
+        ("extra", _("All blocks of the calendar run")),
     )
 
     calendar = forms.ModelChoiceField(ServiceCalendar.objects.none(), empty_label=None)
-    first = forms.DateField(label="From", widget=DAY)
-    last = forms.DateField(label="To", widget=DAY, required=False, help_text="Empty = one day.")
-    kind = forms.ChoiceField(label="What it is", choices=KINDS)
+    first = forms.DateField(label=_("From"), widget=DAY)
+    last = forms.DateField(label=_("To"), widget=DAY, required=False, help_text=_("Empty = one day."))
+    kind = forms.ChoiceField(label=_("What it is"), choices=KINDS)
     early_minutes = forms.IntegerField(
-        label="Minutes earlier",
+        label=_("Minutes earlier"),
         min_value=1,
         max_value=480,
         required=False,
-        help_text="On half days.",
+        help_text=_("On half days."),
     )
-    note = forms.CharField(max_length=80, required=False, help_text="Like “Teachers' day”.")
+    note = forms.CharField(max_length=80, required=False, help_text=_("Like “Teachers' day”."))
 
     def __init__(self, *args: Any, depot: Depot, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -108,9 +112,9 @@ class CalendarDaysForm(forms.Form):
         values = super().clean() or self.cleaned_data
         first, last = values.get("first"), values.get("last")
         if first and last and not timedelta() <= last - first <= LONGEST_SPAN:
-            self.add_error("last", "The last day lies before the first, or more than a year after it.")
+            self.add_error("last", tr("The last day lies before the first, or more than a year after it."))
         if values.get("kind") == "half" and not values.get("early_minutes"):
-            self.add_error("early_minutes", "Enter by how many minutes the afternoon leaves earlier.")
+            self.add_error("early_minutes", tr("Enter by how many minutes the afternoon leaves earlier."))
         return values
 
     @property
@@ -148,9 +152,9 @@ class TemperatureForm(forms.Form):
 
     date = forms.DateField(widget=DAY)
     outside_temp_c = forms.FloatField(
-        label="Mean outside temperature (°C)",
+        label=_("Mean outside temperature (°C)"),
         min_value=-60,
         max_value=60,
         required=False,
-        help_text="Empty = as on the last days.",
+        help_text=_("Empty = as on the last days."),
     )

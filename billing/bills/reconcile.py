@@ -13,6 +13,7 @@ from decimal import Decimal
 from billing.bills.metered import block_peaks, estimated_peak
 from billing.tariff import LoadSeries
 from depot.money import format_money, minor_units
+from depot.words import tr
 
 SAME_SHARE = Decimal("0.002")
 """Quantities this close (0.2 %) are taken as the same reading, rounded otherwise."""
@@ -117,15 +118,17 @@ def reconcile(pairs: Sequence[Pair], stated: Decimal, facts: Facts) -> Reconcile
 def _reasons(pair: Pair, facts: Facts) -> list[str]:
     """Return what may explain the difference of one line."""
     if pair.theirs is None:
-        return ["The utility's bill has no such line: it may be part of another one, or no longer charged."]
+        return [
+            tr("The utility's bill has no such line: it may be part of another one, or no longer charged.")
+        ]
     if pair.ours is None:
-        return ["The tariff has no such line. Add it to the tariff if it is charged every month."]
+        return [tr("The tariff has no such line. Add it to the tariff if it is charged every month.")]
     if pair.more is None:
         return []
     if _same(pair.theirs.quantity, pair.ours.quantity):
         return [_price_words(pair.ours, pair.theirs, facts)]
     if pair.line_id.startswith("tax"):
-        return ["It follows from the other lines: the sum that is taxed differs."]
+        return [tr("It follows from the other lines: the sum that is taxed differs.")]
     if pair.line_id.startswith(("demand", "subscription")):
         return _demand_reasons(pair, facts)
     if pair.line_id.startswith(("energy", "export")):
@@ -135,11 +138,14 @@ def _reasons(pair: Pair, facts: Facts) -> list[str]:
 
 def _price_words(ours: Side, theirs: Side, facts: Facts) -> str:
     if ours.rate is None or theirs.rate is None or _same(ours.rate, theirs.rate):
-        return "Quantity and price are the same: the rest is rounding."
+        return tr("Quantity and price are the same: the rest is rounding.")
     unit = f"{facts.currency}/{ours.unit}"
-    return (
-        f"Same quantity, another price: {theirs.rate:.5f} instead of {ours.rate:.5f} {unit}. "
-        "Compare the price sheet, and the day from which it holds."
+    return tr(
+        "Same quantity, another price: {rate:.5f} instead of {rate2:.5f} {unit}. Compare the "
+        "price sheet, and the day from which it holds.",
+        rate=theirs.rate,
+        rate2=ours.rate,
+        unit=unit,
     )
 
 
@@ -150,9 +156,15 @@ def _energy_reasons(pair: Pair, facts: Facts) -> list[str]:
         return []
     kwh = float(load.import_kw[load.estimated].sum()) * load.step_minutes / 60
     more = abs(float(pair.more or 0))
-    enough = "can explain it" if kwh >= more else "explain a part at most"
+    enough = tr("can explain it") if kwh >= more else tr("explain a part at most")
     return [
-        f"{estimated} of our intervals were not measured but estimated, {kwh:,.1f} kWh together: they {enough}."
+        tr(
+            "{estimated} of our intervals were not measured but estimated, {kwh:,.1f} kWh together: "
+            "they {enough}.",
+            estimated=estimated,
+            kwh=kwh,
+            enough=enough,
+        )
     ]
 
 
@@ -166,7 +178,12 @@ def _demand_reasons(pair: Pair, facts: Facts) -> list[str]:
     if not found and higher and pair.ours is not None and pair.ours.quantity:
         factor = pair.ours.quantity / theirs
         if factor >= LEAST_POWER_FACTOR:
-            found.append(f"If the utility bills kVA, a power factor of {factor:.3f} at the peak explains it.")
+            found.append(
+                tr(
+                    "If the utility bills kVA, a power factor of {factor:.3f} at the peak explains it.",
+                    factor=factor,
+                )
+            )
     return found
 
 
@@ -175,8 +192,13 @@ def _other_metering(theirs: Decimal, facts: Facts) -> list[str]:
     for minutes, (kw, at) in block_peaks(facts.load, facts.zone).items():
         if _same(theirs, Decimal(str(round(kw, 3)))):
             return [
-                f"Our highest {minutes}-minute mean of all hours is {kw:,.3f} kW, at {_local(at, facts)}: the utility "
-                f"may meter over {minutes} minutes, or count hours that this line leaves out."
+                tr(
+                    "Our highest {minutes}-minute mean of all hours is {kw:,.3f} kW, at {at}: the utility "
+                    "may meter over {minutes} minutes, or count hours that this line leaves out.",
+                    minutes=minutes,
+                    kw=kw,
+                    at=_local(at, facts),
+                )
             ]
     return []
 
@@ -187,7 +209,13 @@ def _ratchet(line_id: str, theirs: Decimal, facts: Facts) -> list[str]:
         for percent in RATCHET_SHARES:
             if _same(theirs, kw * percent / 100):
                 return [
-                    f"It is {percent} % of the {kw:,} kW of {day:%B %Y}: a peak that the utility looks back on."
+                    tr(
+                        "It is {percent} % of the {kw:,} kW of {day:%B %Y}: a peak that the utility looks back "
+                        "on.",
+                        percent=percent,
+                        kw=kw,
+                        day=day,
+                    )
                 ]
     return []
 
@@ -198,8 +226,13 @@ def _unmeasured(facts: Facts) -> list[str]:
         return []
     kw, at = top
     return [
-        f"Some of our intervals were not measured, the highest at {_local(at, facts)} (estimated {kw:,.1f} kW). "
-        "An estimated interval sets no peak here; the utility's meter may have seen its peak then."
+        tr(
+            "Some of our intervals were not measured, the highest at {at} (estimated {kw:,.1f} kW). "
+            "An estimated interval sets no peak here; the utility's meter may have seen its peak "
+            "then.",
+            at=_local(at, facts),
+            kw=kw,
+        )
     ]
 
 
@@ -209,13 +242,19 @@ def _whole(pairs: Sequence[Pair], stated: Decimal, facts: Facts) -> list[str]:
     entered = sum((pair.theirs.amount for pair in pairs if pair.theirs), Decimal(0))
     if entered != stated:
         found.append(
-            f"The lines that were entered add up to {format_money(entered, facts.currency)}, the bill says "
-            f"{format_money(stated, facts.currency)}: a line is missing or mistyped."
+            tr(
+                "The lines that were entered add up to {entered}, the bill says {stated}: a line is "
+                "missing or mistyped.",
+                entered=format_money(entered, facts.currency),
+                stated=format_money(stated, facts.currency),
+            )
         )
     missing = (facts.load.start_at - facts.start_at) + max(facts.end_at - facts.load.end_at, timedelta(0))
     if missing > timedelta(0):
         hours = missing / timedelta(hours=1)
-        found.append(f"Our ledger lacks {hours:,.1f} h at the beginning or end of the period.")
+        found.append(
+            tr("Our ledger lacks {hours:,.1f} h at the beginning or end of the period.", hours=hours)
+        )
     return found + _meter(pairs)
 
 
@@ -233,13 +272,20 @@ def _meter(pairs: Sequence[Pair]) -> list[str]:
     if max(ratios) - min(ratios) < SAME_SHARE:
         share = (sum(ratios, Decimal(0)) / len(ratios) - 1) * 100
         return [
-            f"All energy differs by the same {share:+.2f} %: a meter factor, transformer losses, or another period."
+            tr(
+                "All energy differs by the same {share:+.2f} %: a meter factor, transformer losses, or "
+                "another period.",
+                share=share,
+            )
         ]
     ours, theirs = (sum(column, Decimal(0)) for column in zip(*energy, strict=True))
     if _same(theirs, ours):
         return [
-            f"The energy agrees as a whole ({ours:,.0f} kWh), its split over the hours does not: compare the "
-            "hours of the price sheet, its holidays, and the clock of the meter."
+            tr(
+                "The energy agrees as a whole ({ours:,.0f} kWh), its split over the hours does not: "
+                "compare the hours of the price sheet, its holidays, and the clock of the meter.",
+                ours=ours,
+            )
         ]
     return []
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depot.timegrid import TimeGrid
+from depot.words import tr
 
 Floats = npt.NDArray[np.float64]
 
@@ -81,15 +82,32 @@ def _share_of_steps(grid: TimeGrid, from_at: datetime, hours: float) -> Floats:
 
 def _check(sessions: Sequence[Session]) -> None:
     for session in sessions:
-        name = f"The session of {session.vehicle} at {session.plugged_in_at.isoformat()}"
+        name = tr(
+            "The session of {vehicle} at {plugged_in_at}",
+            vehicle=session.vehicle,
+            plugged_in_at=session.plugged_in_at.isoformat(),
+        )
         if session.unplugged_at <= session.plugged_in_at:
-            raise ValueError(f"{name} ends before it begins. Correct its times.")
+            raise ValueError(tr("{name} ends before it begins. Correct its times.", name=name))
         if not (0 <= session.soc_in <= 1 and 0 <= session.soc_out <= 1):
-            raise ValueError(f"{name} has a SoC outside 0..1. Give fractions, not percent.")
+            raise ValueError(tr("{name} has a SoC outside 0..1. Give fractions, not percent.", name=name))
         if session.capacity_kwh <= 0 or session.max_charge_kw <= 0 or not 0 < session.charge_efficiency <= 1:
-            raise ValueError(f"{name} needs a capacity and a power above 0 and an efficiency in (0, 1].")
+            raise ValueError(
+                tr("{name} needs a capacity and a power above 0 and an efficiency in (0, 1].", name=name)
+            )
     for before, after in pairwise(sessions):
         if before.vehicle != after.vehicle:
-            raise ValueError(f"Sessions of {before.vehicle} and {after.vehicle} are mixed. Give one vehicle.")
+            raise ValueError(
+                tr(
+                    "Sessions of {vehicle} and {vehicle2} are mixed. Give one vehicle.",
+                    vehicle=before.vehicle,
+                    vehicle2=after.vehicle,
+                )
+            )
         if after.plugged_in_at < before.unplugged_at:
-            raise ValueError(f"Sessions of {after.vehicle} overlap or are out of order. Sort and mend them.")
+            raise ValueError(
+                tr(
+                    "Sessions of {vehicle} overlap or are out of order. Sort and mend them.",
+                    vehicle=after.vehicle,
+                )
+            )

@@ -12,6 +12,8 @@ from datetime import date, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from depot.words import tr
+
 Floats = npt.NDArray[np.float64]
 
 DAYS = 10
@@ -78,8 +80,14 @@ def customer_baseline(
     ][: rule.days]
     if len(similar) < rule.least_days:
         raise NoBaselineError(
-            f"Only {len(similar)} similar days without an event are recorded in the {rule.look_back.days} days before "
-            f"{event_day}; {rule.least_days} are needed."
+            tr(
+                "Only {similar} similar days without an event are recorded in the {days} days before "
+                "{event_day}; {least_days} are needed.",
+                similar=len(similar),
+                days=rule.look_back.days,
+                event_day=event_day,
+                least_days=rule.least_days,
+            )
         )
     base = np.mean([loads[day] for day in similar], axis=0)
     window = slice(*adjust)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from depot.words import tr
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -31,8 +33,13 @@ def site_power(
     """
     building, solar, vehicles = (np.asarray(series, float) for series in (building_kw, solar_kw, vehicle_kw))
     if not building.size == solar.size == vehicles.size:
-        sizes = f"{building.size}, {solar.size} and {vehicles.size}"
-        raise ValueError(f"Building, solar and vehicles have {sizes} steps. Give one value per step of each.")
+        sizes = tr("{size}, {size2} and {size3}", size=building.size, size2=solar.size, size3=vehicles.size)
+        raise ValueError(
+            tr(
+                "Building, solar and vehicles have {sizes} steps. Give one value per step of each.",
+                sizes=sizes,
+            )
+        )
     net = building - solar + vehicles
     exported = np.maximum(-net, 0.0)
     if export_limit_kw is not None:

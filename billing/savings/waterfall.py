@@ -8,16 +8,17 @@ from decimal import Decimal
 
 from billing.tariff.result import BillResult
 from depot.money import format_money
+from depot.words import mark, tr
 
 _GROUPS = ("energy", "demand", "export")
 _WHAT = {
-    "energy": "Moving charging to other hours",
-    "demand": "Other demand peaks",
-    "solar": "Using more of the sun on the site",
-    "other": "Fixed charges, minimum bill and taxes",
-    "export": "Energy sold to the grid",
-    "programmes": "Grid programmes",
-    "wear": "Different use of the batteries",
+    "energy": mark("Moving charging to other hours"),
+    "demand": mark("Other demand peaks"),
+    "solar": mark("Using more of the sun on the site"),
+    "other": mark("Fixed charges, minimum bill and taxes"),
+    "export": mark("Energy sold to the grid"),
+    "programmes": mark("Grid programmes"),
+    "wear": mark("Different use of the batteries"),
 }
 _Change = tuple[str, str, Decimal, str]
 
@@ -61,13 +62,18 @@ def waterfall(
     _check_same(unmanaged_bill, actual_bill)
     before, after = _grouped(unmanaged_bill), _grouped(actual_bill)
     changes: list[_Change] = [
-        ("energy", "Energy shifted", after["energy"] - before["energy"] + solar_saving, _WHAT["energy"]),
-        ("demand", "Demand charges", after["demand"] - before["demand"], _WHAT["demand"]),
-        ("solar", "Solar self-use", -solar_saving, _WHAT["solar"]),
-        ("other", "Fixed and other", after["other"] - before["other"], _WHAT["other"]),
-        ("export", "Export credit", after["export"] - before["export"], _WHAT["export"]),
-        ("programmes", "Programmes", -programme_revenue, _WHAT["programmes"]),
-        ("wear", "Battery wear added", wear_actual - wear_baseline, _WHAT["wear"]),
+        (
+            "energy",
+            tr("Energy shifted"),
+            after["energy"] - before["energy"] + solar_saving,
+            tr(_WHAT["energy"]),
+        ),
+        ("demand", tr("Demand charges"), after["demand"] - before["demand"], tr(_WHAT["demand"])),
+        ("solar", tr("Solar self-use"), -solar_saving, tr(_WHAT["solar"])),
+        ("other", tr("Fixed and other"), after["other"] - before["other"], tr(_WHAT["other"])),
+        ("export", tr("Export credit"), after["export"] - before["export"], tr(_WHAT["export"])),
+        ("programmes", tr("Programmes"), -programme_revenue, tr(_WHAT["programmes"])),
+        ("wear", tr("Battery wear added"), wear_actual - wear_baseline, tr(_WHAT["wear"])),
     ]
     return _added_up(actual_bill.currency, start, changes)
 
@@ -79,27 +85,34 @@ def with_solar(steps: Sequence[Step], currency: str, solar_saving: Decimal) -> W
     changes: list[_Change] = []
     for step in steps[1:-1]:
         if step.id != "solar":
-            changes.append((step.id, step.label, amounts[step.id], _WHAT.get(step.id, step.label)))
+            changes.append(
+                (
+                    step.id,
+                    step.label,
+                    amounts[step.id],
+                    tr(_WHAT[step.id]) if step.id in _WHAT else step.label,
+                )
+            )
         if step.id == "demand":
-            changes.append(("solar", "Solar self-use", -solar_saving, _WHAT["solar"]))
+            changes.append(("solar", tr("Solar self-use"), -solar_saving, tr(_WHAT["solar"])))
     return _added_up(currency, steps[0].amount, changes)
 
 
 def _added_up(currency: str, start: Decimal, changes: Sequence[_Change]) -> Waterfall:
     running = start
-    first = f"Charging at full power on plug-in: {format_money(start, currency)}."
-    steps = [Step("unmanaged", "Unmanaged", start, start, first)]
+    first = tr("Charging at full power on plug-in: {start}.", start=format_money(start, currency))
+    steps = [Step("unmanaged", tr("Unmanaged"), start, start, first)]
     for id, label, amount, what in changes:
         running += amount
         steps.append(Step(id, label, amount, running, _sentence(what, amount, currency)))
-    last = f"Paid and worn in fact: {format_money(running, currency)}."
-    steps.append(Step("actual", "Actual", running, running, last))
+    last = tr("Paid and worn in fact: {running}.", running=format_money(running, currency))
+    steps.append(Step("actual", tr("Actual"), running, running, last))
     return Waterfall(currency, tuple(steps), start - running)
 
 
 def _total(bill: BillResult) -> Decimal:
     if bill.total is None:
-        raise ValueError("A bill without a total has no waterfall: " + " ".join(bill.unsupported))
+        raise ValueError(tr("A bill without a total has no waterfall: ") + " ".join(bill.unsupported))
     return bill.total
 
 
@@ -108,7 +121,7 @@ def _check_same(unmanaged_bill: BillResult, actual_bill: BillResult) -> None:
     kinds = {(bill.currency, tuple((p.start_at, p.end_at) for p in bill.periods)) for bill in both}
     if len(kinds) > 1:
         raise ValueError(
-            "The bills differ in currency or billing periods. Bill both by one tariff and calendar."
+            tr("The bills differ in currency or billing periods. Bill both by one tariff and calendar.")
         )
 
 
@@ -123,5 +136,5 @@ def _grouped(bill: BillResult) -> dict[str, Decimal]:
 
 def _sentence(what: str, amount: Decimal, currency: str) -> str:
     if not amount:
-        return f"{what} made no difference."
+        return tr("{what} made no difference.", what=what)
     return f"{what} {'saved' if amount < 0 else 'cost'} {format_money(abs(amount), currency)}."

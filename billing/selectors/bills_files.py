@@ -12,6 +12,7 @@ from billing.models import Bill, BillInputs, UtilityBill
 from billing.selectors.bills import pairs_of
 from billing.selectors.bills_inputs import load_text
 from depot.imports.delimited import write_delimited
+from depot.words import tr
 
 HEADER = ("line", "label", "quantity", "unit", "rate", "amount", "currency", "explanation")
 UTILITY_HEADER = ("utility_quantity", "utility_amount", "difference")
@@ -65,20 +66,26 @@ def inputs_zip(row: BillInputs) -> bytes:
     names = [f"tariff-{number}.json" for number in range(1, len(row.tariffs) + 1)]
     files = dict(zip(names, (json.dumps(document, indent=1) for document in row.tariffs), strict=True))
     files["load.csv"] = load_text(row)
-    command = f"manage.py bill {names[0]} load.csv --timezone {row.time_zone}"
+    command = tr(
+        "manage.py bill {names} load.csv --timezone {time_zone}", names=names[0], time_zone=row.time_zone
+    )
     if starts := row.bill.depot.cycles.starts(row.bill.start_at, row.bill.end_at):
-        command += "".join(f" --cycle-start {day}" for day in starts)
-    command += "".join(f" --then {name}" for name in names[1:])
+        command += "".join(tr(" --cycle-start {day}", day=day) for day in starts)
+    command += "".join(tr(" --then {name}", name=name) for name in names[1:])
     if row.peaks:
         peaks = [f"{day},{id},{kw}" for id, known in row.peaks.items() for day, kw in known.items()]
         files["peaks.csv"] = "\n".join(["month,charge,kw", *peaks, ""])
-        command += " --history peaks.csv"
+        command += tr(" --history peaks.csv")
     if row.brought:
         files["carried.json"] = json.dumps(row.brought, indent=1)
-        command += " --carried carried.json"
-    files["README.txt"] = (
-        f"{row.bill}\n\nThis command makes the bill again, with version {row.engine} of the billing rules:\n\n"
-        f"    {command} --json\n\nSHA-256 of load.csv: {row.load_sha256}\n"
+        command += tr(" --carried carried.json")
+    files["README.txt"] = tr(
+        "{bill}\n\nThis command makes the bill again, with version {engine} of the billing "
+        "rules:\n\n    {command} --json\n\nSHA-256 of load.csv: {load_sha256}\n",
+        bill=row.bill,
+        engine=row.engine,
+        command=command,
+        load_sha256=row.load_sha256,
     )
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:

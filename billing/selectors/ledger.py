@@ -15,6 +15,7 @@ from billing.selectors.market import Market, market_on
 from billing.tariff import LoadSeries, Notice, make_load
 from depot.models import Depot, Quality
 from depot.timegrid import TimeGrid
+from depot.words import tr
 
 Floats = npt.NDArray[np.float64]
 
@@ -99,8 +100,9 @@ def load_of(
         written_in=depot.tz,
     )
     if market.stale_steps:
-        words = (
-            f"{market.stale_steps} market prices are missing: those of the same weekday and hour were used."
+        words = tr(
+            "{stale_steps} market prices are missing: those of the same weekday and hour were used.",
+            stale_steps=market.stale_steps,
         )
         load = replace(load, notices=(*load.notices, Notice("stale_price", words)))
     return load

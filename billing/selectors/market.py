@@ -14,6 +14,7 @@ from billing.sources import Point, Series, series_of
 from billing.sources.points import WEEKS_BACK
 from depot.models import Depot
 from depot.timegrid import TimeGrid, local_to_utc
+from depot.words import tr
 
 Kind = PriceSeries.Kind
 PRICES = (Kind.MARKET, Kind.EXPORT)
@@ -104,7 +105,7 @@ def shortage(series: PriceSeries, known_to: datetime | None, now: datetime) -> s
     if not series.is_money:
         return ""
     if known_to is None:
-        return "No price is known yet."
+        return tr("No price is known yet.")
     local = depot.local(now)
     tomorrow = local.date() + timedelta(days=1)
     day_after = local_to_utc(tomorrow + timedelta(days=1), 0, depot.tz)
@@ -115,5 +116,5 @@ def shortage(series: PriceSeries, known_to: datetime | None, now: datetime) -> s
         needed = now + FILE_AHEAD
     if known_to >= needed:
         return ""
-    words = f"Prices are known to {depot.local(known_to):%Y-%m-%d %H:%M} only."
+    words = tr("Prices are known to {known_to:%Y-%m-%d %H:%M} only.", known_to=depot.local(known_to))
     return f"{words} {series.problem}".strip()

@@ -27,6 +27,7 @@ from billing.tariff import (
 from billing.tariff.result import Peak
 from depot.models import Depot
 from depot.timegrid import TimeGrid, local_to_utc
+from depot.words import tr
 
 CASE_FIELDS = ("id", "price_per_kw", "window", "period", "billed_kw_so_far", "metering_minutes", "tiers")
 Peaks = dict[tuple[str, date], Peak]
@@ -55,7 +56,7 @@ def prices_for(depot: Depot, grid: TimeGrid, now: datetime) -> Prices:
     today = by_day[first]
     if today is None:
         return Prices(
-            zeros, zeros, warnings=["No tariff is valid today: the plan takes power as free. Enter one."]
+            zeros, zeros, warnings=[tr("No tariff is valid today: the plan takes power as free. Enter one.")]
         )
     names = ", ".join(dict.fromkeys(row.name for row in by_day.values() if row is not None))
     try:
@@ -65,7 +66,9 @@ def prices_for(depot: Depot, grid: TimeGrid, now: datetime) -> Prices:
         curve = _curve(depot, list(versions.values()), (peaks, used), market, grid, now)
         charges = demand_case(curve, peaks)
     except InputError as error:
-        return Prices(zeros, zeros, warnings=[f"Tariff {names} cannot be used: {error}"])
+        return Prices(
+            zeros, zeros, warnings=[tr("Tariff {names} cannot be used: {error}", names=names, error=error)]
+        )
     return Prices(
         import_per_kwh=[round(float(value), 6) for value in curve.import_per_kwh],
         export_per_kwh=[round(float(value), 6) for value in curve.export_per_kwh],
@@ -85,8 +88,11 @@ def _stale(depot: Depot, market: Market) -> list[str]:
     if market.stale_from is None:
         return []
     return [
-        f"Market prices from {depot.local(market.stale_from):%a %H:%M} on are not known yet: the plan takes those "
-        "of the same weekday and hour."
+        tr(
+            "Market prices from {stale_from:%a %H:%M} on are not known yet: the plan takes those of "
+            "the same weekday and hour.",
+            stale_from=depot.local(market.stale_from),
+        )
     ]
 
 
@@ -110,7 +116,13 @@ def _versions(depot: Depot, by_day: Mapping[date, TariffRow | None]) -> tuple[di
     for (_, before), (day, row) in pairwise(by_day.items()):
         if before is not None and row is None:
             versions[before.pk] = replace(versions[before.pk], valid_to=None)
-            warnings.append(f"No tariff is valid on {day:%Y-%m-%d}: the plan goes on with {before}.")
+            warnings.append(
+                tr(
+                    "No tariff is valid on {day:%Y-%m-%d}: the plan goes on with {before}.",
+                    day=day,
+                    before=before,
+                )
+            )
     return versions, warnings
 
 

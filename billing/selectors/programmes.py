@@ -20,6 +20,7 @@ from billing.tariff import InputError
 from depot.models import Depot
 from depot.templatetags.depot_pages import number
 from depot.timegrid import TimeGrid, local_day_bounds, local_midnights
+from depot.words import tr
 
 MINUTES_PER_DAY = 1440
 COLUMNS = ("net_kw", "export_kwh", "credit_per_kwh")
@@ -45,19 +46,31 @@ class Settled:
         """Return what was delivered and against which baseline, in a sentence."""
         if self.payment is None or self.baseline is None:
             return self.reason
-        days = f"the mean of {len(self.baseline.days)} days like it"
+        days = tr("the mean of {days} days like it", days=len(self.baseline.days))
         if self.baseline.adjustment_kw:
-            capped = ", its most" if self.baseline.capped else ""
-            days += f", adjusted by {self.baseline.adjustment_kw:+,.1f} kW{capped}"
+            capped = tr(", its most") if self.baseline.capped else ""
+            days += tr(
+                ", adjusted by {adjustment_kw:+,.1f} kW{capped}",
+                adjustment_kw=self.baseline.adjustment_kw,
+                capped=capped,
+            )
         missing = (
-            f" {self.payment.missing} steps were not metered and count nothing."
+            tr(" {missing} steps were not metered and count nothing.", missing=self.payment.missing)
             if self.payment.missing
             else ""
         )
-        credit = f" Export credit of {self.payment.credit} is taken off." if self.payment.credit else ""
-        return (
-            f"{number(self.payment.kwh, 1)} kWh delivered, {number(self.payment.mean_kw, 1)} kW on average, against "
-            f"{days}.{missing}{credit}"
+        credit = (
+            tr(" Export credit of {credit} is taken off.", credit=self.payment.credit)
+            if self.payment.credit
+            else ""
+        )
+        return tr(
+            "{kwh} kWh delivered, {mean_kw} kW on average, against {days}.{missing}{credit}",
+            kwh=number(self.payment.kwh, 1),
+            mean_kw=number(self.payment.mean_kw, 1),
+            days=days,
+            missing=missing,
+            credit=credit,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -133,7 +146,13 @@ def events_for(
         try:
             baseline = days.baseline(call)
         except NoBaselineError as error:
-            notes.append(f"{event} is not planned for, because it has no baseline: {error}")
+            notes.append(
+                tr(
+                    "{event} is not planned for, because it has no baseline: {error}",
+                    event=event,
+                    error=error,
+                )
+            )
             continue
         step = timedelta(minutes=grid.step_minutes)
         first = (event.start_at - grid.start_at) // step
@@ -169,9 +188,15 @@ def _pay(call: Call, steps: int, hours: float, lost_per_kwh: float) -> dict[str,
 
 def pay_words(event: ProgrammeEvent, currency: str) -> str:
     """Say what an event pays for what."""
-    pay, unit = (event.pay_per_kwh, "kWh") if event.pay_per_kwh else (event.pay_per_kw, "kW on average")
+    pay, unit = (event.pay_per_kwh, "kWh") if event.pay_per_kwh else (event.pay_per_kw, tr("kW on average"))
     what = "exported" if event.kind == ProgrammeEvent.Kind.EXPORT else "less"
-    return f"{pay:.2f} {currency} for each {unit} {what} than usual"
+    return tr(
+        "{pay:.2f} {currency} for each {unit} {what} than usual",
+        pay=pay,
+        currency=currency,
+        unit=unit,
+        what=what,
+    )
 
 
 def call_of(event: ProgrammeEvent) -> Call:

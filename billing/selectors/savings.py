@@ -16,6 +16,7 @@ from billing.selectors.ledger import Ledger, read_ledger
 from billing.tariff import BillLine as ReckonedLine
 from depot.models import Depot, Quality
 from depot.timegrid import local_day_bounds, local_midnights
+from depot.words import tr
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,11 @@ class ComparedLine:
     @property
     def explanations(self) -> list[tuple[str, str]]:
         """Return how each bill came to its amount."""
-        both = (("Unmanaged", self.unmanaged), ("Charge-only", self.charge_only), ("Actual", self.actual))
+        both = (
+            (tr("Unmanaged"), self.unmanaged),
+            ("Charge-only", self.charge_only),
+            (tr("Actual"), self.actual),
+        )
         return [(name, line.explanation) for name, line in both if line is not None]
 
 

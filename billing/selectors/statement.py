@@ -10,6 +10,7 @@ from billing.selectors.ledger import read_ledger
 from billing.selectors.savings import band_of, data_quality, stored_steps
 from depot.imports.delimited import write_delimited
 from depot.models import Depot
+from depot.words import tr
 
 
 def statement_csv(depot: Depot, statement: SavingsStatement) -> str:
@@ -20,34 +21,34 @@ def statement_csv(depot: Depot, statement: SavingsStatement) -> str:
     rows = [
         ("period", "from", depot.local(statement.start_at).isoformat(), ""),
         ("period", "to", depot.local(statement.end_at).isoformat(), ""),
-        ("period", "recorded to", depot.local(statement.actual.covered_to).isoformat(), ""),
+        ("period", tr("recorded to"), depot.local(statement.actual.covered_to).isoformat(), ""),
         ("period", "state", statement.actual.get_state_display(), ""),
         ("period", "tariff", str(statement.actual.tariff), ""),
         *(("step", step.label, str(step.amount), currency) for step in steps),
-        ("result", "Net saving", str(statement.net_saving), currency),
-        ("bill", "Unmanaged", str(statement.unmanaged.total), currency),
+        ("result", tr("Net saving"), str(statement.net_saving), currency),
+        ("bill", tr("Unmanaged"), str(statement.unmanaged.total), currency),
     ]
     between = charge_only_bill(depot, statement)
     if between is not None:
         rows += [
             ("bill", "Charge-only", str(between.total), currency),
-            ("programme", "Charge-only would have been paid", str(between.programmes), currency),
-            ("share", "Smart charging", str(between.smart_saving), currency),
-            ("share", "V2G, after wear", str(between.v2g_saving), currency),
+            ("programme", tr("Charge-only would have been paid"), str(between.programmes), currency),
+            ("share", tr("Smart charging"), str(between.smart_saving), currency),
+            ("share", tr("V2G, after wear"), str(between.v2g_saving), currency),
         ]
     rows += [("programme", one["label"], one["revenue"], currency) for one in statement.programmes]
-    rows.append(("bill", "Actual", str(statement.actual.total), currency))
+    rows.append(("bill", tr("Actual"), str(statement.actual.total), currency))
     band = band_of(statement)
     if band is not None:
         rows += [("band", "least", str(band.low), currency), ("band", "greatest", str(band.high), currency)]
         rows += [("band", case["case"], str(case["net_saving"]), currency) for case in band.cases]
     for series, found in emissions_of(depot, ledger):
         name = series.get_kind_display()
-        rows.append(("co2", f"{name}, avoided", f"{found.avoided_kg:.1f}", "kg"))
-        rows.append(("co2", f"{name}, factors known", f"{100 * found.known_share:.1f}", "%"))
+        rows.append(("co2", tr("{name}, avoided", name=name), f"{found.avoided_kg:.1f}", "kg"))
+        rows.append(("co2", tr("{name}, factors known", name=name), f"{100 * found.known_share:.1f}", "%"))
     rows += [
-        ("quality", "Intervals recorded", str(quality.recorded), ""),
-        ("quality", "Intervals estimated", str(quality.estimated), ""),
-        ("quality", "Intervals whose unmanaged side is not final", str(quality.not_final), ""),
+        ("quality", tr("Intervals recorded"), str(quality.recorded), ""),
+        ("quality", tr("Intervals estimated"), str(quality.estimated), ""),
+        ("quality", tr("Intervals whose unmanaged side is not final"), str(quality.not_final), ""),
     ]
     return write_delimited(("part", "item", "value", "unit"), rows)

@@ -16,6 +16,7 @@ from billing.tariff.history import months_before
 from billing.tariff.load import LoadSeries
 from billing.tariff.shipped import example_names, example_tariff
 from depot.models import Depot
+from depot.words import tr
 
 YEAR = timedelta(days=366)
 
@@ -51,7 +52,10 @@ def year_load(depot: Depot, now: datetime) -> LoadSeries | None:
 
 def candidates(depot: Depot, own: Sequence[TariffRow]) -> list[Candidate]:
     """Return what can be compared: the depot's own versions, then the shipped examples in its currency."""
-    found = [Candidate(f"own-{row.pk}", row.name, f"from {row.valid_from:%-d %b %Y}") for row in own]
+    found = [
+        Candidate(f"own-{row.pk}", row.name, tr("from {valid_from:%-d %b %Y}", valid_from=row.valid_from))
+        for row in own
+    ]
     for key, tariff in _examples().items():
         if tariff.currency == depot.currency:
             found.append(Candidate(key, tariff.name, "example"))

@@ -25,6 +25,7 @@ from billing.tariff import ENGINE, BillResult, InputError, LoadSeries, Tariff, b
 from depot import audit
 from depot.models import Depot, User
 from depot.money import format_money, round_money
+from depot.words import tr
 
 WEEK = timedelta(days=7)
 SETTLING = timedelta(days=7)
@@ -134,13 +135,15 @@ def period_of(depot: Depot, day: date, now: datetime) -> Period:
     today = max(first, min(last, depot.local(now).date()))
     rows = versions_between(depot, first, last)
     if not any(row.valid_from <= today for row in rows):
-        raise BillingError("No tariff is valid in this period. Enter the tariff in the set-up.")
+        raise BillingError(tr("No tariff is valid in this period. Enter the tariff in the set-up."))
     versions = []
     for row in rows:
         try:
             versions.append(as_entered(row))
         except InputError as error:
-            raise BillingError(f"Tariff {row.name} cannot be billed: {error}") from error
+            raise BillingError(
+                tr("Tariff {name} cannot be billed: {error}", name=row.name, error=error)
+            ) from error
     return Period(depot, start_at, end_at, tuple(rows), tuple(versions))
 
 
@@ -156,16 +159,29 @@ def compute(period: Period, scenario: str) -> Billed:
     try:
         inputs = inputs_of(depot, period.versions, period.start_at, period.end_at, scenario)
         if inputs is None:
-            raise BillingError("Nothing is recorded in this period.")
+            raise BillingError(tr("Nothing is recorded in this period."))
         result = bill_of(inputs, depot)
     except InputError as error:
-        raise BillingError(f"Tariff {names} cannot be billed: {error}") from error
+        raise BillingError(
+            tr("Tariff {names} cannot be billed: {error}", names=names, error=error)
+        ) from error
     if result.total is None:
-        raise BillingError(f"Tariff {names} cannot be billed: {' '.join(result.unsupported)}")
+        raise BillingError(
+            tr(
+                "Tariff {names} cannot be billed: {unsupported}",
+                names=names,
+                unsupported=" ".join(result.unsupported),
+            )
+        )
     if len(result.periods) != 1:
         raise BillingError(
-            f"Tariff {names} keeps the clock of {result.time_zone} and the depot that of {depot.time_zone}, "
-            "so their months differ. Set both to one time zone."
+            tr(
+                "Tariff {names} keeps the clock of {time_zone} and the depot that of {time_zone2}, so "
+                "their months differ. Set both to one time zone.",
+                names=names,
+                time_zone=result.time_zone,
+                time_zone2=depot.time_zone,
+            )
         )
     return Billed(scenario, inputs, result, result.total)
 
@@ -192,7 +208,7 @@ def with_outlook(period: Period, billed: Billed) -> Billed:
     try:
         whole = projected(inputs.versions, inputs.load, recent, period.end_at, before)
     except InputError as error:
-        told = f"The month's end cannot be projected: {error}"
+        told = tr("The month's end cannot be projected: {error}", error=error)
         return replace(billed, outlook=Outlook(None, costs, (told,)))
     return replace(billed, outlook=Outlook(whole.total, costs))
 
@@ -252,15 +268,26 @@ def _record(period: Period, bills: Sequence[Bill], closing: Closing) -> None:
     total = format_money(actual.total, actual.currency)
     facts: dict[str, Any] = {"bill": actual.pk, "month": month, "total": str(actual.total)}
     if closing.before is None:
-        how = f"{closing.by} closed it" if closing.by else f"{SETTLING.days} days after its end"
+        how = (
+            tr("{by} closed it", by=closing.by)
+            if closing.by
+            else tr("{days} days after its end", days=SETTLING.days)
+        )
         audit.record(
-            period.depot, closing.by, "bill.closed", f"The bill of {month} is final, {total}: {how}.", **facts
+            period.depot,
+            closing.by,
+            "bill.closed",
+            tr("The bill of {month} is final, {total}: {how}.", month=month, total=total, how=how),
+            **facts,
         )
         return
     was = closing.before.actual.total
-    sentence = (
-        f"The bill of {month} is corrected from {format_money(was, actual.currency)} to {total}: "
-        f"{closing.reason}"
+    sentence = tr(
+        "The bill of {month} is corrected from {was} to {total}: {reason}",
+        month=month,
+        was=format_money(was, actual.currency),
+        total=total,
+        reason=closing.reason,
     )
     facts |= {"corrects": closing.before.actual_id, "was": str(was)}
     audit.record(period.depot, closing.by, "bill.corrected", sentence, **facts)

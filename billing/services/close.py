@@ -40,6 +40,7 @@ from depot.alerts import sync
 from depot.alerts.services import Cause
 from depot.models import Alert, Depot, User
 from depot.money import format_money
+from depot.words import tr
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,14 @@ def close_month(depot: Depot, day: date, now: datetime, by: User) -> SavingsStat
     start_at, end_at = depot.cycles.bounds(day)
     if now < end_at:
         over = depot.local(end_at)
-        raise BillingError(f"{day:%B %Y} is still running. It can be closed from {over.day} {over:%B} on.")
+        raise BillingError(
+            tr(
+                "{day:%B %Y} is still running. It can be closed from {day2} {over:%B} on.",
+                day=day,
+                day2=over.day,
+                over=over,
+            )
+        )
     found = statement_in_force(depot, start_at)
     if found is not None and found.actual.state == Bill.State.FINAL:
         return found
@@ -75,10 +83,10 @@ def correct_month(depot: Depot, day: date, now: datetime, by: User, reason: str)
     before = statement_in_force(depot, depot.cycles.bounds(day)[0])
     if before is None or before.actual.state != Bill.State.FINAL:
         raise BillingError(
-            f"{day:%B %Y} is not final: it is billed again by itself, so nothing is to correct."
+            tr("{day:%B %Y} is not final: it is billed again by itself, so nothing is to correct.", day=day)
         )
     if not reason.strip():
-        raise BillingError("Say why the bill is corrected. The reason stays with it.")
+        raise BillingError(tr("Say why the bill is corrected. The reason stays with it."))
     made = _correct(period_of(depot, day, now), before, now, Closing(now, by, before, reason.strip()))
     tell_corrections(depot, now)
     return made
@@ -111,7 +119,7 @@ def correct_by_itself(depot: Depot, day: date, now: datetime) -> SavingsStatemen
         reasons[scenario] = _reasons(row, inputs, depot)
     if not any(reasons.values()):
         return None
-    said = reasons[Scenario.ACTUAL] or ["Only the unmanaged bill:", *reasons[Scenario.UNMANAGED]]
+    said = reasons[Scenario.ACTUAL] or [tr("Only the unmanaged bill:"), *reasons[Scenario.UNMANAGED]]
     return _correct(period, before, now, Closing(now, None, before, " ".join(said)))
 
 
@@ -121,20 +129,30 @@ def _reasons(row: BillInputs, inputs: Inputs, depot: Depot) -> list[str]:
     if not is_same_load(row, inputs, depot):
         found.append(change_words(changed_load(unpack(row).load, inputs.load), depot))
     if not is_same_before(row, inputs):
-        found.append("An earlier month was corrected, and this one looks back on it.")
+        found.append(tr("An earlier month was corrected, and this one looks back on it."))
     return found
 
 
 def change_words(change: ChangedLoad, depot: Depot) -> str:
     """Say which intervals changed after a bill was final."""
     if change.from_at is None or change.to_at is None:
-        return "The intervals were written anew."
+        return tr("The intervals were written anew.")
     from_at, to_at = depot.local(change.from_at), depot.local(change.to_at)
-    what = "1 interval" if change.steps == 1 else f"{change.steps} intervals"
-    measured = f", {change.measured} of them measured that had been estimated" if change.measured else ""
-    return (
-        f"{what} between {from_at:%Y-%m-%d %H:%M} and {to_at:%Y-%m-%d %H:%M} came later or changed{measured}: "
-        f"import {change.import_kwh:+,.1f} kWh, export {change.export_kwh:+,.1f} kWh."
+    what = "1 interval" if change.steps == 1 else tr("{steps} intervals", steps=change.steps)
+    measured = (
+        tr(", {measured} of them measured that had been estimated", measured=change.measured)
+        if change.measured
+        else ""
+    )
+    return tr(
+        "{what} between {from_at:%Y-%m-%d %H:%M} and {to_at:%Y-%m-%d %H:%M} came later or "
+        "changed{measured}: import {import_kwh:+,.1f} kWh, export {export_kwh:+,.1f} kWh.",
+        what=what,
+        from_at=from_at,
+        to_at=to_at,
+        measured=measured,
+        import_kwh=change.import_kwh,
+        export_kwh=change.export_kwh,
     )
 
 
@@ -202,7 +220,10 @@ def for_each(
         except Exception:  # a fault of the program in one month must not keep the others from being billed
             log.exception("the bill of %s failed", month)
             problems.append(
-                f"{month:%Y-%m}: Something went wrong inside the program. The log has the details."
+                tr(
+                    "{month:%Y-%m}: Something went wrong inside the program. The log has the details.",
+                    month=month,
+                )
             )
         else:
             made += [statement] if statement is not None else []
@@ -254,10 +275,15 @@ def _corrected(bill: Bill) -> Cause:
     assert bill.corrects is not None  # noqa: S101 – the database keeps that of every revision
     month = bill.depot.local(bill.start_at)
     was, total = (format_money(one.total, bill.currency) for one in (bill.corrects, bill))
-    change = "and stays at" if bill.total == bill.corrects.total else f"from {was} to"
+    change = tr("and stays at") if bill.total == bill.corrects.total else tr("from {was} to", was=was)
     return Cause(
         key=f"bill:{month:%Y-%m}:{bill.revision}",
         level=Alert.Level.WARNING,
-        title=f"The bill of {month:%B %Y} was corrected {change} {total}",
-        detail=f"{bill.reason} Compare it with what the utility billed.",
+        title=tr(
+            "The bill of {month:%B %Y} was corrected {change} {total}",
+            month=month,
+            change=change,
+            total=total,
+        ),
+        detail=tr("{reason} Compare it with what the utility billed.", reason=bill.reason),
     )

@@ -26,6 +26,7 @@ from depot.alerts.services import Cause
 from depot.imports import RowError
 from depot.models import Depot
 from depot.timegrid import days, local_to_utc
+from depot.words import tr
 
 EIGHT = Decimal("0.00000001")
 BACKFILL = timedelta(days=28)
@@ -59,8 +60,11 @@ def check_file(
     reading = read_prices(content, name, depot.tz, column, unit)
     named = currency_of(reading.column)
     if kind in (PriceSeries.Kind.MARKET, PriceSeries.Kind.EXPORT) and named not in ("", depot.currency):
-        message = (
-            f"“{reading.column}” is in {named}, the depot in {depot.currency}. Choose another column or file."
+        message = tr(
+            "“{column}” is in {named}, the depot in {currency}. Choose another column or file.",
+            column=reading.column,
+            named=named,
+            currency=depot.currency,
         )
         error = RowError(name, None, reading.column, named, message)
         return Reading((), reading.columns, reading.column, reading.unit, (error, *reading.errors))
@@ -88,19 +92,23 @@ def import_file(
     """Store the prices of a file in one transaction; raise PriceFileError, with nothing written, for any fault."""
     reading = check_file(depot, kind, content, name, column, unit)
     if not reading.points and not reading.errors:
-        reading = Reading(errors=(RowError(name, None, "", "", "The file has no price at all."),))
+        reading = Reading(errors=(RowError(name, None, "", "", tr("The file has no price at all.")),))
     if reading.errors:
         raise PriceFileError(reading.errors)
     with transaction.atomic():
         series, _ = PriceSeries.objects.get_or_create(depot=depot, kind=kind)
         stored = store(series, reading.points, now)
-        sentence = (
-            f"Saved {name}, {reading.column}: {stored.new:,} new, {stored.changed:,} changed intervals of "
-            f"{series.get_kind_display().lower()}."
+        sentence = tr(
+            "Saved {name}, {column}: {new:,} new, {changed:,} changed intervals of {get_kind_display}.",
+            name=name,
+            column=reading.column,
+            new=stored.new,
+            changed=stored.changed,
+            get_kind_display=series.get_kind_display().lower(),
         )
         event = audit.record(depot, user, "prices.imported", sentence, kind=kind, **asdict(stored))
         if series.is_money and (stored.new or stored.changed):
-            plan_anew(depot, f"prices {event.pk}", f"New prices: {name}", user)
+            plan_anew(depot, f"prices {event.pk}", tr("New prices: {name}", name=name), user)
     sync_alerts(depot, now)
     return reading, stored
 
@@ -164,7 +172,7 @@ def fetch_all(depot: Depot, now: datetime) -> dict[str, int]:
         if known.series.source != PriceSeries.Source.FILE:
             found[known.series.kind] = fetch(known.series, known.known_to, now)
     if any(found.values()):
-        plan_anew(depot, f"prices {now.isoformat()}", "New prices came")
+        plan_anew(depot, f"prices {now.isoformat()}", tr("New prices came"))
     sync_alerts(depot, now)
     return found
 
@@ -220,7 +228,7 @@ def sync_alerts(depot: Depot, now: datetime) -> None:
             f"{ALERTS}{known.series.kind}",
             "warning",
             f"{known.series.get_kind_display()}: {known.problem}"[:200],
-            "Until new prices come, plans take those of the same weekday and hour. See the Tariffs page.",
+            tr("Until new prices come, plans take those of the same weekday and hour. See the Tariffs page."),
         )
         for known in known_series(depot, now)
         if known.problem
@@ -231,7 +239,14 @@ def sync_alerts(depot: Depot, now: datetime) -> None:
 def set_source(series: PriceSeries, user: Any) -> None:
     """Save where new prices of a series come from."""
     series.problem = ""
-    sentence = f"New prices come from {series.get_source_display()} {series.area}".strip() + "."
+    sentence = (
+        tr(
+            "New prices come from {get_source_display} {area}",
+            get_source_display=series.get_source_display(),
+            area=series.area,
+        ).strip()
+        + "."
+    )
     with transaction.atomic():
         series.save()
         audit.record(series.depot, user, "prices.source", sentence, source=series.source, area=series.area)

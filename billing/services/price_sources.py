@@ -11,6 +11,7 @@ from typing import Any
 
 from billing.sources import entsoe
 from billing.sources.entsoe import SourceError
+from depot.words import tr
 
 TIMEOUT_S = 20
 ACKNOWLEDGEMENT = b"Acknowledgement_MarketDocument"
@@ -27,7 +28,7 @@ def ask_entsoe(area: str, start_at: datetime, end_at: datetime, token: str) -> b
     import requests
 
     if not token:
-        raise SourceError("DEPOT_ENTSOE_TOKEN is not set: ENTSO-E gives a token to registered users.")
+        raise SourceError(tr("DEPOT_ENTSOE_TOKEN is not set: ENTSO-E gives a token to registered users."))
     client = package.EntsoeRawClient(token, retry_count=1, retry_delay=0, timeout=TIMEOUT_S)
     try:
         text: str = client.query_day_ahead_prices(
@@ -41,7 +42,7 @@ def ask_entsoe(area: str, start_at: datetime, end_at: datetime, token: str) -> b
     except requests.RequestException:
         raise SourceError(f"ENTSO-E {UNREACHED}.") from None
     except ValueError:
-        raise SourceError(f"The package entsoe-py knows no area {area}.") from None
+        raise SourceError(tr("The package entsoe-py knows no area {area}.", area=area)) from None
 
 
 def ask_nordpool(area: str, day: date, currency: str) -> dict[str, Any]:
@@ -50,15 +51,23 @@ def ask_nordpool(area: str, day: date, currency: str) -> dict[str, Any]:
     import aiohttp
 
     if currency not in list(package.Currency):
-        raise SourceError(f"Nord Pool gives no prices in {currency}: {', '.join(package.Currency)}.")
+        raise SourceError(
+            tr(
+                "Nord Pool gives no prices in {currency}: {Currency}.",
+                currency=currency,
+                Currency=", ".join(package.Currency),
+            )
+        )
     try:
         return asyncio.run(_nordpool_day(package, area, day, currency))
     except package.NordPoolEmptyResponseError:
         return {}
     except (package.NordPoolError, aiohttp.ClientError, TimeoutError) as error:
-        raise SourceError(f"Nord Pool {UNREACHED}, or refused the question.") from error
+        raise SourceError(
+            tr("Nord Pool {UNREACHED}, or refused the question.", UNREACHED=UNREACHED)
+        ) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SourceError("Nord Pool answered in a form that is not known.") from error
+        raise SourceError(tr("Nord Pool answered in a form that is not known.")) from error
 
 
 async def _nordpool_day(package: ModuleType, area: str, day: date, currency: str) -> dict[str, Any]:
@@ -77,7 +86,7 @@ def _refusal(response: Any) -> bytes:
     if ACKNOWLEDGEMENT in response.content:
         content: bytes = response.content
         return content
-    raise SourceError(f"ENTSO-E answered {response.status_code}.") from None
+    raise SourceError(tr("ENTSO-E answered {status_code}.", status_code=response.status_code)) from None
 
 
 def _package(module: str, name: str) -> ModuleType:
@@ -86,5 +95,5 @@ def _package(module: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        cure = "pip install --require-hashes --no-deps -r requirements-prices.lock (the extra `prices`)"
-        raise SourceError(f"The package {name} is not installed: {cure}.") from error
+        cure = tr("pip install --require-hashes --no-deps -r requirements-prices.lock (the extra `prices`)")
+        raise SourceError(tr("The package {name} is not installed: {cure}.", name=name, cure=cure)) from error

@@ -10,6 +10,7 @@ from depot import audit
 from depot.jobs import enqueue
 from depot.jobs.registry import KINDS
 from depot.models import AuditEvent, Depot, User
+from depot.words import tr
 
 
 def enter(event: ProgrammeEvent, by: User) -> None:
@@ -18,7 +19,13 @@ def enter(event: ProgrammeEvent, by: User) -> None:
         Depot.objects.select_for_update().get(pk=event.depot_id)
         event.full_clean()
         event.save()
-        noted = audit.record(event.depot, by, "programme.entered", f"{by} entered {event}.", event=event.pk)
+        noted = audit.record(
+            event.depot,
+            by,
+            "programme.entered",
+            tr("{by} entered {event}.", by=by, event=event),
+            event=event.pk,
+        )
     _plan_again(noted, event.depot, by)
 
 
@@ -26,8 +33,10 @@ def delete(event: ProgrammeEvent, by: User) -> None:
     """Delete an event; ValidationError when what it paid is frozen with a final month."""
     frozen = event.frozen_month()
     if frozen:
-        raise ValidationError(f"The bill of {frozen} is final, and what programmes paid is frozen with it.")
-    depot, words, key = event.depot, f"{by} deleted {event}.", event.pk
+        raise ValidationError(
+            tr("The bill of {frozen} is final, and what programmes paid is frozen with it.", frozen=frozen)
+        )
+    depot, words, key = event.depot, tr("{by} deleted {event}.", by=by, event=event), event.pk
     with transaction.atomic():
         event.delete()
         noted = audit.record(depot, by, "programme.deleted", words, event=key)

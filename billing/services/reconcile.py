@@ -13,6 +13,7 @@ from django.db import transaction
 from billing.models import Bill, UtilityBill, UtilityLine
 from depot import audit
 from depot.money import format_money
+from depot.words import tr
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,19 @@ def enter_utility_bill(bill: Bill, entered: Entered, by: Any, now: datetime) -> 
 def _record(bill: Bill, row: UtilityBill, before: UtilityBill | None, by: Any) -> None:
     total = format_money(row.total, row.currency)
     month = f"{row.depot.local(row.start_at):%B %Y}"
-    was = f", before {format_money(before.total, before.currency)}" if before else ""
+    was = tr(", before {total}", total=format_money(before.total, before.currency)) if before else ""
     facts = {"utility_bill": row.pk, "bill": bill.pk, "total": str(row.total), "ours": str(bill.total)}
     audit.record(
         row.depot,
         by,
         "utility_bill.entered",
-        f"{by} entered the utility's bill of {month}: {total}{was}; ours is {format_money(bill.total, bill.currency)}.",
+        tr(
+            "{by} entered the utility's bill of {month}: {total}{was}; ours is {total2}.",
+            by=by,
+            month=month,
+            total=total,
+            was=was,
+            total2=format_money(bill.total, bill.currency),
+        ),
         **facts,
     )

@@ -11,14 +11,15 @@ from depot import audit
 from depot.jobs import enqueue
 from depot.jobs.registry import KINDS
 from depot.models import Depot, User
+from depot.words import tr
 
 
 def save_version(row: Tariff, by: Any) -> None:
     """Save a version that was checked, with its entry in the audit trail, and plan again."""
     with transaction.atomic():
         row.save()
-        event = audit.record(row.depot, by, "tariff.saved", f"Saved tariff {row}.", tariff=row.pk)
-        plan_anew(row.depot, f"tariff {event.pk}", f"Tariff {row} was saved", by)
+        event = audit.record(row.depot, by, "tariff.saved", tr("Saved tariff {row}.", row=row), tariff=row.pk)
+        plan_anew(row.depot, f"tariff {event.pk}", tr("Tariff {row} was saved", row=row), by)
 
 
 def plan_anew(depot: Depot, window: str, trigger: str, by: Any = None) -> None:

@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from xml.etree import ElementTree
 
 from billing.sources.points import FACTORS, LENGTHS, Point
+from depot.words import tr
 
 NO_DATA = "999"
 FIRST_AUCTION = "1"
@@ -58,9 +59,9 @@ def read(content: bytes, currency: str) -> list[Point]:
         code, text = _text(root, "Reason/code"), _text(root, "Reason/text")
         if code == NO_DATA:
             return []
-        raise SourceError(f"ENTSO-E refused the question: {text[:200] or code}.")
+        raise SourceError(tr("ENTSO-E refused the question: {code}.", code=text[:200] or code))
     if _name(root) != "Publication_MarketDocument":
-        raise SourceError(f"ENTSO-E answered with a {_name(root)}, not with prices.")
+        raise SourceError(tr("ENTSO-E answered with a {root}, not with prices.", root=_name(root)))
     found: dict[datetime, Point] = {}
     for series in _all(root, "TimeSeries"):
         auction = _text(series, "classificationSequence_AttributeInstanceComponent.position") or FIRST_AUCTION
@@ -81,9 +82,16 @@ def _points(period: ElementTree.Element, repeating: bool) -> list[Point]:
         try:
             position, price = int(_text(point, "position")), Decimal(_text(point, "price.amount"))
         except (ValueError, InvalidOperation) as error:
-            raise SourceError("ENTSO-E sent a point without a position or a price.") from error
+            raise SourceError(tr("ENTSO-E sent a point without a position or a price.")) from error
         if not 1 <= position <= count or not price.is_finite():
-            raise SourceError(f"ENTSO-E sent position {position} of {count}, price {price}.")
+            raise SourceError(
+                tr(
+                    "ENTSO-E sent position {position} of {count}, price {price}.",
+                    position=position,
+                    count=count,
+                    price=price,
+                )
+            )
         values[position] = price * FACTORS["mwh"]
     points, last = [], None
     for position in range(1, count + 1):
@@ -99,14 +107,16 @@ def _part(period: ElementTree.Element, repeating: bool) -> _Part:
     resolution = _text(period, "resolution")
     minutes = RESOLUTIONS.get(resolution)
     if minutes not in LENGTHS:
-        raise SourceError(f"ENTSO-E sent prices in steps of {resolution}, which are not read.")
+        raise SourceError(
+            tr("ENTSO-E sent prices in steps of {resolution}, which are not read.", resolution=resolution)
+        )
     try:
         start, end = (
             datetime.fromisoformat(_text(period, f"timeInterval/{edge}")).astimezone(UTC)
             for edge in ("start", "end")
         )
     except ValueError as error:
-        raise SourceError("ENTSO-E sent a period without its times.") from error
+        raise SourceError(tr("ENTSO-E sent a period without its times.")) from error
     return _Part(start, end, minutes, repeating)
 
 
@@ -114,21 +124,25 @@ def _check_unit(series: ElementTree.Element, currency: str) -> None:
     named = _text(series, "currency_Unit.name")
     unit = _text(series, "price_Measure_Unit.name")
     if unit != "MWH":
-        raise SourceError(f"ENTSO-E sent prices per {unit}, not per MWh.")
+        raise SourceError(tr("ENTSO-E sent prices per {unit}, not per MWh.", unit=unit))
     if named != currency:
         raise SourceError(
-            f"The prices are in {named}, the depot in {currency}. Choose an area in {currency}."
+            tr(
+                "The prices are in {named}, the depot in {currency}. Choose an area in {currency}.",
+                named=named,
+                currency=currency,
+            )
         )
 
 
 def _root(content: bytes) -> ElementTree.Element:
     """Parse an answer; entities are refused, so that none can be expanded."""
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        raise SourceError("ENTSO-E answered with a document type definition, which is not read.")
+        raise SourceError(tr("ENTSO-E answered with a document type definition, which is not read."))
     try:
         return ElementTree.fromstring(content)  # noqa: S314 – no DTD, see above
     except ElementTree.ParseError as error:
-        raise SourceError(f"ENTSO-E answered with no readable XML ({error}).") from error
+        raise SourceError(tr("ENTSO-E answered with no readable XML ({error}).", error=error)) from error
 
 
 def _name(element: ElementTree.Element) -> str:

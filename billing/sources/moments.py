@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from depot.imports import CellError, date_style, parse_clock, parse_date
+from depot.words import tr
 
 RANGE = re.compile(r"\s+[-–]\s+|\s*–\s*|\s+to\s+")
 MOMENT = re.compile(
@@ -37,7 +38,9 @@ class Reader:
             try:
                 return datetime.fromisoformat(text).astimezone(UTC)
             except ValueError:
-                raise CellError(f"“{cell}” is not a time. Write it like 2026-03-29T01:00+01:00.") from None
+                raise CellError(
+                    tr("“{cell}” is not a time. Write it like 2026-03-29T01:00+01:00.", cell=cell)
+                ) from None
         day, clock = _split(text)
         return self.local(self.day(day), parse_clock(clock) if clock else 0, False, cell)
 
@@ -50,11 +53,13 @@ class Reader:
         wall = datetime.combine(day, time()) + timedelta(minutes=minutes)
         early, late = (wall.replace(tzinfo=self._tz, fold=fold).astimezone(UTC) for fold in (0, 1))
         if early.astimezone(self._tz).replace(tzinfo=None) != wall:
-            raise CellError(f"“{cell}” does not exist: the clocks go forward over it. Delete the row.")
+            raise CellError(
+                tr("“{cell}” does not exist: the clocks go forward over it. Delete the row.", cell=cell)
+            )
         seen = self._seen.get(wall, 0) + (1 if repeated and wall not in self._seen else 0)
         self._seen[wall] = seen + 1
         if seen >= (2 if early != late else 1):
-            raise CellError(f"“{cell}” is there twice. Keep one row.")
+            raise CellError(tr("“{cell}” is there twice. Keep one row.", cell=cell))
         return late if seen else early
 
 
@@ -68,11 +73,11 @@ def clock_of(cell: str, from_one: bool) -> tuple[int, bool]:
         return parse_clock(RANGE.split(text)[0].split("-")[0]), False
     parts = HOURS.fullmatch(text)
     if parts is None:
-        raise CellError(f"“{cell}” is not an hour. Write it like 13:00.")
+        raise CellError(tr("“{cell}” is not an hour. Write it like 13:00.", cell=cell))
     plain = text.rstrip("abAB").isdigit()
     hour = int(parts["hour"]) - (1 if from_one and plain else 0)
     if not 0 <= hour <= 23:
-        raise CellError(f"“{cell}” is not an hour of the day. Write it like 13:00.")
+        raise CellError(tr("“{cell}” is not an hour of the day. Write it like 13:00.", cell=cell))
     return hour * MINUTES_PER_HOUR, (parts["fold"] or "").casefold() == "b"
 
 

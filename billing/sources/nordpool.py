@@ -9,6 +9,7 @@ from typing import Any
 
 from billing.sources.entsoe import SourceError
 from billing.sources.points import FACTORS, LENGTHS, Point
+from depot.words import tr
 
 ZONE = "Europe/Oslo"
 """Delivery days are those of this zone."""
@@ -30,9 +31,11 @@ def read(document: Mapping[str, Any], area: str, currency: str) -> list[Point]:
         entries = document["multiAreaEntries"]
         found = [point for entry in entries if (point := _point(entry, area)) is not None]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SourceError("Nord Pool answered in a form that is not known.") from error
+        raise SourceError(tr("Nord Pool answered in a form that is not known.")) from error
     if named != currency:
-        raise SourceError(f"The prices are in {str(named)[:10]}, the depot in {currency}.")
+        raise SourceError(
+            tr("The prices are in {str}, the depot in {currency}.", str=str(named)[:10], currency=currency)
+        )
     return sorted(found, key=lambda point: point.start_at)
 
 
@@ -45,5 +48,7 @@ def _point(entry: dict[str, Any], area: str) -> Point | None:
     if price is None:
         return None
     if minutes not in LENGTHS or not isinstance(price, int | float):
-        raise SourceError(f"Nord Pool sent a step of {minutes} minutes or a price that is no number.")
+        raise SourceError(
+            tr("Nord Pool sent a step of {minutes} minutes or a price that is no number.", minutes=minutes)
+        )
     return Point(start, minutes, Decimal(str(price)) * FACTORS["mwh"])

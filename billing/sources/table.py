@@ -31,6 +31,7 @@ from depot.imports import (
 )
 from depot.imports.workbook import read_workbook
 from depot.timegrid import local_day_bounds
+from depot.words import tr
 
 STARTS = frozenset({
     "start", "start_at", "start_time", "starttime", "begin", "from", "von", "datum_von", "delivery_start",
@@ -48,7 +49,6 @@ MISSING = frozenset({"", "-", "–", "—", "n/a", "na", "n/e", "nan", "null", "
 BRACKETS = re.compile(r"[(\[]([^)\]]*)[)\]]")
 CENTRAL_EUROPE = ZoneInfo("Europe/Brussels")
 MOST_GAPS = 5
-SEVERAL = "has several price columns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,11 @@ def read_prices(content: bytes, name: str, tz: ZoneInfo, column: str = "", unit:
     unit = unit or unit_of(title)
     if unit not in FACTORS:
         known = ", ".join(FACTORS)
-        message = f"“{title}” does not say its unit. Name it, like Price (EUR/MWh), or choose one of {known}."
+        message = tr(
+            "“{title}” does not say its unit. Name it, like Price (EUR/MWh), or choose one of {known}.",
+            title=title,
+            known=known,
+        )
         error = RowError(table.sheet, table.header.number, title, "", message)
         return Reading(columns=titles, column=title, errors=(error,))
     values, missing, errors = _values(table, where.prices[chosen], FACTORS[unit])
@@ -108,7 +112,12 @@ def read_prices(content: bytes, name: str, tz: ZoneInfo, column: str = "", unit:
     points, warnings = _points(table, moments, values, tz)
     if missing:
         count, first = len(missing), missing[0]
-        text = f"{count} row{'s have' if count > 1 else ' has'} no value (the first is row {first.number}); not stored."
+        text = tr(
+            "{count} row{rest} no value (the first is row {number}); not stored.",
+            count=count,
+            rest="s have" if count > 1 else " has",
+            number=first.number,
+        )
         warnings.insert(0, RowError(table.sheet, first.number, title, "", text))
     facts = (*table.facts, ("Column", title), ("Unit", UNIT_WORDS[unit]), *_facts(points))
     return Reading(tuple(points), titles, title, unit, (), tuple(warnings), facts)
@@ -142,11 +151,18 @@ def _columns(table: Table) -> _Columns:
     prices = named or [at for at in rest if _numeric(table.column(at))]
     if "start" not in found and "date" not in found:
         raise FileError(
-            f"{table.sheet} has no column of times. Name one “start” (2026-03-29 01:00), or two “date” and “hour”."
+            tr(
+                "{sheet} has no column of times. Name one “start” (2026-03-29 01:00), or two “date” and "
+                "“hour”.",
+                sheet=table.sheet,
+            )
         )
     if not prices:
         raise FileError(
-            f"{table.sheet} has no column of prices. Name one with its unit, like “Price (EUR/MWh)”."
+            tr(
+                "{sheet} has no column of prices. Name one with its unit, like “Price (EUR/MWh)”.",
+                sheet=table.sheet,
+            )
         )
     if "clock" in found:
         found.pop("start", None)
@@ -164,13 +180,20 @@ def _chosen(titles: Sequence[str], column: str, name: str) -> tuple[int, str]:
     if not column:
         if len(titles) == 1:
             return 0, ""
-        return 0, f"{name} {SEVERAL}. Choose one of: {'; '.join(titles)}."
+        return 0, tr(
+            "{name} has several price columns. Choose one of: {titles}.", name=name, titles="; ".join(titles)
+        )
     wanted = column.casefold()
     exact = [at for at, title in enumerate(titles) if title.casefold() == wanted]
     begins = exact or [at for at, title in enumerate(titles) if title.casefold().startswith(wanted)]
     if len(begins) == 1:
         return begins[0], ""
-    return 0, f"“{column}” is not one price column of {name}. Choose one of: {'; '.join(titles)}."
+    return 0, tr(
+        "“{column}” is not one price column of {name}. Choose one of: {titles}.",
+        column=column,
+        name=name,
+        titles="; ".join(titles),
+    )
 
 
 def _values(
@@ -194,7 +217,9 @@ def _values(
             continue
         values[row.number] = (number * factor).normalize()
         if abs(values[row.number]) > 100:
-            text = f"“{cell}” would be {values[row.number]:f} per kWh. Check the unit."
+            text = tr(
+                "“{cell}” would be {values:f} per kWh. Check the unit.", cell=cell, values=values[row.number]
+            )
             errors.append(RowError(table.sheet, row.number, title, cell, text))
     return values, missing, errors
 
@@ -308,12 +333,20 @@ def _gap_warnings(
             number,
             "",
             "",
-            f"After {moments[number].astimezone(tz):%Y-%m-%d %H:%M} {minutes:g} minutes are missing.",
+            tr(
+                "After {tz:%Y-%m-%d %H:%M} {minutes:g} minutes are missing.",
+                tz=moments[number].astimezone(tz),
+                minutes=minutes,
+            ),
         )
         for number, minutes in listed[:MOST_GAPS]
     ]
     if len(listed) > MOST_GAPS:
-        warnings.append(RowError(table.sheet, None, "", "", f"{len(listed) - MOST_GAPS} more gaps."))
+        warnings.append(
+            RowError(
+                table.sheet, None, "", "", tr("{MOST_GAPS} more gaps.", MOST_GAPS=len(listed) - MOST_GAPS)
+            )
+        )
     return warnings
 
 

@@ -18,6 +18,7 @@ from billing.tariff.problems import InputError
 from billing.tariff.read import read_tariff
 from billing.tariff.result import BillLine, BillPeriod, BillResult
 from depot.money import format_money
+from depot.words import tr
 
 DONE, WRONG_INPUT = 0, 1
 Read = TypeVar("Read")
@@ -91,7 +92,12 @@ def bill_texts(
     except InputError as error:
         return Answer(None, tuple(f"{load_file}: {sentence}" for sentence in error.problems), WRONG_INPUT)
     refused = tuple(
-        f"{tariff_file}: {element} Bill it with a tariff without it." for element in result.unsupported
+        tr(
+            "{tariff_file}: {element} Bill it with a tariff without it.",
+            tariff_file=tariff_file,
+            element=element,
+        )
+        for element in result.unsupported
     )
     compared = _compared(others, tariffs, load, given)
     return Answer(result, refused, WRONG_INPUT if refused else DONE, compared)
@@ -126,20 +132,34 @@ def table(answer: Answer) -> str:
     for period in result.periods:
         rows += _period_rows(result, period)
     if result.total is not None:
-        rows.append(f"Total {format_money(result.total, result.currency)} ({result.time_zone})")
-    rows += [f"Warning: {warning}" for warning in result.warnings]
+        rows.append(
+            tr(
+                "Total {total} ({time_zone})",
+                total=format_money(result.total, result.currency),
+                time_zone=result.time_zone,
+            )
+        )
+    rows += [tr("Warning: {warning}", warning=warning) for warning in result.warnings]
     rows += [_compared_row(one) for one in answer.compared]
     return "\n".join(rows)
 
 
 def _compared_row(one: Compared) -> str:
     if one.total is None:
-        return f"Compared: {one.tariff.name} cannot bill it: {' '.join(one.problems)}"
-    return f"Compared: {one.tariff.name[:60]:60} {format_money(one.total, one.tariff.currency):>16}"
+        return tr(
+            "Compared: {name} cannot bill it: {problems}",
+            name=one.tariff.name,
+            problems=" ".join(one.problems),
+        )
+    return tr(
+        "Compared: {name:60} {total:>16}",
+        name=one.tariff.name[:60],
+        total=format_money(one.total, one.tariff.currency),
+    )
 
 
 def _period_rows(result: BillResult, period: BillPeriod) -> list[str]:
-    title = f"{period.start_at:%Y-%m-%d} to {period.end_at:%Y-%m-%d}"
+    title = tr("{start_at:%Y-%m-%d} to {end_at:%Y-%m-%d}", start_at=period.start_at, end_at=period.end_at)
     lines = [_line_row(result, line) for line in period.lines]
     total = f"{'':2}{'Total':78}{format_money(period.total, result.currency):>16}"
     return [title, *lines, total, ""]

@@ -27,6 +27,7 @@ from billing.tariff.problems import LoadError, Problem, TariffError
 from billing.tariff.result import BillLine, BillPeriod, BillResult, Peak
 from billing.tariff.sheet import Sheet, make_sheets, zone_of
 from billing.tariff.warnings import bill_warnings
+from depot.words import tr
 
 
 @dataclass(slots=True)
@@ -108,9 +109,11 @@ def in_order(tariff: Tariff | Sequence[Tariff]) -> list[Tariff]:
     if isinstance(tariff, Tariff):
         return [tariff]
     if not tariff:
-        raise TariffError([Problem("tariff versions", "there is none", "Give at least one")])
+        raise TariffError([Problem(tr("tariff versions"), tr("there is none"), tr("Give at least one"))])
     if len({version.currency for version in tariff}) > 1:
-        raise TariffError([Problem("tariff versions", "their currencies differ", "Give all one currency")])
+        raise TariffError(
+            [Problem(tr("tariff versions"), tr("their currencies differ"), tr("Give all one currency"))]
+        )
     return sorted(tariff, key=lambda version: version.valid_from or date.min)
 
 
@@ -128,7 +131,9 @@ def _check_series(tariff: Tariff, load: LoadSeries) -> None:
     }
     problems = [
         Problem(
-            f"column {name}", "the tariff takes this price from the load, which has none", "Add the column"
+            tr("column {name}", name=name),
+            tr("the tariff takes this price from the load, which has none"),
+            tr("Add the column"),
         )
         for name, missing in needed.items()
         if missing
@@ -148,7 +153,11 @@ def _check_months(sheet: Sheet) -> None:
     days = sheet.steps.day[sheet.period >= 0]
     months = np.unique(days.astype("datetime64[D]").astype("datetime64[M]"))
     problems = [
-        Problem(f"energy/{component.id}/monthly", f"no price for {month}", "Add the month's price")
+        Problem(
+            f"energy/{component.id}/monthly",
+            tr("no price for {month}", month=month),
+            tr("Add the month's price"),
+        )
         for component in sheet.tariff.energy
         if component.monthly
         for month in map(str, months)

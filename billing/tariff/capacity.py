@@ -13,6 +13,7 @@ from billing.tariff.model import DEFAULT_METERING_MINUTES, Coincident, Subscript
 from billing.tariff.money import joined, prorated, quantity, rounded, shown
 from billing.tariff.result import BillLine, Peak
 from billing.tariff.sheet import Sheet
+from depot.words import tr
 
 
 def subscription_lines(
@@ -27,11 +28,25 @@ def subscription_lines(
     subscribed = kw if charge.subscribed_kw is None else charge.subscribed_kw
     blocks = (subscribed / charge.block_kw).to_integral_value(ROUND_CEILING)
     rate = prorated(charge.price_per_block, share.fraction)
-    measured = f"highest {charge.metering_minutes}-minute average {kw:,} kW on {at:%Y-%m-%d %H:%M}"
-    why = f"needed for the {measured}" if charge.subscribed_kw is None else f"subscribed; {measured}"
-    sentence = (
-        f"{blocks:,} blocks of {charge.block_kw} kW {why}, at {charge.price_per_block} {tariff.currency} "
-        f"a block{share}."
+    measured = tr(
+        "highest {metering_minutes}-minute average {kw:,} kW on {at:%Y-%m-%d %H:%M}",
+        metering_minutes=charge.metering_minutes,
+        kw=kw,
+        at=at,
+    )
+    why = (
+        tr("needed for the {measured}", measured=measured)
+        if charge.subscribed_kw is None
+        else tr("subscribed; {measured}", measured=measured)
+    )
+    sentence = tr(
+        "{blocks:,} blocks of {block_kw} kW {why}, at {price_per_block} {currency} a block{share}.",
+        blocks=blocks,
+        block_kw=charge.block_kw,
+        why=why,
+        price_per_block=charge.price_per_block,
+        currency=tariff.currency,
+        share=share,
     )
     amount = rounded(tariff, blocks * rate)
     lines = [BillLine(id, charge.label, blocks, "block", rate, amount, sentence)]
@@ -40,7 +55,13 @@ def subscription_lines(
     if over is not None and kw > limit:
         excess, words = _excess(sheet, meter, index, charge, (limit, kw))
         rate = prorated(over.price_per_kw, share.fraction)
-        sentence = f"{words}, at {over.price_per_kw} {tariff.currency}/kW{share}."
+        sentence = tr(
+            "{words}, at {price_per_kw} {currency}/kW{share}.",
+            words=words,
+            price_per_kw=over.price_per_kw,
+            currency=tariff.currency,
+            share=share,
+        )
         amount = rounded(tariff, excess * rate)
         label = joined(charge.label, "overage")
         lines.append(BillLine(f"{id}.overage", label, excess, "kW", rate, amount, sentence))
@@ -53,7 +74,7 @@ def _excess(
     limit, kw = found
     over = charge.overage
     if over is None or not over.hourly_sum:
-        return kw - limit, f"{kw - limit:,} kW above the {limit:,} kW subscribed"
+        return kw - limit, tr("{kw:,} kW above the {limit:,} kW subscribed", kw=kw - limit, limit=limit)
     blocks = meter.blocks(charge.metering_minutes)
     inside = np.flatnonzero(blocks.period == index)
     hours = blocks.steps.utc_minute[inside] // 60
@@ -61,8 +82,14 @@ def _excess(
     excess = np.sort(highest[highest > float(limit)])[::-1]
     counted = excess[: over.count] if over.count else excess
     total = _sum_of_quantities(sheet.tariff, counted) - limit * counted.size
-    which = "largest hourly excesses" if over.count else "hourly excesses"
-    return total, f"The sum of the {counted.size} {which} above the {limit:,} kW subscribed is {total:,} kW"
+    which = tr("largest hourly excesses") if over.count else tr("hourly excesses")
+    return total, tr(
+        "The sum of the {size} {which} above the {limit:,} kW subscribed is {total:,} kW",
+        size=counted.size,
+        which=which,
+        limit=limit,
+        total=total,
+    )
 
 
 def _sum_of_quantities(tariff: Tariff, values: Floats) -> Decimal:
@@ -92,7 +119,13 @@ def coincident_lines(
         words = _moments_words(values, kw)
         share = sheet.share(index)
     rate = prorated(charge.price_per_kw, share.fraction)
-    sentence = f"{words}, at {charge.price_per_kw} {tariff.currency}/kW{share}."
+    sentence = tr(
+        "{words}, at {price_per_kw} {currency}/kW{share}.",
+        words=words,
+        price_per_kw=charge.price_per_kw,
+        currency=tariff.currency,
+        share=share,
+    )
     amount = rounded(tariff, kw * rate)
     return [BillLine(f"coincident.{charge.id}", charge.label, kw, "kW", rate, amount, sentence)], {}
 
@@ -101,7 +134,9 @@ def tag_kw(charge: Coincident, year: int, sheet: Sheet, meter: Meter) -> tuple[D
     """Return the kW that a year's charges rest on: stated, or the mean of last year's announced hours."""
     stated = dict(charge.known_kw).get(year)
     if stated is not None:
-        return quantity(sheet.tariff, stated), f"{stated:,} kW set by the announced hours of {year - 1}"
+        return quantity(sheet.tariff, stated), tr(
+            "{stated:,} kW set by the announced hours of {year}", stated=stated, year=year - 1
+        )
     moments = [at for at in charge.moments if at.astimezone(sheet.zone).year == year - 1]
     values = [_kw_at(meter, at, charge) for at in moments]
     measured = [value for value in values if value is not None]
@@ -113,7 +148,9 @@ def tag_kw(charge: Coincident, year: int, sheet: Sheet, meter: Meter) -> tuple[D
 
 def _moments_words(values: list[float], kw: Decimal) -> str:
     each = ", ".join(map(shown, values))
-    return f"Mean of the {len(values)} announced hours ({each}): {kw:,} kW"
+    return tr(
+        "Mean of the {values} announced hours ({each}): {kw:,} kW", values=len(values), each=each, kw=kw
+    )
 
 
 def _kw_at(meter: Meter, at: datetime, charge: Coincident) -> float | None:
@@ -131,21 +168,21 @@ def reactive_lines(sheet: Sheet, index: int, meter: Meter, import_kwh: float) ->
     if reactive is None or not reactive.price:
         return []
     if load.reactive_kvar is None:
-        sentence = "The load has no reactive-power readings; a power factor of 1 is assumed."
+        sentence = tr("The load has no reactive-power readings; a power factor of 1 is assumed.")
         unit = {"kvar": "kVAr", "kvarh": "kVArh"}[reactive.unit]
         zero = Decimal(0)
-        return [BillLine("reactive", "Reactive demand", zero, unit, reactive.price, zero, sentence)]
+        return [BillLine("reactive", tr("Reactive demand"), zero, unit, reactive.price, zero, sentence)]
     if reactive.unit == "kvarh":
         mine = sheet.period == index
         drawn = quantity(tariff, float(sheet.fine(load.reactive_kvar)[mine].sum()) * sheet.hours)
-        return [_reactive_line(tariff, "kVArh", drawn, quantity(tariff, import_kwh), "energy drawn")]
+        return [_reactive_line(tariff, "kVArh", drawn, quantity(tariff, import_kwh), tr("energy drawn"))]
     blocks = meter.blocks(DEFAULT_METERING_MINUTES, "kvar")
     inside = blocks.mean_kw[blocks.period == index]
     top = meter.highest_kw(index)
     if top is None:
         return []
     drawn = quantity(tariff, float(inside.max()))
-    return [_reactive_line(tariff, "kVAr", drawn, quantity(tariff, top[0]), "highest 15-minute average")]
+    return [_reactive_line(tariff, "kVAr", drawn, quantity(tariff, top[0]), tr("highest 15-minute average"))]
 
 
 def _reactive_line(tariff: Tariff, unit: str, drawn: Decimal, active: Decimal, what: str) -> BillLine:
@@ -153,12 +190,21 @@ def _reactive_line(tariff: Tariff, unit: str, drawn: Decimal, active: Decimal, w
     assert reactive is not None  # noqa: S101 – the caller has one
     free = quantity(tariff, active * reactive.free_per_kw)
     billed = max(drawn - free, Decimal(0))
-    sentence = (
-        f"{what.capitalize()} {drawn:,} {unit}, of which {free:,} are free ({reactive.free_per_kw} per "
-        f"{unit.replace('VAr', 'W')}): {billed:,} {unit} at {reactive.price} {tariff.currency}."
+    sentence = tr(
+        "{capitalize} {drawn:,} {unit}, of which {free:,} are free ({free_per_kw} per {value}): "
+        "{billed:,} {unit} at {price} {currency}.",
+        capitalize=what.capitalize(),
+        drawn=drawn,
+        unit=unit,
+        free=free,
+        free_per_kw=reactive.free_per_kw,
+        value=unit.replace("VAr", "W"),
+        billed=billed,
+        price=reactive.price,
+        currency=tariff.currency,
     )
     amount = rounded(tariff, billed * reactive.price)
-    return BillLine("reactive", "Reactive power", billed, unit, reactive.price, amount, sentence)
+    return BillLine("reactive", tr("Reactive power"), billed, unit, reactive.price, amount, sentence)
 
 
 def missing_capacity(tariff: Tariff, sheet: Sheet, meter: Meter) -> tuple[str, ...]:
@@ -170,14 +216,22 @@ def missing_capacity(tariff: Tariff, sheet: Sheet, meter: Meter) -> tuple[str, .
                 {span.first.year for span, days in zip(sheet.spans, sheet.parts, strict=True) if days.size}
             )
             found += [
-                f"coincident/{charge.id}: the kW of the announced hours of {year - 1} are not known; the charge "
-                f"of {year} cannot be billed. Give known_kw for {year}, or a load that holds those hours."
+                tr(
+                    "coincident/{id}: the kW of the announced hours of {year} are not known; the charge of "
+                    "{year2} cannot be billed. Give known_kw for {year2}, or a load that holds those hours.",
+                    id=charge.id,
+                    year=year - 1,
+                    year2=year,
+                )
                 for year in years
                 if tag_kw(charge, year, sheet, meter) is None
             ]
     if sheet.load.reactive_kvar is None:
         found += [
-            f"demand/{charge.id}: demand in kVA cannot be billed from a load without the column reactive_kvar."
+            tr(
+                "demand/{id}: demand in kVA cannot be billed from a load without the column reactive_kvar.",
+                id=charge.id,
+            )
             for charge in tariff.demand
             if charge.unit == "kVA"
         ]

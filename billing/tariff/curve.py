@@ -71,11 +71,13 @@ def price_curve(  # noqa: PLR0913 – a horizon and what may be known of it
     versions = in_order(tariff)
     refused = [text.rstrip(".") for version in versions for text in version.unsupported]
     if refused:
-        cure = "Use a tariff without it"
+        cure = tr("Use a tariff without it")
         raise UnsupportedTariffError(Problem("tariff", text, cure) for text in refused)
     zone = ZoneInfo(versions[0].time_zone) if versions[0].time_zone else time_zone
     if zone is None:
-        raise TariffError([Problem("time zone", "the tariff names none", "Give the depot's time zone")])
+        raise TariffError(
+            [Problem(tr("time zone"), tr("the tariff names none"), tr("Give the depot's time zone"))]
+        )
     coarse = local_steps(start_at, steps, step_minutes, zone)
     spans, book = spans_of(coarse.day, cycle_starts), PeakBook.of(history)
     first = day_number(spans[0].first)
@@ -257,6 +259,8 @@ class _Prices:
 def _from_series(series: SeriesPrice, market: npt.ArrayLike | None, steps: int, name: str) -> Floats:
     values = np.zeros(0) if market is None else np.asarray(market, dtype=np.float64)
     if values.size != steps:
-        message = f"the tariff is dynamic and needs {steps} market prices, not {values.size}"
-        raise TariffError([Problem(name, message, "Give one price per step")])
+        message = tr(
+            "the tariff is dynamic and needs {steps} market prices, not {size}", steps=steps, size=values.size
+        )
+        raise TariffError([Problem(name, message, tr("Give one price per step"))])
     return series_price(series, values)

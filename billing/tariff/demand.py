@@ -14,6 +14,7 @@ from billing.tariff.model import Price, Tariff, Tier
 from billing.tariff.money import joined, prorated, quantity, rounded, shown, times
 from billing.tariff.result import BillLine, Peak
 from billing.tariff.sheet import Share, Sheet
+from depot.words import tr
 
 
 @dataclass(slots=True)
@@ -59,19 +60,28 @@ def _billed(tariff: Tariff, peak: Maximum, found: tuple[Decimal, datetime, date]
     kw, words = metered, _metered_words(peak, metered, at)
     if charge.least_kw > kw:
         kw = charge.least_kw
-        words += f"; at least {kw} {charge.unit} are billed"
+        words += tr("; at least {kw} {unit} are billed", kw=kw, unit=charge.unit)
     if charge.mean_of_periods > 1:
         earlier = book.before(charge, first, charge.mean_of_periods - 1)
         kw = quantity(tariff, (kw + sum(earlier.values())) / (1 + len(earlier)))
-        words += f"; the mean of {1 + len(earlier)} billing periods is {kw:,} {charge.unit}"
+        words += tr(
+            "; the mean of {len} billing periods is {kw:,} {unit}",
+            len=1 + len(earlier),
+            kw=kw,
+            unit=charge.unit,
+        )
     floor = book.floor(charge, first)
     if floor is not None and charge.ratchet is not None:
         least, before, day = quantity(tariff, floor[0]), floor[1], floor[2]
         if least > kw:
             kw = least
-            words += (
-                f"; the ratchet bills {charge.ratchet.percent} % of the {before:,} {charge.unit} of {day:%Y-%m}: "
-                f"{kw:,} {charge.unit}"
+            words += tr(
+                "; the ratchet bills {percent} % of the {before:,} {unit} of {day:%Y-%m}: {kw:,} {unit}",
+                percent=charge.ratchet.percent,
+                before=before,
+                unit=charge.unit,
+                day=day,
+                kw=kw,
             )
     return _Billed(kw, words)
 
@@ -80,14 +90,24 @@ def _metered_words(peak: Maximum, metered: Decimal, at: datetime) -> str:
     charge = peak.charge
     if charge.highest > 1 and peak.values:
         values = ", ".join(shown(value) for value in peak.values)
-        days = " on different days" if charge.on_different_days else ""
-        return (
-            f"Mean of the {len(peak.values)} highest {charge.metering_minutes}-minute averages{days} "
-            f"({values}): {metered:,} {charge.unit}, the highest on {at:%Y-%m-%d %H:%M}"
+        days = tr(" on different days") if charge.on_different_days else ""
+        return tr(
+            "Mean of the {values} highest {metering_minutes}-minute averages{days} ({values2}): "
+            "{metered:,} {unit}, the highest on {at:%Y-%m-%d %H:%M}",
+            values=len(peak.values),
+            metering_minutes=charge.metering_minutes,
+            days=days,
+            values2=values,
+            metered=metered,
+            unit=charge.unit,
+            at=at,
         )
-    return (
-        f"Highest {charge.metering_minutes}-minute average in the window: {metered:,} {charge.unit}, "
-        f"on {at:%Y-%m-%d %H:%M}"
+    return tr(
+        "Highest {metering_minutes}-minute average in the window: {metered:,} {unit}, on {at:%Y-%m-%d %H:%M}",
+        metering_minutes=charge.metering_minutes,
+        metered=metered,
+        unit=charge.unit,
+        at=at,
     )
 
 
@@ -104,16 +124,29 @@ def _lines(
         return _tier_lines(tariff, peak, billed, share)
     price = peak.price.amount
     rate = prorated(price, share.fraction)
-    sentence = f"{billed.words}, at {price} {tariff.currency}/{peak.charge.unit}{share}."
+    sentence = tr(
+        "{words}, at {price} {currency}/{unit}{share}.",
+        words=billed.words,
+        price=price,
+        currency=tariff.currency,
+        unit=peak.charge.unit,
+        share=share,
+    )
     return [_line(tariff, peak, "", (billed.kw, peak.charge.unit, rate), sentence)]
 
 
 def _tier_lines(tariff: Tariff, peak: Maximum, billed: _Billed, share: Share) -> list[BillLine]:
     lines = []
     for number, (kw, tier) in enumerate(slices(billed.kw, peak.price.tiers), start=1):
-        sentence = (
-            f"{billed.words}; {kw:,} {peak.charge.unit} of it fall in tier {number}, "
-            f"at {tier.amount} {tariff.currency}/{peak.charge.unit}{share}."
+        sentence = tr(
+            "{words}; {kw:,} {unit} of it fall in tier {number}, at {amount} {currency}/{unit}{share}.",
+            words=billed.words,
+            kw=kw,
+            unit=peak.charge.unit,
+            number=number,
+            amount=tier.amount,
+            currency=tariff.currency,
+            share=share,
         )
         rate = prorated(tier.amount, share.fraction)
         lines.append(_line(tariff, peak, f".t{number}", (kw, peak.charge.unit, rate), sentence))
@@ -122,18 +155,36 @@ def _tier_lines(tariff: Tariff, peak: Maximum, billed: _Billed, share: Share) ->
 
 def _step_line(tariff: Tariff, peak: Maximum, billed: _Billed, share: Share) -> BillLine:
     step = step_of(billed.kw, peak.price)
-    above = f"up to {step.up_to} {peak.charge.unit}" if step.up_to else "the highest"
-    sentence = f"{billed.words}: the step {above}, {step.amount} {tariff.currency} a month{share}."
+    above = (
+        tr("up to {up_to} {unit}", up_to=step.up_to, unit=peak.charge.unit)
+        if step.up_to
+        else tr("the highest")
+    )
+    sentence = tr(
+        "{words}: the step {above}, {amount} {currency} a month{share}.",
+        words=billed.words,
+        above=above,
+        amount=step.amount,
+        currency=tariff.currency,
+        share=share,
+    )
     return _line(tariff, peak, "", (Decimal(1), "month", prorated(step.amount, share.fraction)), sentence)
 
 
 def _daily_line(tariff: Tariff, peak: Maximum) -> BillLine:
     total = sum((quantity(tariff, value) for value in peak.values), Decimal(0))
     charge, price = peak.charge, peak.price.amount
-    sentence = (
-        f"The highest {charge.metering_minutes}-minute averages of {len(peak.values)} days, from "
-        f"{shown(min(peak.values))} to {shown(max(peak.values))} {charge.unit}, are "
-        f"{total:,} {charge.unit}-days, at {price} {tariff.currency} each."
+    sentence = tr(
+        "The highest {metering_minutes}-minute averages of {values} days, from {values2} to "
+        "{values3} {unit}, are {total:,} {unit}-days, at {price} {currency} each.",
+        metering_minutes=charge.metering_minutes,
+        values=len(peak.values),
+        values2=shown(min(peak.values)),
+        values3=shown(max(peak.values)),
+        unit=charge.unit,
+        total=total,
+        price=price,
+        currency=tariff.currency,
     )
     return _line(tariff, peak, "", (total, f"{charge.unit}-day", price), sentence)
 
@@ -154,15 +205,30 @@ def _yearly_lines(
         return rounded(tariff, times(price * power, count / 12))
 
     amount = up_to(kw, months + share.fraction) - up_to(kw, months)
-    words = billed.words if kw == billed.kw else f"{billed.words}; the year's highest is {kw:,} {charge.unit}"
-    sentence = f"{words}, at a twelfth of {price} {tariff.currency}/{charge.unit} a year{share}."
+    words = (
+        billed.words
+        if kw == billed.kw
+        else tr("{words}; the year's highest is {kw:,} {unit}", words=billed.words, kw=kw, unit=charge.unit)
+    )
+    sentence = tr(
+        "{words}, at a twelfth of {price} {currency}/{unit} a year{share}.",
+        words=words,
+        price=price,
+        currency=tariff.currency,
+        unit=charge.unit,
+        share=share,
+    )
     line = _line(tariff, peak, "", (kw, charge.unit, prorated(price, share.fraction / 12)), sentence, amount)
     correction = up_to(kw, months) - up_to(before, months)
     if not correction:
         return [line]
-    sentence = (
-        f"The year's highest rose from {before:,} to {kw:,} {charge.unit}: the {float(months):.4g} months "
-        f"billed before are charged the difference."
+    sentence = tr(
+        "The year's highest rose from {before:,} to {kw:,} {unit}: the {months:.4g} months "
+        "billed before are charged the difference.",
+        before=before,
+        kw=kw,
+        unit=charge.unit,
+        months=float(months),
     )
     rest = (kw - before, charge.unit, prorated(price, months / 12))
     return [line, _line(tariff, peak, ".correction", rest, sentence, correction)]
@@ -178,7 +244,7 @@ def _line(
 ) -> BillLine:
     count, unit, rate = priced
     label = joined(peak.charge.label, peak.price.label)
-    extra = {"": "", ".correction": "earlier months"}.get(suffix, f"tier {suffix[2:]}")
+    extra = {"": "", ".correction": tr("earlier months")}.get(suffix, tr("tier {suffix}", suffix=suffix[2:]))
     return BillLine(
         demand_line_id(peak.charge, peak.price) + suffix,
         joined(label, extra),

@@ -14,6 +14,7 @@ from billing.tariff.model import EnergyComponent, Export, Price, SeriesPrice, Ta
 from billing.tariff.money import joined, quantity, rate, rounded, times
 from billing.tariff.result import BillLine
 from billing.tariff.sheet import Sheet
+from depot.words import tr
 
 NETTED_MINUTES = 60
 
@@ -164,8 +165,12 @@ def _priced_lines(
     words = {
         p.id: (
             settled[p.id][0],
-            f" ({quantity(sheet.tariff, kwh[n]):,} imported less {quantity(sheet.tariff, fed[n]):,} exported, less "
-            f"{settled[p.id][1]:,} of earlier credit)",
+            tr(
+                " ({tariff:,} imported less {tariff2:,} exported, less {settled:,} of earlier credit)",
+                tariff=quantity(sheet.tariff, kwh[n]),
+                tariff2=quantity(sheet.tariff, fed[n]),
+                settled=settled[p.id][1],
+            ),
         )
         for n, p in enumerate(component.prices)
         if there[n]
@@ -191,16 +196,27 @@ def _tiered(
             continue
         part = kwh / total if total else Decimal(0)
         for number, (filled, tier) in enumerate(slices(total, price.tiers, scale), start=1):
-            limit = "" if tier.up_to is None else f" up to {quantity(tariff, tier.up_to * scale):,} kWh"
+            limit = (
+                ""
+                if tier.up_to is None
+                else tr(" up to {tariff:,} kWh", tariff=quantity(tariff, tier.up_to * scale))
+            )
             billed = quantity(tariff, filled * part)
-            sentence = (
-                f"{billed:,} kWh{words} in tier {number}{limit}, of {total:,} kWh in all, "
-                f"at {tier.amount} {tariff.currency}/kWh."
+            sentence = tr(
+                "{billed:,} kWh{words} in tier {number}{limit}, of {total:,} kWh in all, at {amount} "
+                "{currency}/kWh.",
+                billed=billed,
+                words=words,
+                number=number,
+                limit=limit,
+                total=total,
+                amount=tier.amount,
+                currency=tariff.currency,
             )
             lines.append(
                 BillLine(
                     f"energy.{component.id}.{price.id}.t{number}",
-                    joined(component.label, price.label, f"tier {number}"),
+                    joined(component.label, price.label, tr("tier {number}", number=number)),
                     billed,
                     "kWh",
                     tier.amount,
@@ -238,7 +254,13 @@ def _flat_line(
         "kWh",
         price.amount,
         rounded(tariff, kwh * price.amount),
-        f"{kwh:,} kWh imported{words} at {price.amount} {tariff.currency}/kWh.",
+        tr(
+            "{kwh:,} kWh imported{words} at {amount} {currency}/kWh.",
+            kwh=kwh,
+            words=words,
+            amount=price.amount,
+            currency=tariff.currency,
+        ),
     )
 
 
@@ -247,8 +269,11 @@ def _series_line(tariff: Tariff, component: EnergyComponent, kwh: float, cost: f
     billed = quantity(tariff, kwh)
     amount = rounded(tariff, Decimal(repr(float(cost))))
     mean = _mean_rate(amount, billed)
-    sentence = (
-        f"{billed:,} kWh imported, each interval at its own price, on average {mean} {tariff.currency}/kWh."
+    sentence = tr(
+        "{billed:,} kWh imported, each interval at its own price, on average {mean} {currency}/kWh.",
+        billed=billed,
+        mean=mean,
+        currency=tariff.currency,
     )
     return BillLine(f"energy.{component.id}", component.label, billed, "kWh", mean, amount, sentence)
 
@@ -271,7 +296,12 @@ def _monthly_lines(sheet: Sheet, index: int, component: EnergyComponent, flows: 
                 "kWh",
                 price,
                 rounded(tariff, kwh * price),
-                f"{kwh:,} kWh imported at this month's price of {price} {tariff.currency}/kWh.",
+                tr(
+                    "{kwh:,} kWh imported at this month's price of {price} {currency}/kWh.",
+                    kwh=kwh,
+                    price=price,
+                    currency=tariff.currency,
+                ),
             )
         )
     return lines
@@ -316,21 +346,31 @@ def _bank_lines(sheet: Sheet, index: int, export: Export, flows: Flows, bank: Ba
     if not left:
         return []
     if not at_true_up:
-        sentence = f"{left:,} kWh of export credit roll on to the next billing period."
+        sentence = tr("{left:,} kWh of export credit roll on to the next billing period.", left=left)
         zero = Decimal(0)
-        return [BillLine("export.credit", "Export credit", left, "kWh", zero, zero, sentence)]
+        return [BillLine("export.credit", tr("Export credit"), left, "kWh", zero, zero, sentence)]
     price = export.true_up_price_per_kwh
     bank.kwh.clear()
-    sentence = f"The year's surplus of {left:,} kWh is settled at {price} {tariff.currency}/kWh."
+    sentence = tr(
+        "The year's surplus of {left:,} kWh is settled at {price} {currency}/kWh.",
+        left=left,
+        price=price,
+        currency=tariff.currency,
+    )
     amount = rounded(tariff, -left * price)
-    return [BillLine("export.true_up", "Export true-up", left, "kWh", -price, amount, sentence)]
+    return [BillLine("export.true_up", tr("Export true-up"), left, "kWh", -price, amount, sentence)]
 
 
 def _export_line(tariff: Tariff, price: Price, kwh: float) -> BillLine:
     billed = quantity(tariff, kwh)
-    sentence = f"{billed:,} kWh exported, paid {price.amount} {tariff.currency}/kWh."
+    sentence = tr(
+        "{billed:,} kWh exported, paid {amount} {currency}/kWh.",
+        billed=billed,
+        amount=price.amount,
+        currency=tariff.currency,
+    )
     amount = rounded(tariff, -billed * price.amount)
-    label = joined("Export", price.label)
+    label = joined(tr("Export"), price.label)
     return BillLine(f"export.{price.id}", label, billed, "kWh", -price.amount, amount, sentence)
 
 
@@ -338,10 +378,13 @@ def _export_series_line(tariff: Tariff, kwh: float, credit: float) -> BillLine:
     billed = quantity(tariff, kwh)
     amount = rounded(tariff, -Decimal(repr(float(credit))))
     mean = _mean_rate(amount, billed)
-    sentence = (
-        f"{billed:,} kWh exported, each interval at its own price, on average {-mean} {tariff.currency}/kWh."
+    sentence = tr(
+        "{billed:,} kWh exported, each interval at its own price, on average {mean} {currency}/kWh.",
+        billed=billed,
+        mean=-mean,
+        currency=tariff.currency,
     )
-    return BillLine("export.series", "Export", billed, "kWh", mean, amount, sentence)
+    return BillLine("export.series", tr("Export"), billed, "kWh", mean, amount, sentence)
 
 
 def _mean_rate(amount: Decimal, billed: Decimal) -> Decimal:

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from billing.tariff.model import DemandCharge, Ratchet
 from billing.tariff.problems import LoadError, Problem
+from depot.words import tr
 
 History = Mapping[str, Mapping[date, Decimal]]
 """Peaks in kW (or kVA) by demand charge id and first day of a billing period."""
@@ -93,27 +94,36 @@ def read_history(text: str, file: str = "history") -> dict[str, dict[date, Decim
     rows = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
     missing = {"month", "charge", "kw"} - set(rows.fieldnames or ())
     if missing:
-        cure = "The columns are month, charge, kw"
+        cure = tr("The columns are month, charge, kw")
         raise LoadError(
-            [Problem(f"{file}, row 1", f"column '{name}' is missing", cure) for name in sorted(missing)]
+            [
+                Problem(tr("{file}, row 1", file=file), tr("column '{name}' is missing", name=name), cure)
+                for name in sorted(missing)
+            ]
         )
     problems: list[Problem] = []
     found: dict[str, dict[date, Decimal]] = {}
     seen: Counter[tuple[str, date]] = Counter()
     for row in rows:
-        place = f"{file}, row {rows.line_num}"
+        place = tr("{file}, row {line_num}", file=file, line_num=rows.line_num)
         day, kw = _day(row["month"] or ""), _kw(row["kw"] or "")
         charge = (row["charge"] or "").strip()
         if day is None:
-            cure = "Write 2024-07, or the first day of the cycle 2024-07-09"
-            problems.append(Problem(place, f"'{row['month']}' is not a month", cure))
+            cure = tr("Write 2024-07, or the first day of the cycle 2024-07-09")
+            problems.append(Problem(place, tr("'{month}' is not a month", month=row["month"]), cure))
         elif kw is None:
-            problems.append(Problem(place, f"'{row['kw']}' is not a power", "Write kW of 0 or more"))
+            problems.append(
+                Problem(place, tr("'{kw}' is not a power", kw=row["kw"]), tr("Write kW of 0 or more"))
+            )
         else:
             found.setdefault(charge, {})[day] = kw
             seen[charge, day] += 1
             if seen[charge, day] == 2:
-                problems.append(Problem(place, f"{charge} {day} is there twice", "Keep one"))
+                problems.append(
+                    Problem(
+                        place, tr("{charge} {day} is there twice", charge=charge, day=day), tr("Keep one")
+                    )
+                )
     if problems:
         raise LoadError(problems)
     return found

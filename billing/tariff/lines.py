@@ -9,16 +9,23 @@ from billing.tariff.model import FixedCharge, Tariff, Tax
 from billing.tariff.money import joined, prorated, quantity, rate, rounded
 from billing.tariff.result import BillLine
 from billing.tariff.sheet import Share, Sheet
+from depot.words import tr
 
 
 def fixed_line(sheet: Sheet, index: int, charge: FixedCharge) -> BillLine:
     """Bill a fixed charge: by the month, per covered local day, or a twelfth of a year; `count` times."""
     tariff, share = sheet.tariff, sheet.share(index)
-    meters = f" for each of {charge.count}" if charge.count > 1 else ""
+    meters = tr(" for each of {count}", count=charge.count) if charge.count > 1 else ""
     if charge.per == "day":
         days = sheet.covered_days[index]
         unit, count, amount = "day", Decimal(days * charge.count), charge.amount
-        sentence = f"{days} days at {amount} {tariff.currency} a day{meters}."
+        sentence = tr(
+            "{days} days at {amount} {currency} a day{meters}.",
+            days=days,
+            amount=amount,
+            currency=tariff.currency,
+            meters=meters,
+        )
     else:
         unit, count = "month", Decimal(charge.count)
         amount, sentence = _monthly(charge, tariff, sheet, index, share)
@@ -32,14 +39,21 @@ def _monthly(
     charge: FixedCharge, tariff: Tariff, sheet: Sheet, index: int, share: Share
 ) -> tuple[Decimal, str]:
     if charge.per == "year":
-        words = f"A twelfth of {charge.amount} {tariff.currency} a year{share}"
+        words = tr(
+            "A twelfth of {amount} {currency} a year{share}",
+            amount=charge.amount,
+            currency=tariff.currency,
+            share=share,
+        )
         if share.fraction == 1:
             return rate(charge.amount / 12), words
         return prorated(charge.amount, share.fraction / 12), words
     amount = prorated(charge.amount, share.fraction)
     if share.fraction == 1:
-        return amount, f"Charged once for the billing period of {sheet.spans[index].days} days"
-    return amount, f"{charge.amount} {tariff.currency} a month{share}"
+        return amount, tr("Charged once for the billing period of {days} days", days=sheet.spans[index].days)
+    return amount, tr(
+        "{amount} {currency} a month{share}", amount=charge.amount, currency=tariff.currency, share=share
+    )
 
 
 def carried_lines(
@@ -50,15 +64,25 @@ def carried_lines(
         return [], Decimal(0)
     one, found = Decimal(1), []
     if credit:
-        sentence = f"Credit of {credit:,} {tariff.currency} from the billing period before."
+        sentence = tr(
+            "Credit of {credit:,} {currency} from the billing period before.",
+            credit=credit,
+            currency=tariff.currency,
+        )
         found.append(
-            BillLine("export.carried_in", "Credit brought in", one, "period", -credit, -credit, sentence)
+            BillLine("export.carried_in", tr("Credit brought in"), one, "period", -credit, -credit, sentence)
         )
     total = sum((line.amount for line in (*lines, *found)), Decimal(0))
     rest = max(-total, Decimal(0))
     if rest:
-        sentence = f"Charges below 0 are not paid out: {rest:,} {tariff.currency} are credited next period."
-        found.append(BillLine("export.carried_out", "Credit carried on", one, "period", rest, rest, sentence))
+        sentence = tr(
+            "Charges below 0 are not paid out: {rest:,} {currency} are credited next period.",
+            rest=rest,
+            currency=tariff.currency,
+        )
+        found.append(
+            BillLine("export.carried_out", tr("Credit carried on"), one, "period", rest, rest, sentence)
+        )
     return found, rest
 
 
@@ -83,8 +107,13 @@ def minimum_lines(
     if short <= 0:
         return []
     what = "year" if minimum.per == "year" else "period"
-    sentence = f"Raises the charges of this {what} to the minimum bill of {least} {tariff.currency}."
-    return [BillLine("minimum", "Minimum bill", Decimal(1), "period", short, short, sentence)]
+    sentence = tr(
+        "Raises the charges of this {what} to the minimum bill of {least} {currency}.",
+        what=what,
+        least=least,
+        currency=tariff.currency,
+    )
+    return [BillLine("minimum", tr("Minimum bill"), Decimal(1), "period", short, short, sentence)]
 
 
 def tax_lines(tariff: Tariff, lines: Sequence[BillLine], imported_kwh: float) -> list[BillLine]:
@@ -103,7 +132,12 @@ def taxed_by(tax: Tax, line_id: str) -> bool:
 
 def _duty_line(tariff: Tariff, tax: Tax, imported_kwh: float) -> BillLine:
     billed, price = quantity(tariff, imported_kwh), tax.per_kwh or Decimal(0)
-    sentence = f"{billed:,} kWh imported at {price} {tariff.currency}/kWh."
+    sentence = tr(
+        "{billed:,} kWh imported at {price} {currency}/kWh.",
+        billed=billed,
+        price=price,
+        currency=tariff.currency,
+    )
     amount = rounded(tariff, billed * price)
     return BillLine(f"tax.{tax.id}", tax.label, billed, "kWh", price, amount, sentence)
 
@@ -111,7 +145,9 @@ def _duty_line(tariff: Tariff, tax: Tax, imported_kwh: float) -> BillLine:
 def _tax_line(tariff: Tariff, tax: Tax, lines: Sequence[BillLine]) -> BillLine:
     base = sum((line.amount for line in lines if taxed_by(tax, line.id)), Decimal(0))
     share = tax.percent / 100
-    sentence = f"{tax.percent} % of {base:,} {tariff.currency}."
+    sentence = tr(
+        "{percent} % of {base:,} {currency}.", percent=tax.percent, base=base, currency=tariff.currency
+    )
     return BillLine(
         f"tax.{tax.id}", tax.label, base, tariff.currency, share, rounded(tariff, base * share), sentence
     )
@@ -120,7 +156,7 @@ def _tax_line(tariff: Tariff, tax: Tax, lines: Sequence[BillLine]) -> BillLine:
 def of_version(lines: Sequence[BillLine], tariff: Tariff) -> list[BillLine]:
     """Mark lines with the first day of their tariff version, for a billing period that has several."""
     mark = f"@{tariff.valid_from}" if tariff.valid_from else "@start"
-    label = f"from {tariff.valid_from}" if tariff.valid_from else "before"
+    label = tr("from {valid_from}", valid_from=tariff.valid_from) if tariff.valid_from else "before"
     return [
         BillLine(
             line.id + mark,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from billing.tariff.problems import LoadError, Notice, Problem
+from depot.words import tr
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -89,7 +90,12 @@ def make_load(  # noqa: PLR0913 – one argument a column
         stale = int(np.isnan(series).sum())
         if stale:
             given[name] = _last_known(series)
-            notices.append(Notice("stale_price", f"{stale} missing {name}: the last known price was used."))
+            notices.append(
+                Notice(
+                    "stale_price",
+                    tr("{stale} missing {name}: the last known price was used.", stale=stale, name=name),
+                )
+            )
     notices += _spike_notices(start_at, step_minutes, imported)
     return LoadSeries(
         start_at.astimezone(UTC),
@@ -113,24 +119,30 @@ def _arrays(columns: dict[str, npt.ArrayLike | None]) -> dict[str, Floats]:
 def _check(start_at: datetime, step_minutes: int, imported: Floats, others: dict[str, Floats]) -> None:
     problems = []
     if start_at.utcoffset() is None:
-        problems.append(Problem("start", "the first moment has no UTC offset", "Give an aware time"))
+        problems.append(Problem("start", tr("the first moment has no UTC offset"), tr("Give an aware time")))
     if not MIN_STEP_MINUTES <= step_minutes <= MAX_STEP_MINUTES:
-        problems.append(Problem("step", f"steps of {step_minutes} minutes", "Give a step of 5 to 60 minutes"))
+        problems.append(
+            Problem(
+                "step",
+                tr("steps of {step_minutes} minutes", step_minutes=step_minutes),
+                tr("Give a step of 5 to 60 minutes"),
+            )
+        )
     if not imported.size or np.isnan(imported).all():
-        problems.append(Problem("import_kw", "there is no reading", "Give at least one"))
+        problems.append(Problem("import_kw", tr("there is no reading"), tr("Give at least one")))
     for name, series in others.items():
         if series.size != imported.size:
-            message = f"{series.size} values beside {imported.size} of import_kw"
-            problems.append(Problem(name, message, "Give one value per step"))
+            message = tr("{size} values beside {size2} of import_kw", size=series.size, size2=imported.size)
+            problems.append(Problem(name, message, tr("Give one value per step")))
         elif series.size and np.isnan(series).all():
-            problems.append(Problem(name, "there is no value", "Fill the column or leave it out"))
+            problems.append(Problem(name, tr("there is no value"), tr("Fill the column or leave it out")))
     powers = {"import_kw": imported, **others}
     for name in [name for name in ("import_kw", "export_kw", "reactive_kvar") if name in powers]:
         power = powers[name]
         if (power < 0).any() or np.isinf(power).any():
             step = int(np.argmax((power < 0) | np.isinf(power)))
-            message = f"step {step} is {power[step]:g} kW"
-            problems.append(Problem(name, message, "Give powers of 0 or more; export has its own series"))
+            message = tr("step {step} is {power:g} kW", step=step, power=power[step])
+            problems.append(Problem(name, message, tr("Give powers of 0 or more; export has its own series")))
     if problems:
         raise LoadError(problems)
 
@@ -149,8 +161,13 @@ def _gap_notices(start_at: datetime, step_minutes: int, missing: Bools) -> list[
         notices.append(
             Notice(
                 "gap",
-                f"No reading for {hours:g} h from {at} ({last - first} steps): energy estimated, "
-                "never counted as a demand peak.",
+                tr(
+                    "No reading for {hours:g} h from {at} ({last} steps): energy estimated, never counted as "
+                    "a demand peak.",
+                    hours=hours,
+                    at=at,
+                    last=last - first,
+                ),
             )
         )
     return notices
@@ -195,9 +212,13 @@ def _spike_notices(start_at: datetime, step_minutes: int, import_kw: Floats) -> 
     return [
         Notice(
             "spike",
-            f"{import_kw[step]:g} kW at {(start_at + int(step) * step_length).isoformat()} stands alone"
-            f", {import_kw[step] / usual:.0f} times the next highest: check the meter. "
-            "It is billed as measured.",
+            tr(
+                "{import_kw:g} kW at {start_at} stands alone, {usual:.0f} times the next highest: check "
+                "the meter. It is billed as measured.",
+                import_kw=import_kw[step],
+                start_at=(start_at + int(step) * step_length).isoformat(),
+                usual=import_kw[step] / usual,
+            ),
         )
         for step in np.flatnonzero(candidates & (import_kw > SPIKE_OVER_REST * usual))
     ]

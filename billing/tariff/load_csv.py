@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from billing.tariff.load import MAX_STEP_MINUTES, MIN_STEP_MINUTES, LoadSeries, make_load
 from billing.tariff.problems import LoadError, Notice, Problem
+from depot.words import tr
 
 REQUIRED = ("start", "import_kw")
 MARK = "estimated"
@@ -79,34 +80,56 @@ def _table(text: str, file: str) -> _Table:
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(header):
-            message = f"{len(row)} cells where the header has {len(header)}"
-            problems.append(Problem(f"{file}, row {rows.line_num}", message, "Give one cell per column"))
+            message = tr("{row} cells where the header has {header}", row=len(row), header=len(header))
+            problems.append(
+                Problem(
+                    tr("{file}, row {line_num}", file=file, line_num=rows.line_num),
+                    message,
+                    tr("Give one cell per column"),
+                )
+            )
             continue
         lines.append(rows.line_num)
         for name, cell in zip(header, row, strict=True):
             cells[name].append(cell)
     _raise(problems)
     if len(lines) < 2:
-        raise LoadError([Problem(file, f"{len(lines)} rows of readings", "Give at least two")])
+        raise LoadError(
+            [Problem(file, tr("{lines} rows of readings", lines=len(lines)), tr("Give at least two"))]
+        )
     return _Table(cells.pop("start"), cells, lines)
 
 
 def _check_header(header: list[str], file: str) -> None:
-    place = f"{file}, row 1"
+    place = tr("{file}, row 1", file=file)
     known = (*REQUIRED, *OPTIONAL)
     names = ", ".join(known)
     problems = []
     if len(header) == 1 and ";" in header[0]:
-        problems.append(Problem(place, "the columns are separated by semicolons", "Separate them by commas"))
+        problems.append(
+            Problem(place, tr("the columns are separated by semicolons"), tr("Separate them by commas"))
+        )
     else:
         for name in [name for name in REQUIRED if name not in header]:
-            problems.append(Problem(place, f"column '{name}' is missing", f"Columns are: {names}"))
+            problems.append(
+                Problem(
+                    place,
+                    tr("column '{name}' is missing", name=name),
+                    tr("Columns are: {names}", names=names),
+                )
+            )
         for name in [name for name in header if name not in known]:
-            cure = f"Remove it or give it one of the names {names}"
-            problems.append(Problem(place, f"column '{name}' is not supported", cure))
+            cure = tr("Remove it or give it one of the names {names}", names=names)
+            problems.append(Problem(place, tr("column '{name}' is not supported", name=name), cure))
         for name, count in Counter(header).items():
             if count > 1:
-                problems.append(Problem(place, f"column '{name}' is there {count} times", "Keep one"))
+                problems.append(
+                    Problem(
+                        place,
+                        tr("column '{name}' is there {count} times", name=name, count=count),
+                        tr("Keep one"),
+                    )
+                )
     _raise(problems)
 
 
@@ -121,19 +144,19 @@ def _numbers(table: _Table, file: str) -> Columns:
         empty = np.array([not cell.strip() for cell in cells])
         bad = ~np.isfinite(values) & ~empty
         for row in np.flatnonzero(bad):
-            place = f"{file}, row {table.lines[row]}, column {name}"
-            cure = "Write a number with a decimal point, or leave the cell empty when there is no reading"
-            problems.append(Problem(place, f"'{cells[row]}' is not a number", cure))
+            place = tr("{file}, row {lines}, column {name}", file=file, lines=table.lines[row], name=name)
+            cure = tr("Write a number with a decimal point, or leave the cell empty when there is no reading")
+            problems.append(Problem(place, tr("'{cells}' is not a number", cells=cells[row]), cure))
         if name in POWERS:
             for row in np.flatnonzero(values < 0):
-                place = f"{file}, row {table.lines[row]}, column {name}"
-                cure = "Give powers of 0 or more; export has its own column export_kw"
-                problems.append(Problem(place, f"'{cells[row]}' is negative", cure))
+                place = tr("{file}, row {lines}, column {name}", file=file, lines=table.lines[row], name=name)
+                cure = tr("Give powers of 0 or more; export has its own column export_kw")
+                problems.append(Problem(place, tr("'{cells}' is negative", cells=cells[row]), cure))
         if name == MARK:
             for row in np.flatnonzero(~empty & ~bad & (values != 0) & (values != 1)):
-                place = f"{file}, row {table.lines[row]}, column {name}"
-                cure = "Write 1 for a value that was estimated, 0 for one that was measured"
-                problems.append(Problem(place, f"'{cells[row]}' is neither 0 nor 1", cure))
+                place = tr("{file}, row {lines}, column {name}", file=file, lines=table.lines[row], name=name)
+                cure = tr("Write 1 for a value that was estimated, 0 for one that was measured")
+                problems.append(Problem(place, tr("'{cells}' is neither 0 nor 1", cells=cells[row]), cure))
         columns[name] = values
     _raise(problems)
     return columns
@@ -163,7 +186,7 @@ def _times(table: _Table, zone: tzinfo | None, file: str) -> tuple[npt.NDArray[n
     seen: set[datetime] = set()
     for line, text in zip(table.lines, table.starts, strict=True):
         at = _parse(text)
-        fault = "is not an ISO 8601 time of whole minutes" if at is None else None
+        fault = tr("is not an ISO 8601 time of whole minutes") if at is None else None
         if at is not None and at.tzinfo is not None:
             offset = _minutes(at.utcoffset())
             offsets.add(offset)
@@ -172,12 +195,22 @@ def _times(table: _Table, zone: tzinfo | None, file: str) -> tuple[npt.NDArray[n
             offset, fault = _local_offset(at, zone, seen)
             minutes.append(_since_epoch(at) - offset)
         elif fault is None:
-            cure = "Write 2025-07-01T00:15:00-07:00, or name the file's zone with --timezone"
-            problems.append(Problem(f"{file}, row {line}, column start", f"'{text}' has no UTC offset", cure))
+            cure = tr("Write 2025-07-01T00:15:00-07:00, or name the file's zone with --timezone")
+            problems.append(
+                Problem(
+                    tr("{file}, row {line}, column start", file=file, line=line),
+                    tr("'{text}' has no UTC offset", text=text),
+                    cure,
+                )
+            )
             break
         if fault:
-            cure = "Write 2025-07-01T00:15:00-07:00, or local time of a zone named with --timezone"
-            problems.append(Problem(f"{file}, row {line}, column start", f"'{text}' {fault}", cure))
+            cure = tr("Write 2025-07-01T00:15:00-07:00, or local time of a zone named with --timezone")
+            problems.append(
+                Problem(
+                    tr("{file}, row {line}, column start", file=file, line=line), f"'{text}' {fault}", cure
+                )
+            )
     _raise(problems)
     return np.array(minutes, dtype=np.int64), offsets
 
@@ -203,7 +236,7 @@ def _local_offset(at: datetime, zone: tzinfo, seen: set[datetime]) -> tuple[int,
     first = _minutes(at.replace(tzinfo=zone).utcoffset())
     second = _minutes(at.replace(tzinfo=zone, fold=1).utcoffset())
     if first < second:
-        return first, f"does not exist in {zone}: the clock change leaves it out"
+        return first, tr("does not exist in {zone}: the clock change leaves it out", zone=zone)
     if first > second:
         if at in seen:
             return second, None
@@ -217,35 +250,59 @@ def _in_order(
     """Return row indices in time order without repeated rows; differing values for one time are a fault."""
     order = np.argsort(utc_minute, kind="stable")
     if (np.diff(utc_minute) < 0).any():
-        notices.append(Notice("order", f"{file}: the rows are not in time order; they were sorted."))
+        notices.append(
+            Notice("order", tr("{file}: the rows are not in time order; they were sorted.", file=file))
+        )
     repeated = np.flatnonzero(np.diff(utc_minute[order]) == 0)
     problems = []
     for position in repeated:
         first, second = order[position], order[position + 1]
         if any(not np.array_equal(v[[first]], v[[second]], equal_nan=True) for v in columns.values()):
-            place = f"{file}, rows {table.lines[first]} and {table.lines[second]}"
-            message = f"two different readings for {table.starts[second].strip()}"
-            problems.append(Problem(place, message, "Keep the right one"))
+            place = tr(
+                "{file}, rows {lines} and {lines2}",
+                file=file,
+                lines=table.lines[first],
+                lines2=table.lines[second],
+            )
+            message = tr("two different readings for {starts}", starts=table.starts[second].strip())
+            problems.append(Problem(place, message, tr("Keep the right one")))
     _raise(problems)
     if repeated.size:
-        notices.append(Notice("duplicate", f"{file}: {repeated.size} repeated rows were read once."))
+        notices.append(
+            Notice(
+                "duplicate", tr("{file}: {size} repeated rows were read once.", file=file, size=repeated.size)
+            )
+        )
     return np.delete(order, repeated + 1)
 
 
 def _step(utc_minute: npt.NDArray[np.int64], file: str) -> int:
     if utc_minute.size < 2:
-        raise LoadError([Problem(file, "all rows have the same time", "Give at least two different times")])
+        raise LoadError(
+            [Problem(file, tr("all rows have the same time"), tr("Give at least two different times"))]
+        )
     sizes, counts = np.unique(np.diff(utc_minute), return_counts=True)
     step = int(sizes[np.argmax(counts)])
     if not MIN_STEP_MINUTES <= step <= MAX_STEP_MINUTES:
         raise LoadError(
-            [Problem(file, f"the rows are {step} minutes apart", "Give steps of 5 to 60 minutes")]
+            [
+                Problem(
+                    file,
+                    tr("the rows are {step} minutes apart", step=step),
+                    tr("Give steps of 5 to 60 minutes"),
+                )
+            ]
         )
     _check_one_step(np.diff(utc_minute), step, file)
     slots = int(utc_minute[-1] - utc_minute[0]) // step + 1
     if 1 - utc_minute.size / slots > MAX_MISSING_SHARE:
-        message = f"{slots - utc_minute.size} of {slots} steps of {step} minutes are missing"
-        raise LoadError([Problem(file, message, "Give a regular series, or fill the gap from the meter")])
+        message = tr(
+            "{slots} of {slots2} steps of {step} minutes are missing",
+            slots=slots - utc_minute.size,
+            slots2=slots,
+            step=step,
+        )
+        raise LoadError([Problem(file, message, tr("Give a regular series, or fill the gap from the meter"))])
     return step
 
 
@@ -255,8 +312,8 @@ def _check_one_step(differences: npt.NDArray[np.int64], step: int, file: str) ->
     lengths, sizes = np.diff(edges), differences[edges[:-1]]
     mixed = sizes[(lengths >= ROWS_OF_ANOTHER_STEP) & (sizes != step)]
     if mixed.size:
-        message = f"some rows are {step} minutes apart and others {int(mixed[0])}"
-        raise LoadError([Problem(file, message, "Give one regular step in the whole file")])
+        message = tr("some rows are {step} minutes apart and others {mixed}", step=step, mixed=int(mixed[0]))
+        raise LoadError([Problem(file, message, tr("Give one regular step in the whole file"))])
 
 
 def _slots(
@@ -265,9 +322,9 @@ def _slots(
     elapsed = utc_minute - utc_minute[0]
     problems = [
         Problem(
-            f"{file}, row {lines[row]}, column start",
-            f"the row is off the {step_minutes}-minute grid of the first row",
-            "Give one regular step in the whole file",
+            tr("{file}, row {lines}, column start", file=file, lines=lines[row]),
+            tr("the row is off the {step_minutes}-minute grid of the first row", step_minutes=step_minutes),
+            tr("Give one regular step in the whole file"),
         )
         for row in np.flatnonzero(elapsed % step_minutes)
     ]
@@ -279,6 +336,9 @@ def _raise(problems: list[Problem]) -> None:
     if len(problems) > MAX_PROBLEMS:
         more = len(problems) - MAX_PROBLEMS
         place = problems[0].place.split(",")[0]
-        problems = [*problems[:MAX_PROBLEMS], Problem(place, f"{more} more problems", "Cure the first ones")]
+        problems = [
+            *problems[:MAX_PROBLEMS],
+            Problem(place, tr("{more} more problems", more=more), tr("Cure the first ones")),
+        ]
     if problems:
         raise LoadError(problems)

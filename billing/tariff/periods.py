@@ -13,6 +13,7 @@ import numpy as np
 from billing.tariff.calendar import Ints, date_of, day_number
 from billing.tariff.model import Proration
 from billing.tariff.problems import LoadError, Problem
+from depot.words import tr
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,9 @@ def billing_spans(first: date, last: date, cycle_starts: Sequence[date] | None =
     else:
         starts = sorted(set(cycle_starts))
         if not starts or starts[0] > first or starts[-1] <= last:
-            message = f"they do not enclose {first} to {last}"
-            cure = "Give one on or before the first day and one after the last"
-            raise LoadError([Problem("cycle starts", message, cure)])
+            message = tr("they do not enclose {first} to {last}", first=first, last=last)
+            cure = tr("Give one on or before the first day and one after the last")
+            raise LoadError([Problem(tr("cycle starts"), message, cure)])
     spans = [Span(start, end) for start, end in pairwise(starts)]
     return [span for span in spans if span.end > first and span.first <= last]
 

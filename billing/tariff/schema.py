@@ -40,6 +40,7 @@ from billing.tariff.model import (
 from billing.tariff.problems import Problem, TariffError
 from billing.tariff.schema_document import SCHEMA
 from depot.money import minor_units
+from depot.words import tr
 
 LAST_DAY = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -55,8 +56,8 @@ def from_document(data: Mapping[str, Any]) -> Tariff:
     for error in sorted(Draft202012Validator(SCHEMA).iter_errors(data), key=lambda e: list(map(str, e.path))):
         if error.validator == "additionalProperties":
             for key in sorted(set(error.instance) - set(error.schema["properties"])):
-                message = f"element '{key}' in {_place(error)} is not supported"
-                refused.append(Problem(key, message, "Remove it"))
+                message = tr("element '{key}' in {error} is not supported", key=key, error=_place(error))
+                refused.append(Problem(key, message, tr("Remove it")))
         else:
             problems.append(_problem(error))
     problems += _bad_dates(data) if not problems else []
@@ -68,7 +69,7 @@ def from_document(data: Mapping[str, Any]) -> Tariff:
 def _not_finite(value: Any, place: str) -> Iterator[Problem]:
     """Find numbers that JSON does not know but Python reads: NaN and Infinity."""
     if isinstance(value, float) and not isfinite(value):
-        yield Problem(place, f"{value} is not a number", "Write a number such as 0.1234")
+        yield Problem(place, tr("{value} is not a number", value=value), tr("Write a number such as 0.1234"))
     inner = (
         value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     )
@@ -294,17 +295,19 @@ def _month_day(text: str) -> int:
 
 
 def _place(error: ValidationError) -> str:
-    return "/".join(map(str, error.absolute_path)) or "the tariff"
+    return "/".join(map(str, error.absolute_path)) or tr("the tariff")
 
 
 def _problem(error: ValidationError) -> Problem:
     schema = error.schema if isinstance(error.schema, dict) else {}
     if error.validator == "required":
         missing = error.message.split("'")[1]
-        return Problem(_place(error), f"'{missing}' is missing", schema["x-cure"])
-    found = "this object" if isinstance(error.instance, dict) else repr(error.instance)
+        return Problem(_place(error), tr("'{missing}' is missing", missing=missing), schema["x-cure"])
+    found = tr("this object") if isinstance(error.instance, dict) else repr(error.instance)
     return Problem(
-        _place(error), f"{found} is not allowed here", schema.get("x-cure", "See docs/algorithms/tariff.md")
+        _place(error),
+        tr("{found} is not allowed here", found=found),
+        schema.get("x-cure", tr("See docs/algorithms/tariff.md")),
     )
 
 
@@ -320,5 +323,7 @@ def _bad_dates(data: Mapping[str, Any]) -> list[Problem]:
         try:
             date.fromisoformat(text if re.match(r"\d{4}", text) else f"2024-{text}")
         except ValueError:
-            problems.append(Problem(place, f"'{text}' is no date", "Write a day that exists"))
+            problems.append(
+                Problem(place, tr("'{text}' is no date", text=text), tr("Write a day that exists"))
+            )
     return problems

@@ -26,6 +26,7 @@ from billing.tariff.model import (
 )
 from billing.tariff.schema import decimal
 from billing.tariff.schema_document import FORMAT
+from depot.words import tr
 
 
 def to_document(tariff: Tariff) -> dict[str, Any]:
@@ -34,7 +35,9 @@ def to_document(tariff: Tariff) -> dict[str, Any]:
     Raises ValueError for a tariff without a time zone or with unsupported elements: the format holds neither.
     """
     if not tariff.time_zone or tariff.unsupported:
-        raise ValueError("Only a tariff with a time zone and without unsupported elements can be written.")
+        raise ValueError(
+            tr("Only a tariff with a time zone and without unsupported elements can be written.")
+        )
     return _filled(
         {
             "format": FORMAT,

@@ -27,6 +27,7 @@ from billing.tariff.load import LoadSeries
 from billing.tariff.model import Price, Tariff
 from billing.tariff.periods import Span, month_share, period_of, spans_of
 from billing.tariff.problems import LoadError, Problem
+from depot.words import tr
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +100,13 @@ class Share:
 
     def __str__(self) -> str:
         """Return the words that explain it, empty for a whole month."""
-        words = f" for {self.days} of {self.of_days} days" if self.days < self.of_days else ""
+        words = (
+            tr(" for {days} of {of_days} days", days=self.days, of_days=self.of_days)
+            if self.days < self.of_days
+            else ""
+        )
         if self.month != 1:
-            words += f", the billing period counting as {float(self.month):.4g} of a month"
+            words += tr(", the billing period counting as {month:.4g} of a month", month=float(self.month))
         return words
 
 
@@ -111,8 +116,8 @@ def zone_of(tariff: Tariff, load: LoadSeries, time_zone: tzinfo | None) -> tzinf
         return ZoneInfo(tariff.time_zone)
     zone = time_zone or load.written_in
     if zone is None:
-        cure = "Name the depot's zone with --timezone, for example America/Los_Angeles"
-        raise LoadError([Problem("time zone", "neither the tariff nor the load names one", cure)])
+        cure = tr("Name the depot's zone with --timezone, for example America/Los_Angeles")
+        raise LoadError([Problem(tr("time zone"), tr("neither the tariff nor the load names one"), cure)])
     return zone
 
 
@@ -150,8 +155,8 @@ def version_days(tariffs: Sequence[Tariff], needed: Ints, spans: Sequence[Span])
     Raises LoadError when none holds on a `needed` day (since 1970), or when their time zones differ.
     """
     if len({tariff.time_zone for tariff in tariffs}) > 1:
-        cure = "Give all versions one time_zone"
-        raise LoadError([Problem("tariff versions", "their time zones differ", cure)])
+        cure = tr("Give all versions one time_zone")
+        raise LoadError([Problem(tr("tariff versions"), tr("their time zones differ"), cure)])
     days = np.arange(day_number(spans[0].first), day_number(spans[-1].end))
     if len(tariffs) == 1:
         return [np.ones(days.size, dtype=np.bool_)]
@@ -162,9 +167,9 @@ def version_days(tariffs: Sequence[Tariff], needed: Ints, spans: Sequence[Span])
         owner[(days >= since) & (days <= until)] = number
     without = needed[owner[needed - days[0]] < 0]
     if without.size:
-        cure = "Give a version whose valid_from and valid_to hold it"
-        message = f"none is valid on {date_of(int(without[0]))}"
-        raise LoadError([Problem("tariff versions", message, cure)])
+        cure = tr("Give a version whose valid_from and valid_to hold it")
+        message = tr("none is valid on {without}", without=date_of(int(without[0])))
+        raise LoadError([Problem(tr("tariff versions"), message, cure)])
     return [owner == number for number in range(len(tariffs))]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from billing.tariff.model import Tariff
 from billing.tariff.read import read_tariff
+from depot.words import tr
 
 FOLDER = Path(__file__).with_name("examples")
 
@@ -19,7 +20,13 @@ def example_text(name: str) -> str:
     """Return the text of a shipped example (YAML or JSON); raise KeyError for an unknown name."""
     found = next((path for path in FOLDER.iterdir() if path.stem == name), None)
     if found is None:
-        raise KeyError(f"There is no example '{name}'. Known: {', '.join(example_names())}.")
+        raise KeyError(
+            tr(
+                "There is no example '{name}'. Known: {example_names}.",
+                name=name,
+                example_names=", ".join(example_names()),
+            )
+        )
     return found.read_text(encoding="utf-8")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from billing.tariff.problems import Problem, TariffError
+from depot.words import tr
 
 
 class _Loader(yaml.SafeLoader):
@@ -33,14 +34,18 @@ def parse_text(text: str | bytes) -> Any:
     except ValueError as error:
         written = text.decode(errors="replace") if isinstance(text, bytes) else text
         if written.lstrip()[:1] in ("{", "[", '"'):
-            cure = "Check the file in a JSON editor"
-            raise TariffError([Problem("the tariff", f"it is not JSON ({error})", cure)]) from error
+            cure = tr("Check the file in a JSON editor")
+            raise TariffError(
+                [Problem(tr("the tariff"), tr("it is not JSON ({error})", error=error), cure)]
+            ) from error
     try:
         return _keyed(yaml.load(written, Loader=_Loader))  # noqa: S506 – a SafeLoader
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
-        cure = "Check the file in a YAML editor"
-        raise TariffError([Problem("the tariff", f"it is neither JSON nor YAML ({reason})", cure)]) from error
+        cure = tr("Check the file in a YAML editor")
+        raise TariffError(
+            [Problem(tr("the tariff"), tr("it is neither JSON nor YAML ({reason})", reason=reason), cure)]
+        ) from error
 
 
 def _keyed(value: Any) -> Any:

@@ -43,6 +43,7 @@ from billing.tariff.urdb_read import (
     used_periods,
     whens,
 )
+from depot.words import tr
 
 LINE_DECIMALS, QUANTITY_DECIMALS = 4, 6
 LOOK_BACK_MONTHS = 11
@@ -111,7 +112,7 @@ def from_urdb(record: Mapping[str, Any]) -> Tariff:
 
 def _energy(reader: Reader, flat: list[DemandCharge]) -> tuple[EnergyComponent, ...]:
     if _ENERGY not in reader.fields:
-        reader.fault(_ENERGY, "it is missing", 'Give [[{"rate": 0}]] when energy is free')
+        reader.fault(_ENERGY, tr("it is missing"), tr('Give [[{"rate": 0}]] when energy is free'))
         return ()
     used, schedules = used_periods(reader, *_ENERGY_FIELDS)
     labels = reader.fields.get("energytoulabels")
@@ -132,11 +133,13 @@ def _tier_basis(reader: Reader, used: list[int]) -> TierBasis:
         for number, tier in enumerate(tiers):
             unit = str(tier.get("unit") or "kWh")
             if unit.lower() not in _TIER_UNITS:
-                reader.refuse(f"{_ENERGY}/{period}/{number}/unit", f"the unit '{unit}'")
+                reader.refuse(f"{_ENERGY}/{period}/{number}/unit", tr("the unit '{unit}'", unit=unit))
             elif len(tiers) > 1:
                 units.setdefault(unit.lower(), unit)
     if len(units) > 1:
-        reader.refuse(_ENERGY, f"one price in tiers of several units ({', '.join(units.values())})")
+        reader.refuse(
+            _ENERGY, tr("one price in tiers of several units ({values})", values=", ".join(units.values()))
+        )
     return _TIER_UNITS[next(iter(units), "kwh")]
 
 
@@ -182,7 +185,7 @@ def _tou_demand(reader: Reader, ratchet: Ratchet | None) -> list[DemandCharge]:
         tiers = tiers_of(reader, name, period)
         if any(tier.amount for tier in tiers):
             price = _price(period, "", tiers, whens(reader, schedules, period))
-            name_ = label(labels, period, "Time-of-use demand")
+            name_ = label(labels, period, tr("Time-of-use demand"))
             charge = DemandCharge(f"tou-p{period}", name_, (price,), minutes, unit, per, ratchet=ratchet)
             found.append(charge)
     return found
@@ -204,24 +207,26 @@ def _ratchet(reader: Reader) -> Ratchet | None:
     if not percent and not any(by_month):
         return None
     if percent and any(by_month):
-        reader.refuse("demandratchetpercentage", "a second demand ratchet beside lookbackpercent")
+        reader.refuse("demandratchetpercentage", tr("a second demand ratchet beside lookbackpercent"))
         return None
     if len(by_month) > 1:
-        reader.refuse("demandratchetpercentage", "a demand ratchet whose percentage differs by month")
+        reader.refuse("demandratchetpercentage", tr("a demand ratchet whose percentage differs by month"))
         return None
     share = percent or next(iter(by_month))
     if not 0 < share <= 1:
         name = "lookbackpercent" if percent else "demandratchetpercentage"
-        reader.fault(name, f"{share} is not a share", "Write 0.8 for 80 %")
+        reader.fault(name, tr("{share} is not a share", share=share), tr("Write 0.8 for 80 %"))
         return None
     if percent and span and months:
-        reader.fault("lookbackmonths", "it excludes lookbackrange", "Keep one of the two")
+        reader.fault("lookbackmonths", tr("it excludes lookbackrange"), tr("Keep one of the two"))
     if percent and not span and not months:
-        reader.refuse("lookbackpercent", "a look-back without lookbackrange and lookbackmonths")
+        reader.refuse("lookbackpercent", tr("a look-back without lookbackrange and lookbackmonths"))
         return None
     reader.notes.append(
-        "URDB does not say which demand charge looks back: each one looks back on its own peaks, "
-        "never ahead, and bills at least its own month's peak."
+        tr(
+            "URDB does not say which demand charge looks back: each one looks back on its own peaks, "
+            "never ahead, and bills at least its own month's peak."
+        )
     )
     return Ratchet(share * 100, int(span) or LOOK_BACK_MONTHS, months)
 
@@ -231,7 +236,7 @@ def _months(reader: Reader) -> tuple[int, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or len(value) != 12:
-        reader.fault("lookbackmonths", "it is not 12 months", "Give 12 times 0 or 1")
+        reader.fault("lookbackmonths", tr("it is not 12 months"), tr("Give 12 times 0 or 1"))
         return ()
     return tuple(month for month, held in enumerate(value, start=1) if held)
 
@@ -240,7 +245,7 @@ def _export(reader: Reader) -> Export | None:
     rule = str(reader.fields.get("dgrules", "")).strip().lower()
     method = _EXPORT_RULES.get(rule, "prices")
     if rule and rule not in _EXPORT_RULES:
-        reader.refuse("dgrules", f"the export rule '{reader.fields['dgrules']}'")
+        reader.refuse("dgrules", tr("the export rule '{dgrules}'", dgrules=reader.fields["dgrules"]))
     if method == "net_metering":
         return Export(method)
     structure = reader.fields.get(_ENERGY)
@@ -248,7 +253,7 @@ def _export(reader: Reader) -> Export | None:
         return None
     if method == "buy_all_sell_all":
         reader.notes.append(
-            "Buy All Sell All: import_kw must be the load's own meter and export_kw the generator's."
+            tr("Buy All Sell All: import_kw must be the load's own meter and export_kw the generator's.")
         )
     used, schedules = used_periods(reader, *_ENERGY_FIELDS)
     labels = reader.fields.get("energytoulabels")
@@ -259,7 +264,7 @@ def _export(reader: Reader) -> Export | None:
             for tier in raw_tiers(reader, _ENERGY, period)
         }
         if len(sells) > 1:
-            reader.refuse(f"{_ENERGY}/{period}", "a sell price that differs by tier")
+            reader.refuse(f"{_ENERGY}/{period}", tr("a sell price that differs by tier"))
         elif any("sell" in tier for tier in raw_tiers(reader, _ENERGY, period)):
             rows.append(
                 Price(f"p{period}", label(labels, period), sells.pop(), whens(reader, schedules, period))
@@ -273,28 +278,35 @@ def _fixed(reader: Reader) -> tuple[FixedCharge, ...]:
     first, old = reader.optional("fixedchargefirstmeter"), reader.optional("fixedmonthlycharge")
     unit = str(reader.fields.get("fixedchargeunits", "$/month"))
     if reader.optional("fixedchargeeaaddl"):
-        reader.notes.append("The charge for each additional meter was not billed: the load is one meter.")
+        reader.notes.append(tr("The charge for each additional meter was not billed: the load is one meter."))
     if first and old and (first != old or unit != "$/month"):
-        cure = "Keep the one that is meant"
+        cure = tr("Keep the one that is meant")
         reader.fault(
-            "fixedmonthlycharge", f"{old} a month differs from fixedchargefirstmeter {first} {unit}", cure
+            "fixedmonthlycharge",
+            tr(
+                "{old} a month differs from fixedchargefirstmeter {first} {unit}",
+                old=old,
+                first=first,
+                unit=unit,
+            ),
+            cure,
         )
     amount = first or old
     if not amount:
         return ()
     if first and unit not in _FIXED_UNITS:
-        reader.refuse("fixedchargeunits", f"the unit '{unit}'")
+        reader.refuse("fixedchargeunits", tr("the unit '{unit}'", unit=unit))
     per = _FIXED_UNITS.get(unit, "month") if first else "month"
-    return (FixedCharge("urdb", "Customer charge", amount, per),)
+    return (FixedCharge("urdb", tr("Customer charge"), amount, per),)
 
 
 def _minimum(reader: Reader) -> MinimumBill | None:
     amount, unit = reader.optional("mincharge"), str(reader.fields.get("minchargeunits", "$/month"))
     yearly = reader.optional("annualmincharge")
     if amount and unit not in _FIXED_UNITS:
-        reader.refuse("minchargeunits", f"the unit '{unit}'")
+        reader.refuse("minchargeunits", tr("the unit '{unit}'", unit=unit))
     if amount and yearly and (unit != "$/year" or amount != yearly):
-        reader.refuse("annualmincharge", "a second minimum bill beside mincharge")
+        reader.refuse("annualmincharge", tr("a second minimum bill beside mincharge"))
     if amount:
         return MinimumBill(amount, _FIXED_UNITS.get(unit, "month"))
     return MinimumBill(yearly, "year") if yearly else None
@@ -302,7 +314,9 @@ def _minimum(reader: Reader) -> MinimumBill | None:
 
 def _refuse_the_rest(reader: Reader) -> None:
     if _any_amount(reader.fields.get("coincidentratestructure")):
-        what = "a coincident-peak charge (URDB does not name its hours; write it in the product's own format)"
+        what = tr(
+            "a coincident-peak charge (URDB does not name its hours; write it in the product's own format)"
+        )
         reader.refuse("coincidentratestructure", what)
 
 
@@ -319,19 +333,22 @@ def _demand_unit(reader: Reader, structure: str, name: str, used: set[int]) -> t
     """Return kW or kVA, and whether it is charged by the month or by the day; refuse other units."""
     unit = str(reader.fields.get(name) or reader.fields.get("demandunits") or "kW")
     if unit.lower() not in _DEMAND_UNITS:
-        reader.refuse(name, f"the demand unit '{unit}'")
+        reader.refuse(name, tr("the demand unit '{unit}'", unit=unit))
     for period in sorted(used):
         for tier in raw_tiers(reader, structure, period):
             own = str(tier.get("unit") or unit)
             if own.lower() != unit.lower():
-                reader.refuse(f"{structure}/{period}/unit", f"the demand unit '{own}' beside '{unit}'")
+                reader.refuse(
+                    f"{structure}/{period}/unit",
+                    tr("the demand unit '{own}' beside '{unit}'", own=own, unit=unit),
+                )
     return _DEMAND_UNITS.get(unit.lower(), ("kW", "month"))
 
 
 def _metering(reader: Reader) -> int:
     minutes = reader.number("demandwindow", reader.fields.get("demandwindow", 15))
     if minutes not in METERING_MINUTES:
-        reader.refuse("demandwindow", f"a metering interval of {minutes} minutes")
+        reader.refuse("demandwindow", tr("a metering interval of {minutes} minutes", minutes=minutes))
         return 15
     return int(minutes)
 
@@ -346,5 +363,7 @@ def _date(reader: Reader, name: str) -> date | None:
             return datetime.fromtimestamp(value if value < 1e11 else value / 1000, UTC).date()
         return datetime.fromisoformat(str(value)).date()
     except (ValueError, OverflowError, OSError):
-        reader.fault(name, f"{value!r} is not a date", "Write seconds since 1970 or an ISO date")
+        reader.fault(
+            name, tr("{value!r} is not a date", value=value), tr("Write seconds since 1970 or an ISO date")
+        )
         return None

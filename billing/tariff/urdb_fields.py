@@ -11,6 +11,7 @@ from typing import Any
 
 from billing.tariff.problems import Problem, TariffError
 from billing.tariff.text import parse_text
+from depot.words import tr
 
 MAX_WRAPPERS = 4
 
@@ -96,15 +97,21 @@ def unwrap(data: Any) -> Any:
         elif isinstance(data, list):
             if len(data) != 1:
                 labels = ", ".join(str(row.get("label", "?")) for row in data[:5] if isinstance(row, Mapping))
-                message = f"{len(data)} tariffs where one is expected"
-                cure = f"Keep one of them ({labels})" if labels else "Give one"
+                message = tr("{data} tariffs where one is expected", data=len(data))
+                cure = tr("Keep one of them ({labels})", labels=labels) if labels else tr("Give one")
                 raise TariffError([Problem("items", message, cure)])
             data = data[0]
         else:
             break
     if not isinstance(data, Mapping):
         raise TariffError(
-            [Problem("the tariff", "it is not a JSON object", "Give one tariff as JSON or YAML object")]
+            [
+                Problem(
+                    tr("the tariff"),
+                    tr("it is not a JSON object"),
+                    tr("Give one tariff as JSON or YAML object"),
+                )
+            ]
         )
     return data
 
@@ -122,12 +129,12 @@ def normalise(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem],
             continue
         if name not in _READ:
             if any(word in name for word in _MONEY_WORDS) and not name.endswith("comments"):
-                unsupported.append(f"{key}: the URDB field '{key}' is not supported.")
+                unsupported.append(tr("{key}: the URDB field '{key}' is not supported.", key=key))
             else:
-                notes.append(f"The URDB field '{key}' is not known and was not read.")
+                notes.append(tr("The URDB field '{key}' is not known and was not read.", key=key))
         elif name in fields and fields[name] != value:
-            message = f"'{key}' is given twice with different values"
-            problems.append(Problem(key, message, "Keep the right one"))
+            message = tr("'{key}' is given twice with different values", key=key)
+            problems.append(Problem(key, message, tr("Keep the right one")))
         else:
             fields[name] = value
     for name in [name for name in fields if name.endswith("structure")]:
@@ -139,7 +146,7 @@ def _free_text_notes(key: str, value: Any) -> list[str]:
     rows = [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
     names = [str(name) for row in rows for name in ([row["key"]] if "key" in row else row)]
     return [
-        f"The free text '{key}' mentions '{name.strip()}', which is not billed."
+        tr("The free text '{key}' mentions '{name}', which is not billed.", key=key, name=name.strip())
         for name in names
         if any(word in name.lower() for word in _FREE_MONEY_WORDS)
     ]

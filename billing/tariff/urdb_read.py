@@ -10,6 +10,7 @@ from typing import Any
 from billing.tariff.model import WEEKDAYS, WEEKEND, Season, Tier, When
 from billing.tariff.problems import Problem
 from billing.tariff.schema import month_spans
+from depot.words import tr
 
 UNBOUNDED = Decimal("1e30")  # URDB writes 1e38 for "no upper limit"
 MAX_LABEL = 70
@@ -35,7 +36,7 @@ class Reader:
         self.problems.append(Problem(place, message, cure))
 
     def refuse(self, name: str, what: str) -> None:
-        self.unsupported.append(f"{name}: {what} is not supported.")
+        self.unsupported.append(tr("{name}: {what} is not supported.", name=name, what=what))
 
     def number(self, place: str, value: Any) -> Decimal:
         """Return a finite number; a fault gives 0, which is never billed because the fault is raised."""
@@ -45,7 +46,7 @@ class Reader:
             number = Decimal("NaN")
         if number.is_finite() and (abs(number) <= MAX_NUMBER or place.endswith("/max")):
             return number
-        self.fault(place, f"{value!r} is not a number", "Write a number such as 0.123")
+        self.fault(place, tr("{value!r} is not a number", value=value), tr("Write a number such as 0.123"))
         return Decimal(0)
 
     def optional(self, name: str) -> Decimal:
@@ -58,7 +59,7 @@ def tiers_of(reader: Reader, structure: str, period: int, free_if: str = "") -> 
     tiers = rows[period] if period < len(rows) else [{"rate": 0}]
     place = f"{structure}/{period}"
     if not all(isinstance(tier, Mapping) for tier in tiers):
-        reader.fault(place, "a tier is not an object", 'Write {"rate": 0.1}')
+        reader.fault(place, tr("a tier is not an object"), tr('Write {"rate": 0.1}'))
         return (Tier(None, Decimal(0)),)
     found = []
     for number, tier in enumerate(tiers):
@@ -76,14 +77,16 @@ def _check_limits(reader: Reader, place: str, tiers: list[Tier]) -> None:
     for number, tier in enumerate(tiers):
         if tier.up_to is None and number < last:
             reader.fault(
-                f"{place}/{number}/max", "it is missing", "Give the upper limit of each tier but the last"
+                f"{place}/{number}/max",
+                tr("it is missing"),
+                tr("Give the upper limit of each tier but the last"),
             )
         elif tier.up_to is not None and number == last:
-            message = f"nothing is priced above {tier.up_to}"
-            reader.fault(f"{place}/{number}/max", message, "Remove max from the last tier")
+            message = tr("nothing is priced above {up_to}", up_to=tier.up_to)
+            reader.fault(f"{place}/{number}/max", message, tr("Remove max from the last tier"))
         elif tier.up_to is not None and tier.up_to <= lower:
-            message = f"{tier.up_to} is not above the tier before"
-            reader.fault(f"{place}/{number}/max", message, "Let the limits of tiers rise")
+            message = tr("{up_to} is not above the tier before", up_to=tier.up_to)
+            reader.fault(f"{place}/{number}/max", message, tr("Let the limits of tiers rise"))
         lower = tier.up_to or lower
 
 
@@ -97,7 +100,7 @@ def raw_tiers(reader: Reader, structure: str, period: int) -> list[Mapping[str, 
 def rate_of(reader: Reader, place: str, tier: Mapping[str, Any], free_if: str = "") -> Decimal:
     if tier.get("rate") is None and tier.get("adj") is None:
         if tier.get(free_if) is None:
-            reader.fault(place, "it has no rate", 'Write "rate": 0 when it is free')
+            reader.fault(place, tr("it has no rate"), tr('Write "rate": 0 when it is free'))
         return Decimal(0)
     parts = [tier[key] for key in ("rate", "adj") if tier.get(key) is not None]
     return sum((reader.number(f"{place}/rate", part) for part in parts), Decimal(0))
@@ -116,10 +119,14 @@ def used_periods(
         elif single:
             found.append([[0] * 24 for _ in range(12)])
         else:
-            reader.fault(name, "it is missing", f"Give 12 lists of 24 period numbers for {structure}")
+            reader.fault(
+                name,
+                tr("it is missing"),
+                tr("Give 12 lists of 24 period numbers for {structure}", structure=structure),
+            )
             found.append([])
     used = {period for schedule in found for month in schedule for period in month}
-    check_rows(reader, structure, used, f"{weekday} or {weekend}")
+    check_rows(reader, structure, used, tr("{weekday} or {weekend}", weekday=weekday, weekend=weekend))
     known = range(len(rows)) if isinstance(rows, list) else range(0)
     return sorted(used & set(known)), (found[0], found[1])
 
@@ -127,19 +134,25 @@ def used_periods(
 def check_rows(reader: Reader, structure: str, used: set[int], where: str) -> None:
     rows = reader.fields[structure]
     if not isinstance(rows, list) or not all(isinstance(row, list) and row for row in rows):
-        reader.fault(structure, "it is not a list of lists of tiers", 'Write [[{"rate": 0.1}], ...]')
+        reader.fault(structure, tr("it is not a list of lists of tiers"), tr('Write [[{"rate": 0.1}], ...]'))
         reader.fields[structure] = []
         return
     for period in sorted(used - set(range(len(rows)))):
-        message = f"{where} names period {period}, but there are {len(rows)} rows (0 to {len(rows) - 1})"
-        reader.fault(structure, message, "Add the row or correct the schedule")
+        message = tr(
+            "{where} names period {period}, but there are {rows} rows (0 to {len})",
+            where=where,
+            period=period,
+            rows=len(rows),
+            len=len(rows) - 1,
+        )
+        reader.fault(structure, message, tr("Add the row or correct the schedule"))
 
 
 def _schedule(reader: Reader, name: str) -> Hours:
     value = reader.fields[name]
     shaped = isinstance(value, list) and len(value) == 12
     if not shaped or not all(isinstance(month, list) and len(month) == 24 for month in value):
-        reader.fault(name, "it is not 12 months of 24 hours", "Give 12 lists of 24 period numbers")
+        reader.fault(name, tr("it is not 12 months of 24 hours"), tr("Give 12 lists of 24 period numbers"))
         return []
     return [
         [_period(reader, f"{name}/{m}/{h}", cell) for h, cell in enumerate(row)]
@@ -150,7 +163,7 @@ def _schedule(reader: Reader, name: str) -> Hours:
 def month_periods(reader: Reader) -> list[int]:
     value = reader.fields.get("flatdemandmonths", [0] * 12)
     if not isinstance(value, list) or len(value) != 12:
-        reader.fault("flatdemandmonths", "it is not 12 months", "Give 12 period numbers")
+        reader.fault("flatdemandmonths", tr("it is not 12 months"), tr("Give 12 period numbers"))
         return []
     return [_period(reader, f"flatdemandmonths/{month}", cell) for month, cell in enumerate(value)]
 
@@ -159,7 +172,9 @@ def _period(reader: Reader, place: str, cell: Any) -> int:
     whole = isinstance(cell, int | float) and not isinstance(cell, bool) and 0 <= cell < MAX_PERIODS
     whole = whole and cell == int(cell)
     if not whole:
-        reader.fault(place, f"{cell!r} is not a period number", "Write a whole number of 0 or more")
+        reader.fault(
+            place, tr("{cell!r} is not a period number", cell=cell), tr("Write a whole number of 0 or more")
+        )
         return 0
     return int(cell)
 

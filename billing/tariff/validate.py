@@ -13,6 +13,7 @@ from billing.tariff.calendar import date_of, day_number, minutes_of, season_of
 from billing.tariff.model import HOLIDAY, MINUTES_PER_DAY, DemandCharge, Price, Tariff
 from billing.tariff.problems import Problem
 from billing.tariff.validate_charges import check_charges
+from depot.words import tr
 
 _SLOT_MINUTES = 5
 _KINDS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday", "holiday")
@@ -34,14 +35,24 @@ def _zone(tariff: Tariff) -> list[Problem]:
     try:
         ZoneInfo(tariff.time_zone)
     except (ZoneInfoNotFoundError, ValueError):
-        cure = "Write a zone such as America/New_York"
-        return [Problem("time_zone", f"'{tariff.time_zone}' is not a known time zone", cure)]
+        cure = tr("Write a zone such as America/New_York")
+        return [
+            Problem(
+                "time_zone", tr("'{time_zone}' is not a known time zone", time_zone=tariff.time_zone), cure
+            )
+        ]
     return []
 
 
 def _dates(tariff: Tariff) -> list[Problem]:
     if tariff.valid_from and tariff.valid_to and tariff.valid_to < tariff.valid_from:
-        return [Problem("valid_to", f"{tariff.valid_to} is before valid_from", "Give a later day")]
+        return [
+            Problem(
+                "valid_to",
+                tr("{valid_to} is before valid_from", valid_to=tariff.valid_to),
+                tr("Give a later day"),
+            )
+        ]
     return []
 
 
@@ -58,7 +69,9 @@ def _ids(tariff: Tariff) -> list[Problem]:
     }
     groups |= {place: [price.id for price in prices] for place, prices in price_lists(tariff)}
     return [
-        Problem(place, f"id '{name}' is used {count} times", "Give each its own id")
+        Problem(
+            place, tr("id '{name}' is used {count} times", name=name, count=count), tr("Give each its own id")
+        )
         for place, names in groups.items()
         for name, count in Counter(names).items()
         if count > 1
@@ -79,7 +92,7 @@ def _seasons(tariff: Tariff) -> list[Problem]:
         "events": {event.id for event in tariff.events},
     }
     problems = [
-        Problem(f"seasons/{season.id}", "it has no dates", "Give dates or months")
+        Problem(f"seasons/{season.id}", tr("it has no dates"), tr("Give dates or months"))
         for season in tariff.seasons
         if not season.spans
     ]
@@ -88,8 +101,8 @@ def _seasons(tariff: Tariff) -> list[Problem]:
             for kind, known in names.items():
                 used = {name for when in price.when for name in getattr(when, kind)}
                 for name in sorted(used - known):
-                    cure = f"Use one of: {', '.join(sorted(known)) or 'none is defined'}"
-                    message = f"{kind[:-1]} '{name}' is not defined"
+                    cure = tr("Use one of: {join}", join=", ".join(sorted(known)) or "none is defined")
+                    message = tr("{kind} '{name}' is not defined", kind=kind[:-1], name=name)
                     problems.append(Problem(f"{place}/{price.id}", message, cure))
     return problems
 
@@ -99,8 +112,13 @@ def _window_edges(charge: DemandCharge) -> list[Problem]:
     return [
         Problem(
             f"demand/{charge.id}",
-            f"window edge {edge // 60:02d}:{edge % 60:02d} cuts a {charge.metering_minutes}-minute block",
-            "Move the edge to a multiple of metering_minutes, or shorten metering_minutes",
+            tr(
+                "window edge {edge:02d}:{edge2:02d} cuts a {metering_minutes}-minute block",
+                edge=edge // 60,
+                edge2=edge % 60,
+                metering_minutes=charge.metering_minutes,
+            ),
+            tr("Move the edge to a multiple of metering_minutes, or shorten metering_minutes"),
         )
         for edge in sorted(edges)
         if edge % charge.metering_minutes
@@ -123,10 +141,13 @@ def _holes(tariff: Tariff, component: str, prices: tuple[Price, ...]) -> list[Pr
         return []
     day, kind, slot = (int(value) for value in holes[0])
     minute = int(minutes[slot])
-    message = (
-        f"no price holds on a {_KINDS[kind]} at {minute // 60:02d}:{minute % 60:02d} "
-        f"on {date_of(int(days[day])):%d %B}"
+    message = tr(
+        "no price holds on a {KINDS} at {minute:02d}:{minute2:02d} on {days:%d %B}",
+        KINDS=_KINDS[kind],
+        minute=minute // 60,
+        minute2=minute % 60,
+        days=date_of(int(days[day])),
     )
     return [
-        Problem(f"energy/{component}", message, "Add a last price without 'when' for the remaining hours")
+        Problem(f"energy/{component}", message, tr("Add a last price without 'when' for the remaining hours"))
     ]

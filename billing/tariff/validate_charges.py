@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from billing.tariff.model import DemandCharge, EnergyComponent, Export, Price, Tariff, Tier
 from billing.tariff.problems import Problem
+from depot.words import tr
 
 
 def check_charges(tariff: Tariff) -> list[Problem]:
@@ -18,18 +19,22 @@ def check_charges(tariff: Tariff) -> list[Problem]:
         problems += _demand(charge)
     problems += _export(tariff, tariff.export) if tariff.export else []
     problems += [
-        Problem(f"subscriptions/{charge.id}", "overage without subscribed_kw", "Give subscribed_kw")
+        Problem(f"subscriptions/{charge.id}", tr("overage without subscribed_kw"), tr("Give subscribed_kw"))
         for charge in tariff.subscriptions
         if charge.overage and charge.subscribed_kw is None
     ]
     problems += [
-        Problem(f"taxes/{tax.id}", "a duty per kWh is on imported energy only", "Remove on and but_not")
+        Problem(
+            f"taxes/{tax.id}", tr("a duty per kWh is on imported energy only"), tr("Remove on and but_not")
+        )
         for tax in tariff.taxes
         if tax.per_kwh is not None and (tax.on or tax.but_not)
     ]
     months = tariff.proration
     if months and months.whole_from_days > months.whole_to_days:
-        problems.append(Problem("proration", "whole_from_days is above whole_to_days", "Exchange them"))
+        problems.append(
+            Problem("proration", tr("whole_from_days is above whole_to_days"), tr("Exchange them"))
+        )
     return problems
 
 
@@ -37,8 +42,8 @@ def _energy(tariff: Tariff, component: EnergyComponent) -> list[Problem]:
     place = f"energy/{component.id}"
     problems = _tier_faults(place, component.prices)
     if component.tier_demand and component.tier_demand not in {charge.id for charge in tariff.demand}:
-        message = f"demand charge '{component.tier_demand}' is not defined"
-        problems.append(Problem(f"{place}/tier_demand", message, "Name a charge of 'demand'"))
+        message = tr("demand charge '{tier_demand}' is not defined", tier_demand=component.tier_demand)
+        problems.append(Problem(f"{place}/tier_demand", message, tr("Name a charge of 'demand'")))
     return problems
 
 
@@ -48,30 +53,32 @@ def _demand(charge: DemandCharge) -> list[Problem]:
     extended = charge.ratchet or charge.highest > 1 or charge.mean_of_periods > 1 or charge.least_kw
     stepped = any(price.tiers or price.steps for price in charge.prices)
     if charge.per != "month" and (extended or stepped):
-        message = f"a price per {charge.per} stands beside a rule for months"
-        cure = "Remove ratchet, highest, mean_of_periods, least_kw, tiers and steps, or per"
+        message = tr("a price per {per} stands beside a rule for months", per=charge.per)
+        cure = tr("Remove ratchet, highest, mean_of_periods, least_kw, tiers and steps, or per")
         problems.append(Problem(place, message, cure))
     seasonal = any(when.seasons for price in charge.prices for when in price.when)
     if charge.per == "year" and (len(charge.prices) > 1 or seasonal):
-        message = "a price per year has several rows or seasons"
-        problems.append(Problem(place, message, "Give one row without seasons, or a charge for each"))
+        message = tr("a price per year has several rows or seasons")
+        problems.append(Problem(place, message, tr("Give one row without seasons, or a charge for each")))
     return problems
 
 
 def _export(tariff: Tariff, export: Export) -> list[Problem]:
     if export.method in ("prices", "buy_all_sell_all") and not (export.prices or export.series):
-        message = f"method '{export.method}' has no prices"
-        return [Problem("export", message, "Add them or remove export")]
+        message = tr("method '{method}' has no prices", method=export.method)
+        return [Problem("export", message, tr("Add them or remove export"))]
     if export.method == "net_metering" and not all(component.prices for component in tariff.energy):
-        message = "net metering takes kWh off price rows, and a component has none"
-        return [Problem("export", message, "Give every energy component prices, or use another method")]
+        message = tr("net metering takes kWh off price rows, and a component has none")
+        return [Problem("export", message, tr("Give every energy component prices, or use another method"))]
     return []
 
 
 def _tier_faults(place: str, prices: Iterable[Price]) -> list[Problem]:
     return [
         Problem(
-            f"{place}/prices/{price.id}/{name}", message, "Let up_to rise, and leave it out in the last one"
+            f"{place}/prices/{price.id}/{name}",
+            message,
+            tr("Let up_to rise, and leave it out in the last one"),
         )
         for price in prices
         for name, tiers in (("tiers", price.tiers), ("steps", price.steps))
@@ -84,8 +91,8 @@ def _tier_fault(tiers: tuple[Tier, ...]) -> str:
         return ""
     limits = [tier.up_to for tier in tiers]
     if limits[-1] is not None:
-        return f"nothing is priced above {limits[-1]}"
+        return tr("nothing is priced above {limits}", limits=limits[-1])
     if any(limit is None for limit in limits[:-1]):
-        return "up_to is missing before the last one"
+        return tr("up_to is missing before the last one")
     rises = all(a < b for a, b in pairwise(limits[:-1]) if a is not None and b is not None)
-    return "" if rises else "up_to does not rise"
+    return "" if rises else tr("up_to does not rise")

@@ -13,6 +13,7 @@ from billing.tariff.load import LoadSeries
 from billing.tariff.model import Coincident, DemandCharge, Tariff
 from billing.tariff.result import BillPeriod
 from billing.tariff.sheet import Sheet
+from depot.words import tr
 
 
 def bill_warnings(
@@ -22,7 +23,7 @@ def bill_warnings(
     load, zone = sheets[0].load, sheets[0].zone
     found = [note for sheet in sheets for note in sheet.tariff.notes] + list(map(str, load.notices))
     if not sheets[0].tariff.time_zone:
-        found.append(f"The tariff names no time zone; it was billed on the clock of {zone}.")
+        found.append(tr("The tariff names no time zone; it was billed on the clock of {zone}.", zone=zone))
     found += _validity(sheets[0].tariff, load, zone) if len(sheets) == 1 else _versions(sheets)
     found += _coverage(load, periods)
     known_from = min([periods[0].start_at.date(), *(day for day, _ in carried.charges)])
@@ -36,14 +37,26 @@ def bill_warnings(
 def _not_billed(tariff: Tariff, load: LoadSeries, periods: Sequence[BillPeriod]) -> list[str]:
     found = []
     if tariff.reactive and tariff.reactive.price and load.reactive_kvar is None:
-        unit = {"kvar": "kVAr of reactive demand", "kvarh": "kVArh of reactive energy"}[tariff.reactive.unit]
+        unit = {"kvar": tr("kVAr of reactive demand"), "kvarh": tr("kVArh of reactive energy")}[
+            tariff.reactive.unit
+        ]
         found.append(
-            f"The tariff charges {tariff.reactive.price} {tariff.currency}/{unit}; "
-            "the load has no reactive readings, so a power factor of 1 is assumed and nothing is billed."
+            tr(
+                "The tariff charges {price} {currency}/{unit}; the load has no reactive readings, so a "
+                "power factor of 1 is assumed and nothing is billed.",
+                price=tariff.reactive.price,
+                currency=tariff.currency,
+                unit=unit,
+            )
         )
     exported_kwh = float(load.export_kw.sum()) * load.step_minutes / 60
     if tariff.export is None and exported_kwh > 0:
-        found.append(f"{exported_kwh:,.1f} kWh were exported; the tariff pays nothing for export.")
+        found.append(
+            tr(
+                "{exported_kwh:,.1f} kWh were exported; the tariff pays nothing for export.",
+                exported_kwh=exported_kwh,
+            )
+        )
     return found
 
 
@@ -53,17 +66,21 @@ def _yearly_minimum(tariff: Tariff, known_from: date, end: date) -> list[str]:
         return []
     if known_from <= date(end.year - 1, 1, 1) and end >= date(end.year, 1, 1):
         return []
-    return ["The yearly minimum bill is settled only in a bill that holds the whole calendar year."]
+    return [tr("The yearly minimum bill is settled only in a bill that holds the whole calendar year.")]
 
 
 def _versions(sheets: Sequence[Sheet]) -> list[str]:
     found = [
-        f"From {sheet.tariff.valid_from} on the bill follows the tariff version '{sheet.tariff.name}'."
+        tr(
+            "From {valid_from} on the bill follows the tariff version '{name}'.",
+            valid_from=sheet.tariff.valid_from,
+            name=sheet.tariff.name,
+        )
         for sheet in sheets[1:]
     ]
     if any(charge.per == "year" for sheet in sheets for charge in sheet.tariff.demand):
         found.append(
-            "A correction of a yearly demand charge is priced by the version of its own billing period."
+            tr("A correction of a yearly demand charge is priced by the version of its own billing period.")
         )
     return found
 
@@ -83,9 +100,13 @@ def _look_back(sheet: Sheet, history: History) -> list[str]:
 
 
 def _look_back_words(charge: DemandCharge, wanted: int, known: int, first: date) -> str:
-    return (
-        f"Demand charge '{charge.id}' looks back {wanted} months before {first}, of which {known} are known: "
-        "the bill counts only known peaks. Give the others as history."
+    return tr(
+        "Demand charge '{id}' looks back {wanted} months before {first}, of which {known} are "
+        "known: the bill counts only known peaks. Give the others as history.",
+        id=charge.id,
+        wanted=wanted,
+        first=first,
+        known=known,
     )
 
 
@@ -98,8 +119,13 @@ def _unannounced(sheet: Sheet, charge: Coincident) -> list[str]:
         return []
     days = [at.astimezone(sheet.zone).date() for at in charge.moments]
     return [
-        f"Coincident charge '{charge.id}': no hour is announced for {span.first} to {span.end}; "
-        "nothing is billed for it yet. Bill again when the hours are known."
+        tr(
+            "Coincident charge '{id}': no hour is announced for {first} to {end}; nothing is billed "
+            "for it yet. Bill again when the hours are known.",
+            id=charge.id,
+            first=span.first,
+            end=span.end,
+        )
         for span in sheet.spans
         if not any(span.first <= day < span.end for day in days)
     ]
@@ -113,7 +139,7 @@ def _unused_prices(tariff: Tariff, load: LoadSeries) -> list[str]:
         "export_price_per_kwh": load.export_price_per_kwh is not None and not paid,
     }
     return [
-        f"The load's column {name} is not used: the tariff has prices of its own."
+        tr("The load's column {name} is not used: the tariff has prices of its own.", name=name)
         for name, is_unused in unused.items()
         if is_unused
     ]
@@ -125,8 +151,16 @@ def _validity(tariff: Tariff, load: LoadSeries, zone: tzinfo) -> list[str]:
     late = tariff.valid_to is not None and last > tariff.valid_to
     if not early and not late:
         return []
-    since, until = tariff.valid_from or "any time", tariff.valid_to or "today's version"
-    return [f"The tariff is valid from {since} to {until}; the load runs from {first} to {last}."]
+    since, until = tariff.valid_from or tr("any time"), tariff.valid_to or tr("today's version")
+    return [
+        tr(
+            "The tariff is valid from {since} to {until}; the load runs from {first} to {last}.",
+            since=since,
+            until=until,
+            first=first,
+            last=last,
+        )
+    ]
 
 
 def _last_day(load: LoadSeries, zone: tzinfo) -> date:
@@ -135,8 +169,12 @@ def _last_day(load: LoadSeries, zone: tzinfo) -> date:
 
 def _coverage(load: LoadSeries, periods: Sequence[BillPeriod]) -> list[str]:
     return [
-        f"The load does not cover the whole billing period from {period.start_at:%Y-%m-%d} to "
-        f"{period.end_at:%Y-%m-%d}: monthly charges and demand are billed in full, days only as covered."
+        tr(
+            "The load does not cover the whole billing period from {start_at:%Y-%m-%d} to "
+            "{end_at:%Y-%m-%d}: monthly charges and demand are billed in full, days only as covered.",
+            start_at=period.start_at,
+            end_at=period.end_at,
+        )
         for period in periods
         if period.start_at < load.start_at or period.end_at > load.end_at
     ]
@@ -148,6 +186,10 @@ def _demand(tariff: Tariff, load: LoadSeries) -> list[str]:
         return []
     intervals = ", ".join(map(str, shorter))
     return [
-        f"Demand is metered over {intervals} minutes but the load has {load.step_minutes}-minute steps: the "
-        "power is taken as even within a step, and the real peak may be higher."
+        tr(
+            "Demand is metered over {intervals} minutes but the load has {step_minutes}-minute "
+            "steps: the power is taken as even within a step, and the real peak may be higher.",
+            intervals=intervals,
+            step_minutes=load.step_minutes,
+        )
     ]

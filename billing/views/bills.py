@@ -30,6 +30,7 @@ from billing.views.months import month_of
 from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot
+from depot.words import tr
 
 ABILITY = "settle_bills"
 
@@ -126,7 +127,7 @@ def inputs(request: HttpRequest, depot: Depot, month: str) -> HttpResponse:
     found = _bill(request, depot, month)
     kept = inputs_row(found)
     if kept is None:
-        raise Http404("An estimate has no frozen inputs yet. They are kept when the bill becomes final.")
+        raise Http404(tr("An estimate has no frozen inputs yet. They are kept when the bill becomes final."))
     return _file(inputs_zip(kept), "application/zip", f"{_name(found)}-inputs.zip")
 
 
@@ -137,9 +138,9 @@ def close(request: HttpRequest, depot: Depot, month: str) -> HttpResponse:
     first = month_of(month)
     try:
         closing.close_month(depot, first, clock.now(), request.user)  # type: ignore[arg-type]
-        messages.success(request, f"{first:%B %Y} is final.")
+        messages.success(request, tr("{first:%B %Y} is final.", first=first))
     except BillingError as error:
-        messages.error(request, f"Nothing was closed. {error}")
+        messages.error(request, tr("Nothing was closed. {error}", error=error))
     return redirect("billing:bill", slug=depot.slug, month=month)
 
 
@@ -154,16 +155,18 @@ def correct(request: HttpRequest, depot: Depot, month: str) -> HttpResponse:
         if statement is None:
             messages.info(request, "No line changes with today's data and tariffs: the bill stays as it is.")
         else:
-            messages.success(request, f"{first:%B %Y} is corrected. The bill before stays readable below.")
+            messages.success(
+                request, tr("{first:%B %Y} is corrected. The bill before stays readable below.", first=first)
+            )
     except BillingError as error:
-        messages.error(request, f"Nothing was corrected. {error}")
+        messages.error(request, tr("Nothing was corrected. {error}", error=error))
     return redirect("billing:bill", slug=depot.slug, month=month)
 
 
 def _bill(request: HttpRequest, depot: Depot, month: str) -> Bill:
     found = bill_of_month(depot, depot.cycles.bounds(month_of(month))[0], _revision(request))
     if found is None:
-        raise Http404(f"{month} has not been billed.")
+        raise Http404(tr("{month} has not been billed.", month=month))
     return found
 
 
@@ -173,7 +176,7 @@ def _revision(request: HttpRequest) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 4):
-        raise Http404(f"“{text}” is not a revision.")
+        raise Http404(tr("“{text}” is not a revision.", text=text))
     return int(text)
 
 

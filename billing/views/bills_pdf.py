@@ -12,9 +12,10 @@ from billing.selectors.bills import correction_of, peaks_of
 from billing.views import paper
 from depot.money import format_money
 from depot.templatetags.depot_pages import exact, kw, local_moment
+from depot.words import mark, tr
 
 INSTANT = timedelta(microseconds=1)
-STATUS = {"estimate": "Estimate", "final": "Final bill", "corrected": "Corrected bill"}
+STATUS = {"estimate": mark("Estimate"), "final": mark("Final bill"), "corrected": mark("Corrected bill")}
 
 
 def bill_pdf(bill: Bill, notes: Sequence[str], now: datetime) -> bytes:
@@ -28,8 +29,16 @@ def bill_pdf(bill: Bill, notes: Sequence[str], now: datetime) -> bytes:
     )
     parts: list[Flowable] = [
         paper.text(title, paper.TITLE),
-        paper.text(f"{STATUS[bill.status]}, {first:%Y-%m-%d} to {last:%Y-%m-%d} ({depot.time_zone})"),
-        paper.text(f"Tariff: {versions}"),
+        paper.text(
+            tr(
+                "{status}, {first:%Y-%m-%d} to {last:%Y-%m-%d} ({time_zone})",
+                status=tr(STATUS[bill.status]),
+                first=first,
+                last=last,
+                time_zone=depot.time_zone,
+            )
+        ),
+        paper.text(tr("Tariff: {versions}", versions=versions)),
         *(paper.text(note, paper.SMALL) for note in notes),
         paper.space(4),
         _lines(bill),
@@ -37,8 +46,11 @@ def bill_pdf(bill: Bill, notes: Sequence[str], now: datetime) -> bytes:
         *_correction(bill),
         *_warnings(bill),
     ]
-    footer = (
-        f"{title} · {STATUS[bill.status].lower()} · computed {depot.local(bill.computed_at):%Y-%m-%d %H:%M}"
+    footer = tr(
+        "{title} · {status} · computed {computed_at:%Y-%m-%d %H:%M}",
+        title=title,
+        status=tr(STATUS[bill.status]).lower(),
+        computed_at=depot.local(bill.computed_at),
     )
     return paper.render(title, f"{footer} · printed {depot.local(now):%Y-%m-%d}", parts)
 
@@ -46,10 +58,10 @@ def bill_pdf(bill: Bill, notes: Sequence[str], now: datetime) -> bytes:
 def _lines(bill: Bill) -> Flowable:
     rows: list[list[Flowable | list[Flowable]]] = [
         [
-            paper.text("Line", paper.BOLD),
-            paper.text("Quantity", paper.BOLD_NUMBER),
-            paper.text("Rate", paper.BOLD_NUMBER),
-            paper.text("Amount", paper.BOLD_NUMBER),
+            paper.text(tr("Line"), paper.BOLD),
+            paper.text(tr("Quantity"), paper.BOLD_NUMBER),
+            paper.text(tr("Rate"), paper.BOLD_NUMBER),
+            paper.text(tr("Amount"), paper.BOLD_NUMBER),
         ]
     ]
     for line in bill.lines.all():
@@ -62,7 +74,7 @@ def _lines(bill: Bill) -> Flowable:
             ]
         )
     total = paper.text(format_money(bill.total, bill.currency), paper.BOLD_NUMBER)
-    rows.append([paper.text("Total", paper.BOLD), paper.text(""), paper.text(""), total])
+    rows.append([paper.text(tr("Total"), paper.BOLD), paper.text(""), paper.text(""), total])
     return paper.ruled(rows, (0.52, 0.19, 0.12, 0.17))
 
 
@@ -72,9 +84,9 @@ def _peaks(bill: Bill) -> list[Flowable]:
         return []
     rows = [
         [
-            paper.text("Charge", paper.BOLD),
-            paper.text("Peak", paper.BOLD_NUMBER),
-            paper.text("Set on", paper.BOLD),
+            paper.text(tr("Charge"), paper.BOLD),
+            paper.text(tr("Peak"), paper.BOLD_NUMBER),
+            paper.text(tr("Set on"), paper.BOLD),
         ]
     ]
     rows += [
@@ -85,7 +97,7 @@ def _peaks(bill: Bill) -> list[Flowable]:
         ]
         for peak in peaks
     ]
-    return [paper.text("Demand peaks", paper.HEADING), paper.ruled(rows, (0.52, 0.19, 0.29))]
+    return [paper.text(tr("Demand peaks"), paper.HEADING), paper.ruled(rows, (0.52, 0.19, 0.29))]
 
 
 def _correction(bill: Bill) -> list[Flowable]:
@@ -93,8 +105,8 @@ def _correction(bill: Bill) -> list[Flowable]:
         return []
     rows = [
         [
-            paper.text("Line", paper.BOLD),
-            *(paper.text(word, paper.BOLD_NUMBER) for word in ("Was", "Is", "Difference")),
+            paper.text(tr("Line"), paper.BOLD),
+            *(paper.text(word, paper.BOLD_NUMBER) for word in (tr("Was"), "Is", tr("Difference"))),
         ]
     ]
     for line in correction_of(bill):
@@ -104,9 +116,9 @@ def _correction(bill: Bill) -> list[Flowable]:
         rows.append([paper.text(line.label), *(paper.text(cell, paper.NUMBER) for cell in cells)])
     totals = (bill.corrects.total, bill.total, bill.total - bill.corrects.total)
     amounts_shown = [paper.text(format_money(amount, bill.currency), paper.BOLD_NUMBER) for amount in totals]
-    rows.append([paper.text("Total", paper.BOLD), *amounts_shown])
+    rows.append([paper.text(tr("Total"), paper.BOLD), *amounts_shown])
     return [
-        paper.text("What the correction changed", paper.HEADING),
+        paper.text(tr("What the correction changed"), paper.HEADING),
         paper.text(bill.reason),
         paper.space(1),
         paper.ruled(rows, (0.46, 0.18, 0.18, 0.18)),
@@ -117,6 +129,6 @@ def _warnings(bill: Bill) -> list[Flowable]:
     if not bill.warnings:
         return []
     return [
-        paper.text("Notes", paper.HEADING),
+        paper.text(tr("Notes"), paper.HEADING),
         *(paper.text(warning, paper.SMALL) for warning in bill.warnings),
     ]

@@ -18,6 +18,7 @@ from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot
 from depot.money import format_money
+from depot.words import tr
 
 
 @require_http_methods(["GET", "POST"])
@@ -27,7 +28,7 @@ def reconcile(request: HttpRequest, depot: Depot, month: str) -> HttpResponse:
     first = month_of(month)
     bill = bill_of_month(depot, depot.cycles.bounds(first)[0])
     if bill is None:
-        raise Http404(f"{month} has not been billed.")
+        raise Http404(tr("{month} has not been billed.", month=month))
     posted: Any = request.POST if request.method == "POST" else None
     form = ReconcileForm(bill, utility_bill_of(bill), posted)
     if posted is not None:
@@ -35,12 +36,13 @@ def reconcile(request: HttpRequest, depot: Depot, month: str) -> HttpResponse:
         if entered is not None:
             row = enter_utility_bill(bill, entered, request.user, clock.now())
             messages.success(
-                request, f"The utility's bill of {format_money(row.total, row.currency)} is kept."
+                request,
+                tr("The utility's bill of {total} is kept.", total=format_money(row.total, row.currency)),
             )
             address = redirect("billing:bill", slug=depot.slug, month=month)
             address["Location"] += "#reconcile-title"
             return address
-        messages.error(request, "Nothing was kept. The rows with a mark need another look.")
+        messages.error(request, tr("Nothing was kept. The rows with a mark need another look."))
     ours = list(bill.lines.all())
     rows = [(line, ours[index] if index < len(ours) else None) for index, line in enumerate(form.lines.forms)]
     context = {"month": first, "bill": bill, "form": form, "rows": rows}

@@ -10,16 +10,17 @@ from billing.selectors.savings import DayCost
 from depot import charts
 from depot.money import format_money, minor_units
 from depot.templatetags.depot_pages import money
+from depot.words import mark, tr
 
 TOTALS = ("unmanaged", "actual")
 SHORT = {
-    "energy": "Energy",
-    "demand": "Demand",
-    "solar": "Sun",
-    "other": "Fixed, other",
-    "export": "Export",
-    "programmes": "Programmes",
-    "wear": "Wear",
+    "energy": mark("Energy"),
+    "demand": mark("Demand"),
+    "solar": mark("Sun"),
+    "other": mark("Fixed, other"),
+    "export": mark("Export"),
+    "programmes": mark("Programmes"),
+    "wear": mark("Wear"),
 }
 
 
@@ -34,7 +35,9 @@ def waterfall_chart(steps: Sequence[Step], currency: str) -> charts.Chart:
     shown = [step for step in steps if step.id in TOTALS or step.amount]
     bars = [
         charts.Step(
-            SHORT.get(step.id, step.label), float(step.amount), "total" if step.id in TOTALS else "change"
+            tr(SHORT[step.id]) if step.id in SHORT else step.label,
+            float(step.amount),
+            "total" if step.id in TOTALS else "change",
         )
         for step in shown
     ]
@@ -45,18 +48,26 @@ def waterfall_chart(steps: Sequence[Step], currency: str) -> charts.Chart:
         hover="closest",
     )
     table = charts.table_of(
-        ["Step", f"Amount {currency}", f"Cost after it {currency}"],
+        [
+            tr("Step"),
+            tr("Amount {currency}", currency=currency),
+            tr("Cost after it {currency}", currency=currency),
+        ],
         [(step.label, step.amount, step.running_total) for step in steps],
         decimals=minor_units(currency),
     )
     changes = [step for step in shown if step.id not in TOTALS]
     best = min(changes, key=lambda step: step.amount, default=None)
-    summary = "The bills are the same."
+    summary = tr("The bills are the same.")
     if best is not None and best.amount < 0:
-        summary = f"{best.label} made the largest difference: {money(-best.amount, currency)} less."
+        summary = tr(
+            "{label} made the largest difference: {amount} less.",
+            label=best.label,
+            amount=money(-best.amount, currency),
+        )
     elif changes:
-        summary = "No step made the month cheaper."
-    return charts.Chart("waterfall", "From the unmanaged bill to the actual cost", summary, figure, table)
+        summary = tr("No step made the month cheaper.")
+    return charts.Chart("waterfall", tr("From the unmanaged bill to the actual cost"), summary, figure, table)
 
 
 def days_chart(days: Sequence[DayCost], currency: str) -> charts.Chart:
@@ -66,29 +77,39 @@ def days_chart(days: Sequence[DayCost], currency: str) -> charts.Chart:
     traces = [
         charts.styled(charts.bars(labels, values, role, unit=unit, name=name), width=0.38, offset=offset)
         for values, role, name, offset in (
-            ([day.unmanaged for day in days], "building", "Unmanaged", -0.4),
-            ([day.actual for day in days], "charge", "Actual", 0.02),
+            ([day.unmanaged for day in days], "building", tr("Unmanaged"), -0.4),
+            ([day.actual for day in days], "charge", tr("Actual"), 0.02),
         )
     ]
     figure = charts.figure(traces, panels=(charts.Panel(unit),), height_px=260, hover="closest")
     saved = [amount for day in days if (amount := day.saved) is not None]
     total = sum(saved)
     cheaper = sum(amount > 0 for amount in saved)
-    summary = (
-        f"Energy was cheaper on {cheaper} of {len(saved)} days, by {money(total, currency)} together; demand, fixed "
-        "charges and wear are not in it."
+    summary = tr(
+        "Energy was cheaper on {cheaper} of {saved} days, by {total} together; demand, fixed "
+        "charges and wear are not in it.",
+        cheaper=cheaper,
+        saved=len(saved),
+        total=money(total, currency),
     )
     if total < 0:
-        summary = (
-            f"Energy cost {money(-total, currency)} more than unmanaged over these {len(saved)} days; demand, fixed "
-            "charges and wear are not in it."
+        summary = tr(
+            "Energy cost {total} more than unmanaged over these {saved} days; demand, fixed charges "
+            "and wear are not in it.",
+            total=money(-total, currency),
+            saved=len(saved),
         )
     table = charts.table_of(
-        ["Day", f"Unmanaged {currency}", f"Actual {currency}", f"Saved {currency}"],
+        [
+            tr("Day"),
+            tr("Unmanaged {currency}", currency=currency),
+            tr("Actual {currency}", currency=currency),
+            tr("Saved {currency}", currency=currency),
+        ],
         [
             (f"{day.day:%a} {label}", day.unmanaged, day.actual, day.saved)
             for day, label in zip(days, labels, strict=True)
         ],
         decimals=minor_units(currency),
     )
-    return charts.Chart("days", "Energy cost by day", summary, figure, table)
+    return charts.Chart("days", tr("Energy cost by day"), summary, figure, table)

@@ -17,6 +17,8 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table
 
+from depot.words import tr
+
 FONTS = {"Roboto": "Roboto-Regular.ttf", "Roboto-Bold": "Roboto-Bold.ttf"}
 FOLDER = Path(__file__).parents[1] / "fonts"
 MARGIN = 18 * mm
@@ -101,7 +103,9 @@ def render(title: str, footer: str, parts: Sequence[Flowable]) -> bytes:
         canvas.setFont("Roboto", 7)
         canvas.setFillColor(MUTED)
         canvas.drawString(MARGIN, 10 * mm, printable(footer))
-        canvas.drawRightString(A4[0] - MARGIN, 10 * mm, f"Page {canvas.getPageNumber()}")
+        canvas.drawRightString(
+            A4[0] - MARGIN, 10 * mm, tr("Page {getPageNumber}", getPageNumber=canvas.getPageNumber())
+        )
         canvas.restoreState()
 
     paper.build(list(parts), onFirstPage=foot, onLaterPages=foot)

@@ -15,6 +15,7 @@ from billing.services import programmes as service
 from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot
+from depot.words import tr
 
 ABILITY = "write_programmes"
 
@@ -26,7 +27,7 @@ def programmes(request: HttpRequest, depot: Depot) -> HttpResponse:
     now = clock.now()
     may_write = ABILITY in request.abilities  # type: ignore[attr-defined]
     if request.method == "POST" and not may_write:
-        raise PermissionDenied("Your role does not enter events. Ask a manager of the depot.")
+        raise PermissionDenied(tr("Your role does not enter events. Ask a manager of the depot."))
     form = ProgrammeEventForm(depot, now, request.POST or None)
     if request.method == "POST" and form.is_valid():
         event = form.row()
@@ -36,11 +37,11 @@ def programmes(request: HttpRequest, depot: Depot) -> HttpResponse:
             form.add_faults(error)
         else:
             then = (
-                "A new plan follows in a moment."
+                tr("A new plan follows in a moment.")
                 if event.end_at > now
-                else "It counts in its month's savings."
+                else tr("It counts in its month's savings.")
             )
-            messages.success(request, f"{event} is entered. {then}")
+            messages.success(request, tr("{event} is entered. {then}", event=event, then=then))
             return redirect("billing:programmes", slug=depot.slug)
     coming, over = listed(depot, now)
     return render(
@@ -63,7 +64,7 @@ def delete(request: HttpRequest, depot: Depot, event_id: int) -> HttpResponse:
     try:
         service.delete(event, request.user)  # type: ignore[arg-type]
     except ValidationError as error:
-        messages.error(request, f"Nothing was deleted. {' '.join(error.messages)}")
+        messages.error(request, tr("Nothing was deleted. {messages}", messages=" ".join(error.messages)))
     else:
-        messages.success(request, f"{event} is deleted. A new plan follows in a moment.")
+        messages.success(request, tr("{event} is deleted. A new plan follows in a moment.", event=event))
     return redirect("billing:programmes", slug=depot.slug)

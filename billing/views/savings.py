@@ -31,6 +31,7 @@ from billing.views.words import RULES, UNMANAGED, answer, quality_words, shares
 from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot
+from depot.words import tr
 
 
 @require_GET
@@ -60,7 +61,7 @@ def statement_file(request: HttpRequest, depot: Depot, month: str) -> HttpRespon
     """Give a month's statement as a file."""
     statement = statement_of(depot, depot.cycles.bounds(_month(month))[0])
     if statement is None:
-        raise Http404(f"{month} has not been billed.")
+        raise Http404(tr("{month} has not been billed.", month=month))
     return _file(statement_csv(depot, statement), f"savings-{depot.slug}-{month}.csv")
 
 
@@ -73,7 +74,7 @@ def document(request: HttpRequest, depot: Depot, month: str) -> HttpResponse:
     first = _month(month)
     statement = statement_of(depot, depot.cycles.bounds(first)[0])
     if statement is None:
-        raise Http404(f"{month} has not been billed.")
+        raise Http404(tr("{month} has not been billed.", month=month))
     now = clock.now()
     told = _page(depot, statement, first, depot.cycles.month_of(now))
     response = HttpResponse(statement_pdf(depot, told, now), content_type="application/pdf")
@@ -87,7 +88,7 @@ def bill_lines(request: HttpRequest, depot: Depot, month: str) -> HttpResponse:
     """Give the lines of both bills of a month as a file."""
     statement = statement_of(depot, depot.cycles.bounds(_month(month))[0])
     if statement is None:
-        raise Http404(f"{month} has not been billed.")
+        raise Http404(tr("{month} has not been billed.", month=month))
     return _file(bill_csv(statement), f"bills-{depot.slug}-{month}.csv")
 
 
@@ -115,7 +116,7 @@ def _page(depot: Depot, statement: SavingsStatement, month: date, this: date) ->
         "running": running,
         "waterfall": waterfall_chart(steps, currency),
         "steps": [
-            {"id": step.id, "label": step.label, "amount": step.amount, "rule": RULES[step.id]}
+            {"id": step.id, "label": step.label, "amount": step.amount, "rule": tr(RULES[step.id])}
             for step in steps
             if step.id in TOTALS or step.amount
         ],
@@ -128,7 +129,7 @@ def _page(depot: Depot, statement: SavingsStatement, month: date, this: date) ->
         "peaks": compared_peaks(depot, statement),
         "days": days_chart(days, currency) if any(day.actual is not None for day in days) else None,
         "band": band_of(statement),
-        "unmanaged_rules": UNMANAGED,
+        "unmanaged_rules": [tr(rule) for rule in UNMANAGED],
         "quality": quality,
         "quality_words": quality_words(quality),
         "wear_and_bill": statement.actual.total + statement.wear_added,
@@ -140,9 +141,9 @@ def _month(text: str) -> date:
     try:
         month = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC).date()
         if not date.min.year < month.year < date.max.year:
-            raise ValueError("the months beside it are outside the calendar")
+            raise ValueError(tr("the months beside it are outside the calendar"))
     except ValueError as error:
-        raise Http404(f"“{text}” is not a month. Write it like 2026-10.") from error
+        raise Http404(tr("“{text}” is not a month. Write it like 2026-10.", text=text)) from error
     return month
 
 

@@ -15,24 +15,38 @@ from billing.views.words import UNMANAGED
 from depot.models import Depot
 from depot.money import format_money
 from depot.templatetags.depot_pages import kw, local_moment, number, percent
+from depot.words import mark, tr
 
 INSTANT = timedelta(microseconds=1)
-HEADS = ("Unmanaged", "Charge-only", "Actual", "Difference")
+HEADS = (mark("Unmanaged"), mark("Charge-only"), mark("Actual"), mark("Difference"))
 
 
 def statement_pdf(depot: Depot, told: Mapping[str, Any], now: datetime) -> bytes:
     """Return the statement of a month as PDF; `told` is what the Savings page tells of it."""
     statement: SavingsStatement = told["statement"]
     first, last = depot.local(statement.start_at), depot.local(statement.end_at - INSTANT)
-    state = "Final" if statement.actual.state == "final" else "Not final yet"
-    title = f"{depot.name}: savings {first:%B %Y}"
-    computed = f"computed {depot.local(statement.computed_at):%Y-%m-%d %H:%M}"
+    state = tr("Final") if statement.actual.state == "final" else tr("Not final yet")
+    title = tr("{name}: savings {first:%B %Y}", name=depot.name, first=first)
+    computed = tr("computed {computed_at:%Y-%m-%d %H:%M}", computed_at=depot.local(statement.computed_at))
     parts: list[Flowable] = [
         paper.text(title, paper.TITLE),
         paper.text(told["answer"]),
-        paper.text(f"{state}, {first:%Y-%m-%d} to {last:%Y-%m-%d} ({depot.time_zone})", paper.SMALL),
         paper.text(
-            f"Tariff: {statement.actual.tariff.name}; recorded to {local_moment(statement.actual.covered_to, depot)}",
+            tr(
+                "{state}, {first:%Y-%m-%d} to {last:%Y-%m-%d} ({time_zone})",
+                state=state,
+                first=first,
+                last=last,
+                time_zone=depot.time_zone,
+            ),
+            paper.SMALL,
+        ),
+        paper.text(
+            tr(
+                "Tariff: {name}; recorded to {covered_to}",
+                name=statement.actual.tariff.name,
+                covered_to=local_moment(statement.actual.covered_to, depot),
+            ),
             paper.SMALL,
         ),
         *_steps(statement, told),
@@ -42,12 +56,20 @@ def statement_pdf(depot: Depot, told: Mapping[str, Any], now: datetime) -> bytes
         *_certainty(statement, told),
         *_rules(),
     ]
-    footer = f"{title} · {state.lower()} · {computed} · printed {depot.local(now):%Y-%m-%d}"
+    footer = tr(
+        "{title} · {state} · {computed} · printed {now:%Y-%m-%d}",
+        title=title,
+        state=state.lower(),
+        computed=computed,
+        now=depot.local(now),
+    )
     return paper.render(title, footer, parts)
 
 
 def _steps(statement: SavingsStatement, told: Mapping[str, Any]) -> list[Flowable]:
-    rows: list[list[Any]] = [[paper.text("Step", paper.BOLD), paper.text("Amount", paper.BOLD_NUMBER)]]
+    rows: list[list[Any]] = [
+        [paper.text(tr("Step"), paper.BOLD), paper.text(tr("Amount"), paper.BOLD_NUMBER)]
+    ]
     for step in told["steps"]:
         words = [paper.text(step["label"]), paper.text(step["rule"], paper.SMALL)]
         if step["id"] == "programmes":
@@ -58,14 +80,14 @@ def _steps(statement: SavingsStatement, told: Mapping[str, Any]) -> list[Flowabl
                 for one in statement.programmes
             ]
         rows.append([words, paper.text(_money(step["amount"], statement), paper.NUMBER)])
-    return [paper.text("Step by step", paper.HEADING), paper.ruled(rows, (0.8, 0.2))]
+    return [paper.text(tr("Step by step"), paper.HEADING), paper.ruled(rows, (0.8, 0.2))]
 
 
 def _bills(statement: SavingsStatement, told: Mapping[str, Any]) -> list[Flowable]:
     between = told["between"]
-    heads = HEADS if between else (HEADS[0], *HEADS[2:])
+    heads = [tr(head) for head in (HEADS if between else (HEADS[0], *HEADS[2:]))]
     rows: list[list[Any]] = [
-        [paper.text("Line", paper.BOLD), *(paper.text(head, paper.BOLD_NUMBER) for head in heads)]
+        [paper.text(tr("Line"), paper.BOLD), *(paper.text(head, paper.BOLD_NUMBER) for head in heads)]
     ]
 
     def row(label: str, cells: list[str], *, total: bool = False) -> None:
@@ -78,7 +100,7 @@ def _bills(statement: SavingsStatement, told: Mapping[str, Any]) -> list[Flowabl
         row(line.label, [*amounts, _money(line.difference, statement)])
     nothing = _money(0, statement)
     row(
-        "Bill",
+        tr("Bill"),
         [
             _money(statement.unmanaged.total, statement),
             _money(between.total, statement) if between else "",
@@ -90,13 +112,13 @@ def _bills(statement: SavingsStatement, told: Mapping[str, Any]) -> list[Flowabl
     if told["programmes"]:
         paid = _money(told["programmes"], statement)
         row(
-            "Paid by grid programmes",
+            tr("Paid by grid programmes"),
             [nothing, _money(between.programmes, statement) if between else "", paid, paid],
         )
     wear = _money(statement.wear_added, statement)
-    row("Battery wear of V2G", [nothing, nothing, wear, wear])
+    row(tr("Battery wear of V2G"), [nothing, nothing, wear, wear])
     shares = [paper.text(told["shares"])] if told["shares"] else []
-    title = "Three bills, line by line" if between else "Both bills, line by line"
+    title = tr("Three bills, line by line") if between else tr("Both bills, line by line")
     widths = (0.36, 0.16, 0.16, 0.16, 0.16) if between else (0.46, 0.18, 0.18, 0.18)
     return [paper.text(title, paper.HEADING), *shares, paper.ruled(rows, widths)]
 
@@ -106,11 +128,11 @@ def _peaks(depot: Depot, told: Mapping[str, Any]) -> list[Flowable]:
         return []
     rows = [
         [
-            paper.text("Charge", paper.BOLD),
+            paper.text(tr("Charge"), paper.BOLD),
             *(
                 paper.text(head, style)
-                for head in ("Unmanaged", "Actual")
-                for head, style in ((head, paper.BOLD_NUMBER), ("Set on", paper.BOLD))
+                for head in (tr("Unmanaged"), tr("Actual"))
+                for head, style in ((head, paper.BOLD_NUMBER), (tr("Set on"), paper.BOLD))
             ),
         ]
     ]
@@ -124,30 +146,45 @@ def _peaks(depot: Depot, told: Mapping[str, Any]) -> list[Flowable]:
                 paper.text(local_moment(peak.actual_at, depot)),
             ]
         )
-    return [paper.text("Demand peaks", paper.HEADING), paper.ruled(rows, (0.32, 0.14, 0.2, 0.14, 0.2))]
+    return [paper.text(tr("Demand peaks"), paper.HEADING), paper.ruled(rows, (0.32, 0.14, 0.2, 0.14, 0.2))]
 
 
 def _emissions(told: Mapping[str, Any]) -> list[Flowable]:
     words = [
-        f"{series.get_kind_display()}: {number(found.actual_kg)} kg instead of {number(found.unmanaged_kg)} kg; "
-        f"factors known for {percent(found.known_share)} of the intervals."
+        tr(
+            "{get_kind_display}: {actual_kg} kg instead of {unmanaged_kg} kg; factors known for "
+            "{known_share} of the intervals.",
+            get_kind_display=series.get_kind_display(),
+            actual_kg=number(found.actual_kg),
+            unmanaged_kg=number(found.unmanaged_kg),
+            known_share=percent(found.known_share),
+        )
         for series, found in told["emissions"]
     ]
     if not words:
         return []
-    return [paper.text("CO2 beside the money", paper.HEADING), *(paper.text(one) for one in words)]
+    return [paper.text(tr("CO2 beside the money"), paper.HEADING), *(paper.text(one) for one in words)]
 
 
 def _certainty(statement: SavingsStatement, told: Mapping[str, Any]) -> list[Flowable]:
     parts: list[Flowable] = [
-        paper.text("How sure these numbers are", paper.HEADING),
+        paper.text(tr("How sure these numbers are"), paper.HEADING),
         paper.text(told["quality_words"]),
     ]
     band = told["band"]
     if band is not None:
         low, high = _money(band.low, statement), _money(band.high, statement)
-        assumptions = "when the unmanaged depot's assumptions are varied one at a time:"
-        parts.append(paper.text(f"The net saving lies between {low} and {high} {assumptions}"))
+        assumptions = tr("when the unmanaged depot's assumptions are varied one at a time:")
+        parts.append(
+            paper.text(
+                tr(
+                    "The net saving lies between {low} and {high} {assumptions}",
+                    low=low,
+                    high=high,
+                    assumptions=assumptions,
+                )
+            )
+        )
         parts += [
             paper.text(f"{case['case']}: {_money(case['net_saving'], statement)}", paper.SMALL)
             for case in band.cases
@@ -157,9 +194,9 @@ def _certainty(statement: SavingsStatement, told: Mapping[str, Any]) -> list[Flo
 
 
 def _rules() -> list[Flowable]:
-    numbered = enumerate(UNMANAGED, start=1)
+    numbered = enumerate(map(tr, UNMANAGED), start=1)
     return [
-        paper.text("What “unmanaged” means", paper.HEADING),
+        paper.text(tr("What “unmanaged” means"), paper.HEADING),
         *(paper.text(f"{place}. {rule}", paper.SMALL) for place, rule in numbered),
     ]
 

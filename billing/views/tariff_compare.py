@@ -22,18 +22,19 @@ from depot import clock
 from depot.access.pages import depot_page
 from depot.jobs import enqueue
 from depot.models import Depot, Job
+from depot.words import mark, tr
 
 MOST = 20
 KIND_WORDS = {
-    "energy": "Energy",
-    "demand": "Demand",
-    "subscription": "Subscribed power",
-    "coincident": "Coincident peak",
-    "fixed": "Fixed",
-    "reactive": "Reactive",
-    "export": "Export",
-    "minimum": "Minimum bill",
-    "tax": "Taxes",
+    "energy": mark("Energy"),
+    "demand": mark("Demand"),
+    "subscription": mark("Subscribed power"),
+    "coincident": mark("Coincident peak"),
+    "fixed": mark("Fixed"),
+    "reactive": mark("Reactive"),
+    "export": mark("Export"),
+    "minimum": mark("Minimum bill"),
+    "tax": mark("Taxes"),
 }
 
 
@@ -43,7 +44,7 @@ def compare(request: HttpRequest, depot: Depot) -> HttpResponse:
     """Ask for the comparison of the chosen tariffs; the same choice on one day is worked out once."""
     keys = sorted({key for key, _ in chosen(depot, request.POST.getlist("tariff")[:MOST])})
     if not keys:
-        messages.error(request, "No tariff was chosen. Tick the ones to compare.")
+        messages.error(request, tr("No tariff was chosen. Tick the ones to compare."))
         return redirect("billing:tariffs", slug=depot.slug)
     digest = hashlib.sha256(repr(keys).encode()).hexdigest()[:16]
     window = f"{depot.local(clock.now()):%Y-%m-%d} {digest}"
@@ -58,7 +59,7 @@ def comparison(request: HttpRequest, depot: Depot, job_id: uuid.UUID) -> HttpRes
     """Show what each tariff would have cost, beside the one that is valid today."""
     job = get_object_or_404(Job.objects.of_depot(depot), pk=job_id, kind=COMPARE)
     if job.state != Job.State.DONE or not job.result:
-        raise Http404("This comparison is not finished.")
+        raise Http404(tr("This comparison is not finished."))
     today = tariff_on(depot, depot.local(clock.now()).date())
     return render(
         request, "billing/tariff_compare.html", _context(job.result, f"own-{today.pk}" if today else "")
@@ -84,7 +85,7 @@ def _context(result: dict[str, Any], current: str) -> dict[str, Any]:
     return {
         "result": result,
         "rows": rows,
-        "kinds": [KIND_WORDS[kind] for kind in kinds],
+        "kinds": [tr(KIND_WORDS[kind]) for kind in kinds],
         "refused": [one for one in tariffs if "total" not in one],
         "has_current": now is not None,
         "from_at": datetime.fromisoformat(result["from"]),

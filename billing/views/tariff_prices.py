@@ -19,6 +19,7 @@ from depot import clock
 from depot.access.pages import depot_page
 from depot.imports import MAX_BYTES
 from depot.models import Depot, ImportBatch, User
+from depot.words import tr
 
 KIND = "prices"
 SHOWN = 50
@@ -37,16 +38,23 @@ def upload(request: HttpRequest, depot: Depot) -> HttpResponse:
 def _take(request: HttpRequest, depot: Depot) -> HttpResponse:
     file, kind = request.FILES.get("file"), request.POST.get("kind", "")
     if file is None or kind not in PriceSeries.Kind.values:
-        messages.error(request, "No file was chosen. Choose a file and what it holds.")
+        messages.error(request, tr("No file was chosen. Choose a file and what it holds."))
     elif (file.size or 0) > MAX_BYTES:
-        messages.error(request, f"{file.name} is larger than {MAX_BYTES // 2**20} MB. Split it by year.")
+        messages.error(
+            request,
+            tr(
+                "{name} is larger than {MAX_BYTES} MB. Split it by year.",
+                name=file.name,
+                MAX_BYTES=MAX_BYTES // 2**20,
+            ),
+        )
     else:
         content = file.read()
         batch = ImportBatch.objects.create(
             depot=depot,
             kind=KIND,
             file_format=kind,
-            file_name=(file.name or "the file")[:200],
+            file_name=(file.name or tr("the file"))[:200],
             file_digest=hashlib.sha256(content).hexdigest(),
             content=content,
             uploaded_by=request.user if isinstance(request.user, User) else None,
@@ -62,7 +70,9 @@ def check(request: HttpRequest, depot: Depot, batch_id: int) -> HttpResponse:
     """Show what an uploaded file holds, or every fault in it; ask for column and unit where it leaves them open."""
     batch = _batch(depot, batch_id)
     if batch.report.get("emptied"):
-        messages.error(request, f"{batch.file_name} is not kept any more. Upload it again.")
+        messages.error(
+            request, tr("{file_name} is not kept any more. Upload it again.", file_name=batch.file_name)
+        )
         return redirect("billing:prices-upload", slug=depot.slug)
     column, unit = request.GET.get("column", ""), request.GET.get("unit", "")
     reading = check_file(
@@ -113,13 +123,19 @@ def save(request: HttpRequest, depot: Depot, batch_id: int) -> HttpResponse:
             unit if unit in FACTORS else "",
         )
     except PriceFileError as error:
-        messages.error(request, f"Nothing was saved. {error.problems[0].sentence}")
+        messages.error(request, tr("Nothing was saved. {value}", value=error.problems[0].sentence))
         return redirect("billing:prices-check", slug=depot.slug, batch_id=batch.pk)
     batch.state, batch.committed_at = ImportBatch.State.COMMITTED, now
     batch.report = {"column": reading.column, "new": stored.new, "changed": stored.changed}
     batch.save(update_fields=["state", "committed_at", "report"])
     messages.success(
-        request, f"{batch.file_name} is saved: {stored.new:,} new intervals, {stored.changed:,} changed."
+        request,
+        tr(
+            "{file_name} is saved: {new:,} new intervals, {changed:,} changed.",
+            file_name=batch.file_name,
+            new=stored.new,
+            changed=stored.changed,
+        ),
     )
     return redirect("billing:tariffs", slug=depot.slug)
 
@@ -132,7 +148,7 @@ def source(request: HttpRequest, depot: Depot) -> HttpResponse:
     form = SourceForm(request.POST, instance=series or PriceSeries(depot=depot, kind=PriceSeries.Kind.MARKET))
     if form.is_valid():
         set_source(form.save(commit=False), request.user)
-        messages.success(request, "The source is saved; it is asked every hour.")
+        messages.success(request, tr("The source is saved; it is asked every hour."))
     else:
         messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
     return redirect("billing:tariffs", slug=depot.slug)

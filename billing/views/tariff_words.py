@@ -9,13 +9,14 @@ from billing.tariff import Tariff
 from billing.tariff.model import DemandCharge, Price
 from billing.views.week import price_range
 from depot.money import currency_sign, format_money
+from depot.words import mark, tr
 
 METHODS = {
-    "prices": "Exported energy is paid by its hour",
-    "series": "Exported energy is paid the market's price",
-    "net_metering": "Exported energy is taken off what is imported (net metering)",
-    "net_billing_hourly": "Import and export are netted within each hour",
-    "buy_all_sell_all": "All generation is sold and all use bought",
+    "prices": mark("Exported energy is paid by its hour"),
+    "series": mark("Exported energy is paid the market's price"),
+    "net_metering": mark("Exported energy is taken off what is imported (net metering)"),
+    "net_billing_hourly": mark("Import and export are netted within each hour"),
+    "buy_all_sell_all": mark("All generation is sold and all use bought"),
 }
 
 
@@ -32,12 +33,24 @@ def tariff_answer(tariff: Tariff, row: TariffRow, year: int) -> str:
     """Say what a kWh costs at the least and at the most, and what a kW of peak adds."""
     low, high = price_range(tariff, year)
     least, most = (unit_price(price, tariff.currency, "kWh") for price in (low, high))
-    energy = least if low == high else f"{least} to {most}"
-    market = "the market's price plus " if any(component.series for component in tariff.energy) else ""
+    energy = least if low == high else tr("{least} to {most}", least=least, most=most)
+    market = tr("the market's price plus ") if any(component.series for component in tariff.energy) else ""
     peaks = [price for charge in tariff.demand for price in map(_first, charge.prices) if price]
-    demand = f"; a kW of peak costs up to {unit_price(max(peaks), tariff.currency, 'kW')}" if peaks else ""
-    until = f" to {_day(row.valid_to)}" if row.valid_to else ""
-    return f"{row.name}, from {_day(row.valid_from)}{until}: {market}{energy}{demand}."
+    demand = (
+        tr("; a kW of peak costs up to {peaks}", peaks=unit_price(max(peaks), tariff.currency, "kW"))
+        if peaks
+        else ""
+    )
+    until = tr(" to {valid_to}", valid_to=_day(row.valid_to)) if row.valid_to else ""
+    return tr(
+        "{name}, from {valid_from}{until}: {market}{energy}{demand}.",
+        name=row.name,
+        valid_from=_day(row.valid_from),
+        until=until,
+        market=market,
+        energy=energy,
+        demand=demand,
+    )
 
 
 def charges_in_words(tariff: Tariff) -> list[tuple[str, str]]:
@@ -46,25 +59,59 @@ def charges_in_words(tariff: Tariff) -> list[tuple[str, str]]:
     found = [(charge.label, _demand(charge, currency)) for charge in tariff.demand]
     for block in tariff.subscriptions:
         held = (
-            f"{block.subscribed_kw} kW subscribed"
+            tr("{subscribed_kw} kW subscribed", subscribed_kw=block.subscribed_kw)
             if block.subscribed_kw
-            else "as many blocks as the peak needs"
+            else tr("as many blocks as the peak needs")
         )
         price = format_money(block.price_per_block, currency)
-        found.append((block.label, f"{price} per {block.block_kw} kW block and month, {held}"))
+        found.append(
+            (
+                block.label,
+                tr(
+                    "{price} per {block_kw} kW block and month, {held}",
+                    price=price,
+                    block_kw=block.block_kw,
+                    held=held,
+                ),
+            )
+        )
     for coincident in tariff.coincident:
         price = unit_price(coincident.price_per_kw, currency, "kW")
-        found.append((coincident.label, f"{price} on {len(coincident.moments)} announced hours"))
+        found.append(
+            (
+                coincident.label,
+                tr("{price} on {moments} announced hours", price=price, moments=len(coincident.moments)),
+            )
+        )
     for fixed in tariff.fixed:
         count = f"{fixed.count} × " if fixed.count != 1 else ""
-        found.append((fixed.label, f"{count}{format_money(fixed.amount, currency)} per {fixed.per}"))
+        found.append(
+            (
+                fixed.label,
+                tr(
+                    "{count}{amount} per {per}",
+                    count=count,
+                    amount=format_money(fixed.amount, currency),
+                    per=fixed.per,
+                ),
+            )
+        )
     if tariff.export is not None:
-        found.append(("Export", METHODS[tariff.export.method]))
+        found.append((tr("Export"), tr(METHODS[tariff.export.method])))
     if tariff.reactive is not None:
-        found.append(("Reactive power", unit_price(tariff.reactive.price, currency, tariff.reactive.unit)))
+        found.append(
+            (tr("Reactive power"), unit_price(tariff.reactive.price, currency, tariff.reactive.unit))
+        )
     if tariff.minimum is not None:
         found.append(
-            ("Minimum bill", f"{format_money(tariff.minimum.amount, currency)} per {tariff.minimum.per}")
+            (
+                tr("Minimum bill"),
+                tr(
+                    "{amount} per {per}",
+                    amount=format_money(tariff.minimum.amount, currency),
+                    per=tariff.minimum.per,
+                ),
+            )
         )
     for tax in tariff.taxes:
         amount = f"{tax.percent:f} %" if tax.per_kwh is None else unit_price(tax.per_kwh, currency, "kWh")
@@ -75,14 +122,22 @@ def charges_in_words(tariff: Tariff) -> list[tuple[str, str]]:
 def _demand(charge: DemandCharge, currency: str) -> str:
     prices = sorted({_first(price) for price in charge.prices})
     shown = " to ".join(dict.fromkeys(unit_price(p, currency, charge.unit) for p in (prices[0], prices[-1])))
-    of = f"the highest {charge.metering_minutes}-minute mean"
+    of = tr("the highest {metering_minutes}-minute mean", metering_minutes=charge.metering_minutes)
     if charge.highest > 1:
-        of = f"the mean of the {charge.highest} highest {charge.metering_minutes}-minute means"
-    words = f"{shown} a {charge.per} for {of}"
+        of = tr(
+            "the mean of the {highest} highest {metering_minutes}-minute means",
+            highest=charge.highest,
+            metering_minutes=charge.metering_minutes,
+        )
+    words = tr("{shown} a {per} for {of}", shown=shown, per=charge.per, of=of)
     if charge.least_kw:
-        words += f", at least {charge.least_kw} {charge.unit}"
+        words += tr(", at least {least_kw} {unit}", least_kw=charge.least_kw, unit=charge.unit)
     if charge.ratchet:
-        words += f", at least {charge.ratchet.percent} % of the peaks of {charge.ratchet.months_back} months before"
+        words += tr(
+            ", at least {percent} % of the peaks of {months_back} months before",
+            percent=charge.ratchet.percent,
+            months_back=charge.ratchet.months_back,
+        )
     return words
 
 

@@ -23,6 +23,7 @@ from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot
 from depot.money import currency_sign
+from depot.words import tr
 
 
 @require_GET
@@ -131,7 +132,9 @@ def _edit(
         if "save" in request.POST:
             saved = form.save(commit=False)
             save_version(saved, request.user)
-            messages.success(request, f"{saved} is saved. Bills and plans use it from its first day.")
+            messages.success(
+                request, tr("{saved} is saved. Bills and plans use it from its first day.", saved=saved)
+            )
             return redirect("billing:tariff", slug=depot.slug, tariff_id=saved.pk)
         year = form.cleaned_data["valid_from"].year
         tariff = read_tariff(form.instance.definition)

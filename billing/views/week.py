@@ -10,8 +10,8 @@ from itertools import groupby
 
 from billing.tariff import Tariff
 from billing.tariff.week import Grid, WeekGrid, week_grids
+from depot.words import tr, weekday_words
 
-DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 LEVELS = 5
 
 
@@ -95,17 +95,17 @@ def _clock(minutes: int) -> str:
 
 def _days(held: Sequence[int]) -> str:
     if len(held) == 7:
-        return "Every day"
+        return tr("Every day")
     if len(held) > 2 and list(held) == list(range(held[0], held[-1] + 1)):
-        return f"{DAY_NAMES[held[0]]}–{DAY_NAMES[held[-1]]}"
-    return ", ".join(DAY_NAMES[day] for day in held)
+        return f"{weekday_words(held[0])}–{weekday_words(held[-1])}"
+    return ", ".join(weekday_words(day) for day in held)
 
 
 def _when(spans: Sequence[tuple[date, date]]) -> str:
     first, last = spans[0][0], spans[-1][1]
     if len(spans) == 1 and (first.month, first.day, last.month, last.day) == (1, 1, 12, 31):
-        return "All year"
-    return " and ".join(f"{_day(start)} to {_day(end)}" for start, end in spans)
+        return tr("All year")
+    return " and ".join(tr("{start} to {end}", start=_day(start), end=_day(end)) for start, end in spans)
 
 
 def _day(day: date) -> str:

@@ -10,39 +10,62 @@ from billing.selectors.charge_only import ChargeOnlyBill
 from billing.selectors.savings import DataQuality
 from depot.models import Depot
 from depot.templatetags.depot_pages import local_day, money, number
+from depot.words import mark, tr
 
 INSTANT = timedelta(microseconds=1)
 RULES = {
-    "unmanaged": "Same vehicles, same plug-in and plug-out times, same energy for driving; each charges at full "
-    "power from the moment it is plugged in.",
-    "energy": "Energy lines of the actual bill less those of the unmanaged bill, without what the sun saved: the "
-    "same driving, bought in other hours.",
-    "solar": "Sun that building and vehicles used at once, more than the unmanaged depot would have, at each "
-    "interval's frozen price. The credit it would have earned is under export.",
-    "demand": "Demand lines of both bills, each with its own peaks.",
-    "other": "Fixed charges, minimum bill and taxes of both bills.",
-    "export": "Credit for energy that flowed to the grid, in both bills.",
-    "programmes": "What grid programmes paid outside the bill for delivering more than usual in their events: against "
-    "the mean of the ten newest days like it without an event, adjusted by the hours before.",
-    "wear": "Every kWh that left a battery through its charger, at that vehicle's marginal wear cost. The "
-    "unmanaged depot never discharges.",
-    "actual": "The actual bill, less programme payments, plus the battery wear.",
+    "unmanaged": mark(
+        "Same vehicles, same plug-in and plug-out times, same energy for driving; each charges "
+        "at full power from the moment it is plugged in."
+    ),
+    "energy": mark(
+        "Energy lines of the actual bill less those of the unmanaged bill, without what the sun "
+        "saved: the same driving, bought in other hours."
+    ),
+    "solar": mark(
+        "Sun that building and vehicles used at once, more than the unmanaged depot would have, "
+        "at each interval's frozen price. The credit it would have earned is under export."
+    ),
+    "demand": mark("Demand lines of both bills, each with its own peaks."),
+    "other": mark("Fixed charges, minimum bill and taxes of both bills."),
+    "export": mark("Credit for energy that flowed to the grid, in both bills."),
+    "programmes": mark(
+        "What grid programmes paid outside the bill for delivering more than usual in their "
+        "events: against the mean of the ten newest days like it without an event, adjusted by "
+        "the hours before."
+    ),
+    "wear": mark(
+        "Every kWh that left a battery through its charger, at that vehicle's marginal wear "
+        "cost. The unmanaged depot never discharges."
+    ),
+    "actual": mark("The actual bill, less programme payments, plus the battery wear."),
 }
 
 UNMANAGED = (
-    "The same vehicles, plugged in and unplugged at the same times, with the same energy for driving.",
-    "From plug-in each charges at full power, the lower of charger and vehicle, until its battery has gained "
-    "what it really gained. Charging losses are kept.",
-    "What V2G took out is not charged again: the unmanaged vehicle would have stayed that much fuller. What "
-    "did not fit before it left is owed to its next stay.",
-    "Building and sun as measured, the same tariff, its own demand peaks, no discharging.",
-    "“Charge-only” is the same managed charging with nothing discharged: what V2G took out is not charged "
-    "again, the rest of the site is as metered. Its peaks are its own.",
-    "Grid programmes pay the unmanaged depot nothing, because it answers no call; the charge-only depot what "
-    "its own load came to in the event, against its own days: charging left off counts, discharge does not. "
-    "Each payment counts once.",
-    "Prices are frozen when an interval closes, the unmanaged side when the vehicles of that time have left "
-    "(after a week at the latest). Neither changes when a tariff is edited later.",
+    mark("The same vehicles, plugged in and unplugged at the same times, with the same energy for driving."),
+    mark(
+        "From plug-in each charges at full power, the lower of charger and vehicle, until its "
+        "battery has gained what it really gained. Charging losses are kept."
+    ),
+    mark(
+        "What V2G took out is not charged again: the unmanaged vehicle would have stayed that "
+        "much fuller. What did not fit before it left is owed to its next stay."
+    ),
+    mark("Building and sun as measured, the same tariff, its own demand peaks, no discharging."),
+    mark(
+        "“Charge-only” is the same managed charging with nothing discharged: what V2G took out "
+        "is not charged again, the rest of the site is as metered. Its peaks are its own."
+    ),
+    mark(
+        "Grid programmes pay the unmanaged depot nothing, because it answers no call; the "
+        "charge-only depot what its own load came to in the event, against its own days: "
+        "charging left off counts, discharge does not. Each payment counts once."
+    ),
+    mark(
+        "Prices are frozen when an interval closes, the unmanaged side when the vehicles of that "
+        "time have left (after a week at the latest). Neither changes when a tariff is edited "
+        "later."
+    ),
 )
 """What the unmanaged and the charge-only depot are taken to do."""
 
@@ -54,21 +77,41 @@ def answer(depot: Depot, statement: SavingsStatement, *, running: bool) -> str:
     month = f"{depot.local(statement.start_at):%B}{days}"
     saved, wear = statement.net_saving, statement.wear_added
     last = local_day(statement.actual.covered_to - INSTANT, depot)
-    when = f"So far in {month} (to {last})" if running else f"In {month}"
+    when = (
+        tr("So far in {month} (to {last})", month=month, last=last)
+        if running
+        else tr("In {month}", month=month)
+    )
     bills = (
         f"bill {money(statement.actual.total, currency)}{' so far' if running else ''} instead of "
         f"{money(statement.unmanaged.total, currency)}"
     )
-    with_wear = f"{money(wear, currency)} of battery wear" if wear else "no battery wear"
+    with_wear = tr("{wear} of battery wear", wear=money(wear, currency)) if wear else tr("no battery wear")
     if not round(saved):
-        return f"{when} V2G and smart charging saved nothing: {bills}, with {with_wear}."
-    if saved < 0:
-        return (
-            f"{when} managed charging cost {money(-saved, currency)} more than charging at full power on plug-in "
-            f"would have: {bills}, plus {with_wear}."
+        return tr(
+            "{when} V2G and smart charging saved nothing: {bills}, with {with_wear}.",
+            when=when,
+            bills=bills,
+            with_wear=with_wear,
         )
-    have = "have saved" if running else "saved"
-    return f"{when} V2G and smart charging {have} {money(saved, currency)} net: {bills}, after {with_wear}."
+    if saved < 0:
+        return tr(
+            "{when} managed charging cost {saved} more than charging at full power on plug-in would "
+            "have: {bills}, plus {with_wear}.",
+            when=when,
+            saved=money(-saved, currency),
+            bills=bills,
+            with_wear=with_wear,
+        )
+    have = tr("have saved") if running else "saved"
+    return tr(
+        "{when} V2G and smart charging {have} {saved} net: {bills}, after {with_wear}.",
+        when=when,
+        have=have,
+        saved=money(saved, currency),
+        bills=bills,
+        with_wear=with_wear,
+    )
 
 
 def shares(bill: ChargeOnlyBill, currency: str, programme_revenue: Decimal = Decimal(0)) -> str:
@@ -77,30 +120,40 @@ def shares(bill: ChargeOnlyBill, currency: str, programme_revenue: Decimal = Dec
         f"{'saved' if amount >= 0 else 'cost'} {money(abs(amount), currency)}"
         for amount in (bill.smart_saving, bill.v2g_saving)
     )
-    words = f"Smart charging alone {smart}; V2G {v2g} more, after its battery wear."
+    words = tr("Smart charging alone {smart}; V2G {v2g} more, after its battery wear.", smart=smart, v2g=v2g)
     if not programme_revenue and not bill.programmes:
         return words
-    return (
-        f"{words} Grid programmes paid {money(programme_revenue, currency)}, in these amounts: "
-        f"{money(bill.programmes, currency)} of it the depot without V2G would have been paid."
+    return tr(
+        "{words} Grid programmes paid {programme_revenue}, in these amounts: {programmes} of it "
+        "the depot without V2G would have been paid.",
+        words=words,
+        programme_revenue=money(programme_revenue, currency),
+        programmes=money(bill.programmes, currency),
     )
 
 
 def quality_words(quality: DataQuality) -> str:
     """Say how sure a month's numbers are."""
-    parts = [f"{number(quality.recorded)} intervals recorded"]
+    parts = [tr("{recorded} intervals recorded", recorded=number(quality.recorded))]
     if quality.estimated:
         share = 100 * quality.estimated / quality.recorded
         parts.append(
-            f"{number(quality.estimated)} of them ({number(share, 1)} %) estimated because the grid meter was silent; "
-            "they are billed but set no demand peak"
+            tr(
+                "{estimated} of them ({share} %) estimated because the grid meter was silent; they are "
+                "billed but set no demand peak",
+                estimated=number(quality.estimated),
+                share=number(share, 1),
+            )
         )
     else:
-        parts.append("all of them measured")
+        parts.append(tr("all of them measured"))
     if quality.not_final:
         parts.append(
-            f"the unmanaged side of {number(quality.not_final)} is not final, because vehicles are still plugged in"
+            tr(
+                "the unmanaged side of {not_final} is not final, because vehicles are still plugged in",
+                not_final=number(quality.not_final),
+            )
         )
     else:
-        parts.append("the unmanaged side of all is final")
+        parts.append(tr("the unmanaged side of all is final"))
     return "; ".join(parts) + "."

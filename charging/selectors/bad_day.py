@@ -8,6 +8,7 @@ from typing import Any
 from charging.models import Plan
 from charging.selectors.plans import grid_of
 from depot.templatetags.depot_pages import local_time, percent
+from depot.words import tr
 
 LEAST_SOC = 0.005
 """What is missing by less is not worth a sentence."""
@@ -25,7 +26,9 @@ def risks_from(plan: Plan, vehicle_id: int, step: int) -> list[str]:
     """Say the same of each pull-out of a vehicle from a step of the plan on, with its time."""
     grid = grid_of(plan)
     return [
-        _words(plan, row, f" at {local_time(grid.time_of(row['boundary']), plan.depot)}")
+        _words(
+            plan, row, tr(" at {boundary}", boundary=local_time(grid.time_of(row["boundary"]), plan.depot))
+        )
         for row in _missed(plan, vehicle_id)
         if row["boundary"] >= step
     ]
@@ -53,12 +56,12 @@ def _words(plan: Plan, missed: dict[str, Any], at: str = "") -> str:
         if trip["from_step"] < missed["boundary"] and (trip.get("late_steps") or trip.get("extra_kwh"))
     ]
     why = (
-        "it pulls in late and uses more than usual"
+        tr("it pulls in late and uses more than usual")
         if trips
-        else "the building draws more and the sun gives less than expected"
+        else tr("the building draws more and the sun gives less than expected")
     )
     has, needs = percent(missed["planned_soc"]), percent(missed["required_soc"])
-    return f"If {why}, it leaves{at} with {has} instead of {needs}."
+    return tr("If {why}, it leaves{at} with {has} instead of {needs}.", why=why, at=at, has=has, needs=needs)
 
 
 def _rows(plan: Plan, name: str) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from charging.selectors.readiness import HORIZON, JUST_BACK, Readiness, judged
 from charging.selectors.timeline import timeline
 from depot.models import Depot
 from depot.templatetags.depot_pages import kw
+from depot.words import tr, trn
 from fleet.models import Vehicle
 from fleet.selectors.duties import Duty, duties
 
@@ -41,15 +42,22 @@ class Board:
         """Say how many vehicles are here, what they do, and how many things need somebody."""
         here = Counter(tile.state for tile in self.tiles if tile.plugged_in)
         flows = [
-            f"{here[state]} {state} with {kw(round(self._power_kw(state)))}"
+            tr(
+                "{here} {state} with {state2}",
+                here=here[state],
+                state=state,
+                state2=kw(round(self._power_kw(state))),
+            )
             for state in ("charging", "discharging")
             if here[state]
         ]
         rest = here.total() - here["charging"] - here["discharging"]
-        doing = [*flows, *([f"{rest} waiting"] if rest else [])]
+        doing = [*flows, *([tr("{rest} waiting", rest=rest)] if rest else [])]
         needy = sum(bool(tile.concern) for tile in self.tiles) + len(self.loose)
-        need = f"{needy} need{'s' if needy == 1 else ''} you" if needy else "nothing needs you"
-        plugged = f"{here.total()} of {len(self.tiles)} connectors have a vehicle"
+        need = trn("{count} needs you", "{count} need you", needy) if needy else tr("nothing needs you")
+        plugged = tr(
+            "{total} of {tiles} connectors have a vehicle", total=here.total(), tiles=len(self.tiles)
+        )
         return f"{plugged}{': ' if doing else ''}{', '.join(doing)}; {need}."
 
     def _power_kw(self, state: str) -> float:
@@ -88,7 +96,12 @@ class Known:
             return Facts(connector)
         if vehicle.pk in self.stands:
             return Facts(
-                connector, elsewhere=f"{vehicle} parks here; it stands at {self.stands[vehicle.pk]}."
+                connector,
+                elsewhere=tr(
+                    "{vehicle} parks here; it stands at {stands}.",
+                    vehicle=vehicle,
+                    stands=self.stands[vehicle.pk],
+                ),
             )
         return self._with_plan(Facts(connector, vehicle), vehicle)
 

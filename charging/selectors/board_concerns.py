@@ -17,6 +17,7 @@ from charging.selectors.readiness import STALE_SOC, Readiness, reaches
 from depot.alerts.services import Cause
 from depot.models import Depot
 from depot.templatetags.depot_pages import kw, local_time, money, percent
+from depot.words import tr
 from fleet.models import Vehicle, VehicleState
 
 INTERRUPTED_FOR = timedelta(minutes=10)
@@ -37,8 +38,10 @@ def faults(facts: Iterable[Facts], now: datetime) -> list[Cause]:
         Cause(
             f"fault:{one.connector.pk}",
             "critical" if one.stay is not None else "warning",
-            f"Connector {one.connector} reports a fault",
-            f"{one.vehicle} stands there. Plug it in elsewhere." if one.stay and one.vehicle else "",
+            tr("Connector {connector} reports a fault", connector=one.connector),
+            tr("{vehicle} stands there. Plug it in elsewhere.", vehicle=one.vehicle)
+            if one.stay and one.vehicle
+            else "",
         )
         for one in facts
         if is_linked(one.connector.charger, now) and one.connector.status == Connector.Status.FAULTED
@@ -64,7 +67,11 @@ def interrupted(suspects: Iterable[Facts], most_kw: Mapping[int, float], now: da
         Cause(
             f"interrupted:{one.connector.pk}",
             "warning",
-            f"{one.vehicle or 'The vehicle'} at {one.connector} does not charge",
+            tr(
+                "{vehicle} at {connector} does not charge",
+                vehicle=one.vehicle or "The vehicle",
+                connector=one.connector,
+            ),
             stalled(one, now),
         )
         for one in suspects
@@ -121,9 +128,18 @@ def unplugged(
             Cause(
                 f"unplugged:{vehicle_id}",
                 "warning",
-                f"{one.vehicle} was unplugged at {local_time(at, depot)} before it was ready",
-                f"It has {percent(row.soc_now)} and needs {percent(row.required_soc)} at "
-                f"{local_time(row.duty.pull_out_at, depot)}. Plug it in at {one.connector}.",
+                tr(
+                    "{vehicle} was unplugged at {at} before it was ready",
+                    vehicle=one.vehicle,
+                    at=local_time(at, depot),
+                ),
+                tr(
+                    "It has {soc_now} and needs {required_soc} at {pull_out_at}. Plug it in at {connector}.",
+                    soc_now=percent(row.soc_now),
+                    required_soc=percent(row.required_soc),
+                    pull_out_at=local_time(row.duty.pull_out_at, depot),
+                    connector=one.connector,
+                ),
             )
         )
     return causes
@@ -141,9 +157,17 @@ def near_limits(
         share = power_kw / limit_kw if limit_kw > 0 else 0.0
         if share >= (NEAR_NO_MORE if key in still_open else NEAR):
             level = "critical" if share > 1 else "warning"
-            words = "is over" if share > 1 else "nears"
-            title = f"The site {words} its {name} limit: {kw(round(power_kw))} of {kw(limit_kw)}"
-            found.append(Cause(key, level, title, "Vehicles are held back as far as their pull-outs allow."))
+            words = tr("is over") if share > 1 else "nears"
+            title = tr(
+                "The site {words} its {name} limit: {power_kw} of {limit_kw}",
+                words=words,
+                name=name,
+                power_kw=kw(round(power_kw)),
+                limit_kw=kw(limit_kw),
+            )
+            found.append(
+                Cause(key, level, title, tr("Vehicles are held back as far as their pull-outs allow."))
+            )
     return found
 
 
@@ -177,9 +201,18 @@ def new_peaks(demands: Iterable[Demand], depot: Depot, currency: str) -> list[Ca
                 Cause(
                     f"peak:{one.id}",
                     "warning",
-                    f"A new demand peak is about to be set: {kw(round(one.heading_kw))}",
-                    f"{one.label}: {kw(round(kept_kw))} is the peak so far or planned. If the site draws as now until "
-                    f"{local_time(one.until, depot)}, this period costs {cost} more.",
+                    tr(
+                        "A new demand peak is about to be set: {heading_kw}",
+                        heading_kw=kw(round(one.heading_kw)),
+                    ),
+                    tr(
+                        "{label}: {kept_kw} is the peak so far or planned. If the site draws as now until "
+                        "{until}, this period costs {cost} more.",
+                        label=one.label,
+                        kept_kw=kw(round(kept_kw)),
+                        until=local_time(one.until, depot),
+                        cost=cost,
+                    ),
                 )
             )
     return causes
@@ -196,14 +229,18 @@ def stale_vehicles(facts: Iterable[Facts], vehicles: Iterable[Vehicle], now: dat
             silent.append(vehicle.name)
     if not silent:
         return []
-    more = f" and {len(silent) - NAMED} more" if len(silent) > NAMED else ""
-    number = "1 vehicle was" if len(silent) == 1 else f"{len(silent)} vehicles were"
+    more = tr(" and {NAMED} more", NAMED=len(silent) - NAMED) if len(silent) > NAMED else ""
+    number = tr("1 vehicle was") if len(silent) == 1 else tr("{silent} vehicles were", silent=len(silent))
     return [
         Cause(
             "telemetry:vehicles",
             "warning",
-            f"The charge of {number} last heard of over two hours ago",
-            f"{', '.join(silent[:NAMED])}{more}. Check the telematics and the chargers' meter values.",
+            tr("The charge of {number} last heard of over two hours ago", number=number),
+            tr(
+                "{silent}{more}. Check the telematics and the chargers' meter values.",
+                silent=", ".join(silent[:NAMED]),
+                more=more,
+            ),
         )
     ]
 
@@ -214,8 +251,8 @@ def stale_forecasts(newest: Mapping[str, datetime], depot: Depot, now: datetime)
         Cause(
             f"forecast:{label[:60]}",
             "warning",
-            f"The forecast of {label.lower()} is from {local_time(at, depot)}",
-            "Plans go on with it. Look for failed background work.",
+            tr("The forecast of {label} is from {at}", label=label.lower(), at=local_time(at, depot)),
+            tr("Plans go on with it. Look for failed background work."),
         )
         for label, at in newest.items()
         if now - at > OLD_FORECAST

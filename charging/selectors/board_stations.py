@@ -14,6 +14,7 @@ from charging.services.notices import pressing
 from depot import clock
 from depot.models import Depot
 from depot.templatetags.depot_pages import kw, local_moment
+from depot.words import tr, trn
 
 WRONG_CLOCK_S = 60.0
 RECENT_COMMANDS = timedelta(hours=1)
@@ -54,8 +55,13 @@ class Station:
 def stations_sentence(rows: Sequence[Station]) -> str:
     """Say how many stations are connected and how many have a problem."""
     connected, troubled = sum(row.connected for row in rows), sum(bool(row.problems) for row in rows)
-    need = f"{troubled} need{'s' if troubled == 1 else ''} you" if troubled else "no problem is known"
-    return f"{connected} of {len(rows)} stations are connected; {need}."
+    need = trn("{count} needs you", "{count} need you", troubled) if troubled else tr("no problem is known")
+    return tr(
+        "{connected} of {rows} stations are connected; {need}.",
+        connected=connected,
+        rows=len(rows),
+        need=need,
+    )
 
 
 def stations(depot: Depot, now: datetime) -> list[Station]:
@@ -94,7 +100,9 @@ def station_of(
     state, word, rank = _link(charger, heard, bool(faulted))
     problems = [*_problems(charger, heard, faulted), *(one.summary for one in notices if one.summary)]
     if charger.pk in refused:
-        problems.append(f"It did not do “{refused[charger.pk].replace('_', ' ')}” within the last hour.")
+        problems.append(
+            tr("It did not do “{value}” within the last hour.", value=refused[charger.pk].replace("_", " "))
+        )
     return Station(
         pk=charger.pk,
         name=charger.name,
@@ -120,31 +128,42 @@ def _link(charger: Charger, heard: bool, faulted: bool) -> tuple[str, str, int]:
     if charger.admission != Charger.Admission.ACCEPTED:
         return "warning", charger.get_admission_display(), 1
     if not heard:
-        return ("offline", "Offline", 0) if charger.booted_at else ("offline", "Never connected", 2)
+        return ("offline", tr("Offline"), 0) if charger.booted_at else ("offline", tr("Never connected"), 2)
     if faulted:
-        return "fault", "Fault", 0
+        return "fault", tr("Fault"), 0
     if charger.strays_since is not None:
-        return "critical", "Does not follow", 0
-    return "ready", "Connected", 4
+        return "critical", tr("Does not follow"), 0
+    return "ready", tr("Connected"), 4
 
 
 def _problems(charger: Charger, heard: bool, faulted: list[str]) -> list[str]:
     found = []
     if charger.booted_at is not None and not heard:
-        found.append(f"It does not answer; it keeps to its safe level of {kw(charger.fallback_kw)}.")
+        found.append(
+            tr(
+                "It does not answer; it keeps to its safe level of {fallback_kw}.",
+                fallback_kw=kw(charger.fallback_kw),
+            )
+        )
     if faulted:
-        found.append(f"Fault at {', '.join(faulted)}.")
+        found.append(tr("Fault at {faulted}.", faulted=", ".join(faulted)))
     if charger.strays_since is not None:
         since = local_moment(charger.strays_since, charger.depot)
-        found.append(f"It has not followed its schedule since {since}; it is planned around.")
+        found.append(tr("It has not followed its schedule since {since}; it is planned around.", since=since))
     if charger.admission != Charger.Admission.ACCEPTED:
-        found.append("In quarantine: it gets no schedule until its admission is set to accepted.")
+        found.append(tr("In quarantine: it gets no schedule until its admission is set to accepted."))
     offset_s = charger.clock_offset_s or 0.0
     if heard and abs(offset_s) > WRONG_CLOCK_S:
         way = "ahead" if offset_s > 0 else "behind"
-        found.append(f"Its clock is {in_hours(timedelta(seconds=abs(offset_s)))} {way}.")
+        found.append(
+            tr(
+                "Its clock is {timedelta} {way}.",
+                timedelta=in_hours(timedelta(seconds=abs(offset_s))),
+                way=way,
+            )
+        )
     if not charger.password_hash and charger.booted_at is None:
-        found.append("It has no password yet, so it cannot log in.")
+        found.append(tr("It has no password yet, so it cannot log in."))
     return found
 
 

@@ -16,6 +16,7 @@ from charging.selectors.readiness import STALE_SOC, Readiness, reaches
 from depot.models import Depot
 from depot.templatetags.depot_pages import kw, local_moment, local_time, percent
 from depot.timegrid import TimeGrid
+from depot.words import tr
 from fleet.models import Vehicle
 
 State = Literal["charging", "discharging", "waiting", "away", "free", "fault", "offline"]
@@ -86,13 +87,17 @@ class Tile:
     @property
     def soc_words(self) -> str:
         """Return the charge and what it must be, in words."""
-        needs = "" if self.required_soc is None else f", needs {percent(self.required_soc)}"
-        return f"{percent(self.soc)} charged{needs}"
+        needs = (
+            ""
+            if self.required_soc is None
+            else tr(", needs {required_soc}", required_soc=percent(self.required_soc))
+        )
+        return tr("{soc} charged{needs}", soc=percent(self.soc), needs=needs)
 
     @property
     def spare_words(self) -> str:
         """Say how long before it leaves it has what it needs."""
-        return "" if self.spare is None else f"{in_hours(self.spare)} to spare"
+        return "" if self.spare is None else tr("{spare} to spare", spare=in_hours(self.spare))
 
     @property
     def urgency(self) -> tuple[int, float, str]:
@@ -149,28 +154,28 @@ def _state(facts: Facts, now: datetime) -> tuple[State, str]:
     """Return the state that the charger shows, in a word."""
     connector, charger, stay = facts.connector, facts.connector.charger, facts.stay
     if charger.admission != Charger.Admission.ACCEPTED:
-        return "offline", "Not accepted"
+        return "offline", tr("Not accepted")
     if not is_linked(charger, now):
-        return "offline", "Offline" if charger.booted_at else "Never connected"
+        return "offline", tr("Offline") if charger.booted_at else tr("Never connected")
     if connector.status == Connector.Status.FAULTED:
-        return "fault", "Fault"
+        return "fault", tr("Fault")
     if connector.status == Connector.Status.UNAVAILABLE:
-        return "offline", "Out of service"
+        return "offline", tr("Out of service")
     if stay is not None:
         return _flow(facts, stay.power_kw)
     if connector.status == Connector.Status.OCCUPIED:
-        return "waiting", "Plugged in"
+        return "waiting", tr("Plugged in")
     if facts.away_on:
-        return "away", "Away"
-    return "free", "Not plugged in" if facts.vehicle else "Free"
+        return "away", tr("Away")
+    return "free", tr("Not plugged in") if facts.vehicle else tr("Free")
 
 
 def _flow(facts: Facts, power_kw: float | None) -> tuple[State, str]:
     if power_kw is None:
-        return "waiting", "Plugged in"
+        return "waiting", tr("Plugged in")
     if abs(power_kw) >= MOVING_KW:
-        return ("charging", "Charging") if power_kw > 0 else ("discharging", "Discharging")
-    return "waiting", "Full" if is_full(facts.vehicle) else "Waiting"
+        return ("charging", tr("Charging")) if power_kw > 0 else ("discharging", tr("Discharging"))
+    return "waiting", tr("Full") if is_full(facts.vehicle) else tr("Waiting")
 
 
 def is_full(vehicle: Vehicle | None) -> bool:
@@ -185,14 +190,26 @@ def _concern(facts: Facts, now: datetime) -> str:
     if pull_out is not None and not pull_out.sure:
         return pull_out.reason
     if charger.admission != Charger.Admission.ACCEPTED:
-        return f"Station {charger.identity} is {charger.admission}: it gets no schedule."
+        return tr(
+            "Station {identity} is {admission}: it gets no schedule.",
+            identity=charger.identity,
+            admission=charger.admission,
+        )
     if not is_linked(charger, now) and charger.booted_at:
-        safe = f" It keeps to its safe level of {kw(charger.fallback_kw)}." if facts.stay else ""
-        return f"The charger does not answer; last heard of {local_moment(charger.last_seen_at, charger.depot)}.{safe}"
+        safe = (
+            tr(" It keeps to its safe level of {fallback_kw}.", fallback_kw=kw(charger.fallback_kw))
+            if facts.stay
+            else ""
+        )
+        return tr(
+            "The charger does not answer; last heard of {last_seen_at}.{safe}",
+            last_seen_at=local_moment(charger.last_seen_at, charger.depot),
+            safe=safe,
+        )
     if is_linked(charger, now) and facts.connector.status == Connector.Status.FAULTED:
-        return "The charger reports a fault."
+        return tr("The charger reports a fault.")
     if charger.strays_since is not None:
-        return "The charger does not follow its schedule; it is planned around."
+        return tr("The charger does not follow its schedule; it is planned around.")
     return stalled(facts, now)
 
 
@@ -208,18 +225,28 @@ def stalled(facts: Facts, now: datetime) -> str:
     if abs(wanted_kw) < NOTABLE_KW or stay.power_kw * wanted_kw > MOVING_KW**2:
         return ""
     if wanted_kw > 0:
-        return f"The plan charges it with {kw(wanted_kw)} now, but it takes {kw(max(stay.power_kw, 0.0))}."
-    return f"The plan discharges it with {kw(-wanted_kw)} now, but it gives {kw(max(-stay.power_kw, 0.0))}."
+        return tr(
+            "The plan charges it with {wanted_kw} now, but it takes {power_kw}.",
+            wanted_kw=kw(wanted_kw),
+            power_kw=kw(max(stay.power_kw, 0.0)),
+        )
+    return tr(
+        "The plan discharges it with {wanted_kw} now, but it gives {power_kw}.",
+        wanted_kw=kw(-wanted_kw),
+        power_kw=kw(max(-stay.power_kw, 0.0)),
+    )
 
 
 def _why(facts: Facts, state: State, concern: str) -> str:
     """Say why it does what it does, where the concern does not say it already."""
     if facts.stay is None:
-        return facts.elsewhere or (f"On block {facts.away_on}." if facts.away_on and not concern else "")
+        return facts.elsewhere or (
+            tr("On block {away_on}.", away_on=facts.away_on) if facts.away_on and not concern else ""
+        )
     if facts.vehicle is None:
-        return "A vehicle that did not name itself; it is not planned."
+        return tr("A vehicle that did not name itself; it is not planned.")
     if facts.order:
-        return f"Ordered: {facts.order}."
+        return tr("Ordered: {order}.", order=facts.order)
     if state == "offline":
         return ""
     return (
@@ -231,8 +258,18 @@ def _planned_words(planned: Reason, state: State, depot: Depot) -> str:
     """Return the plan's reason; what is planned before it, where the charger shows something else."""
     if planned.state in (state, "away"):
         return planned.because
-    power = f" with {kw(abs(planned.power_kw))}" if planned.state in ("charging", "discharging") else ""
-    return f"Planned: {planned.state}{power} until {local_time(planned.to_at, depot)}. {planned.because}"
+    power = (
+        tr(" with {power_kw}", power_kw=kw(abs(planned.power_kw)))
+        if planned.state in ("charging", "discharging")
+        else ""
+    )
+    return tr(
+        "Planned: {state}{power} until {to_at}. {because}",
+        state=planned.state,
+        power=power,
+        to_at=local_time(planned.to_at, depot),
+        because=planned.because,
+    )
 
 
 def _spare(leaves_at: datetime | None, ready: datetime | None) -> timedelta | None:

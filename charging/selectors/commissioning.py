@@ -12,6 +12,7 @@ from charging.selectors.board_stations import WRONG_CLOCK_S
 from charging.selectors.links import is_linked
 from depot.models import AuditEvent
 from depot.templatetags.depot_pages import ago, kw, local_moment
+from depot.words import tr
 
 State = Literal["done", "open", "running", "failed", "skipped"]
 Kind = Literal["limit", "discharge"]
@@ -43,11 +44,11 @@ class Step:
     def badge(self) -> tuple[str, str]:
         """Return the state of the design and the word for it."""
         return {
-            "done": ("ready", "Done"),
-            "open": ("waiting", "To do"),
-            "running": ("on_track", "Running"),
-            "failed": ("will_miss", "Failed"),
-            "skipped": ("free", "Not needed"),
+            "done": ("ready", tr("Done")),
+            "open": ("waiting", tr("To do")),
+            "running": ("on_track", tr("Running")),
+            "failed": ("will_miss", tr("Failed")),
+            "skipped": ("free", tr("Not needed")),
         }[self.state]
 
 
@@ -85,55 +86,76 @@ def _last(charger: Charger, verb: str, **facts: str) -> AuditEvent | None:
 
 
 def _connect(charger: Charger, now: datetime) -> Step:
-    title = "Connect"
+    title = tr("Connect")
     if is_linked(charger, now):
-        return Step("connect", title, "done", f"Connected, heard of {ago(charger.last_seen_at)}.")
+        return Step(
+            "connect",
+            title,
+            "done",
+            tr("Connected, heard of {last_seen_at}.", last_seen_at=ago(charger.last_seen_at)),
+        )
     if charger.last_seen_at is not None:
-        words = (
-            f"It was connected and is not now; last heard of {ago(charger.last_seen_at)}. Check its network."
+        words = tr(
+            "It was connected and is not now; last heard of {last_seen_at}. Check its network.",
+            last_seen_at=ago(charger.last_seen_at),
         )
         return Step("connect", title, "failed", words)
-    missing = "" if charger.password_hash else "Give it a password in the set-up first. "
-    words = f"{missing}Enter the address of the gateway in the charger, ending in /ocpp/{charger.identity}."
+    missing = "" if charger.password_hash else tr("Give it a password in the set-up first. ")
+    words = tr(
+        "{missing}Enter the address of the gateway in the charger, ending in /ocpp/{identity}.",
+        missing=missing,
+        identity=charger.identity,
+    )
     return Step("connect", title, "open", words)
 
 
 def _boot(charger: Charger) -> Step:
-    title = "Start up"
+    title = tr("Start up")
     if charger.booted_at is None:
-        return Step("boot", title, "open", "It has not said what it is yet. Restart it once it is connected.")
-    what = " ".join(part for part in (charger.vendor, charger.model) if part) or "A charger of unknown make"
+        return Step(
+            "boot", title, "open", tr("It has not said what it is yet. Restart it once it is connected.")
+        )
+    what = " ".join(part for part in (charger.vendor, charger.model) if part) or tr(
+        "A charger of unknown make"
+    )
     said = f"{what}{f', firmware {charger.firmware}' if charger.firmware else ''}"
     if charger.admission != Charger.Admission.ACCEPTED:
-        words = f"{said}. It is held back: set its admission to accepted in the set-up."
+        words = tr("{said}. It is held back: set its admission to accepted in the set-up.", said=said)
         return Step("boot", title, "failed", words)
     if abs(charger.clock_offset_s or 0.0) > WRONG_CLOCK_S:
-        words = f"{said}. Its clock is {abs(charger.clock_offset_s or 0.0):.0f} s off; let it set its time."
+        words = tr(
+            "{said}. Its clock is {clock_offset_s:.0f} s off; let it set its time.",
+            said=said,
+            clock_offset_s=abs(charger.clock_offset_s or 0.0),
+        )
         return Step("boot", title, "failed", words)
     started = local_moment(charger.booted_at, charger.depot)
-    return Step("boot", title, "done", f"{said}, started {started}.")
+    return Step("boot", title, "done", tr("{said}, started {started}.", said=said, started=started))
 
 
 def _test(
     charger: Charger, kind: Kind, test: Measured | None, judge: Judge, kept: dict[str, str], now: datetime
 ) -> Step:
-    title = {"limit": "Test a limit", "discharge": "Test discharging"}[kind]
+    title = {"limit": tr("Test a limit"), "discharge": tr("Test discharging")}[kind]
     if kind == "discharge" and not charger.bidirectional:
-        return Step(kind, title, "skipped", "The charger is one-way.")
+        return Step(kind, title, "skipped", tr("The charger is one-way."))
     if test is None and kind in kept:
         return Step(kind, title, "done", kept[kind])
     if test is None:
         return Step(kind, title, "open", _to_do(kind))
     state, words = judge(test, now)
     if state == "failed" and kind in kept:
-        words = f"{words} It had passed before it was signed off."
+        words = tr("{words} It had passed before it was signed off.", words=words)
     return Step(kind, title, state, words)
 
 
 def _to_do(kind: Kind) -> str:
     if kind == "limit":
-        return "Plug in a vehicle that can take charge, then order the test: it must keep to the limit."
-    return "Plug in a vehicle that may discharge and has charge to spare, then order the test: power must flow back."
+        return tr("Plug in a vehicle that can take charge, then order the test: it must keep to the limit.")
+    return tr(
+        "Plug in a vehicle that may discharge and has charge to spare, then order the test: "
+        "power must flow back."
+    )
 
 
 def _measured(charger: Charger, kind: str, now: datetime) -> Measured | None:
@@ -161,14 +183,21 @@ def judge_limit(test: Measured, now: datetime) -> tuple[State, str]:
     if most > test.wanted_kw * (1 + SLACK) + SLACK_KW:
         return (
             "failed",
-            f"It drew up to {kw(most)} under a limit of {limit}. Check what it does with profiles.",
+            tr(
+                "It drew up to {most} under a limit of {limit}. Check what it does with profiles.",
+                most=kw(most),
+                limit=limit,
+            ),
         )
     if most < FLOWS_KW:
         return (
             "failed",
-            f"It took the limit of {limit}, but nothing charged. Try with a vehicle that is not full.",
+            tr(
+                "It took the limit of {limit}, but nothing charged. Try with a vehicle that is not full.",
+                limit=limit,
+            ),
         )
-    return "done", f"It drew at most {kw(most)} under a limit of {limit}."
+    return "done", tr("It drew at most {most} under a limit of {limit}.", most=kw(most), limit=limit)
 
 
 def judge_discharge(test: Measured, now: datetime) -> tuple[State, str]:
@@ -179,40 +208,53 @@ def judge_discharge(test: Measured, now: datetime) -> tuple[State, str]:
     given = -min(test.powers_kw)
     wanted = kw(-test.wanted_kw)
     if given < FLOWS_KW:
-        return "failed", f"It took the order to give {wanted}, but nothing flowed back."
+        return "failed", tr("It took the order to give {wanted}, but nothing flowed back.", wanted=wanted)
     if given > -test.wanted_kw * (1 + SLACK) + SLACK_KW:
-        return "failed", f"It gave {kw(given)}, more than the {wanted} that were asked for."
-    return "done", f"It gave up to {kw(given)} when {wanted} were asked for."
+        return "failed", tr(
+            "It gave {given}, more than the {wanted} that were asked for.", given=kw(given), wanted=wanted
+        )
+    return "done", tr("It gave up to {given} when {wanted} were asked for.", given=kw(given), wanted=wanted)
 
 
 def _answered(test: Measured, now: datetime) -> tuple[State, str] | None:
     """Judge what the commands' answers decide: refused, not answered, or not measured (yet)."""
     refused = {ChargerCommand.State.REJECTED, ChargerCommand.State.FAILED} & set(test.states)
     if refused:
-        return "failed", "It refused the order. See its answer among what it was told, and its notices."
+        return "failed", tr("It refused the order. See its answer among what it was told, and its notices.")
     if ChargerCommand.State.SUPERSEDED in test.states:
-        return "failed", "A new plan took the place of the test before it was sent. Order it again."
+        return "failed", tr("A new plan took the place of the test before it was sent. Order it again.")
     if ChargerCommand.State.EXPIRED in test.states:
-        return "failed", "It did not answer in time. Check its link and order the test again."
+        return "failed", tr("It did not answer in time. Check its link and order the test again.")
     if test.powers_kw:
         return None
     if now - test.at < PATIENCE:
         return (
             "running",
-            "Ordered; its meter is read for three minutes. Load the page again to see what came of it.",
+            tr("Ordered; its meter is read for three minutes. Load the page again to see what came of it."),
         )
-    return "failed", "Its meter said nothing during the test. Plug in a vehicle and order the test again."
+    return "failed", tr("Its meter said nothing during the test. Plug in a vehicle and order the test again.")
 
 
 def _sign_off(charger: Charger, signed: AuditEvent | None) -> Step:
-    title = "Sign off"
+    title = tr("Sign off")
     if signed is None:
-        return Step("sign_off", title, "open", "When all steps above are done, sign off that it may be used.")
-    who = f"Signed off by {signed.actor_name}, {local_moment(signed.at, charger.depot)}"
+        return Step(
+            "sign_off", title, "open", tr("When all steps above are done, sign off that it may be used.")
+        )
+    who = tr(
+        "Signed off by {actor_name}, {at}",
+        actor_name=signed.actor_name,
+        at=local_moment(signed.at, charger.depot),
+    )
     tested = signed.facts["firmware"]
     if tested != charger.firmware:
         runs = charger.firmware or "another"
-        words = f"{who}, with firmware {tested or 'unknown'}. It runs {runs} now: test it again."
+        words = tr(
+            "{who}, with firmware {tested}. It runs {runs} now: test it again.",
+            who=who,
+            tested=tested or "unknown",
+            runs=runs,
+        )
         return Step("sign_off", title, "failed", words)
     return Step("sign_off", title, "done", f"{who}.")
 

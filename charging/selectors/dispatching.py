@@ -20,6 +20,7 @@ from charging.selectors.readiness import (
 )
 from depot.models import Depot
 from depot.timegrid import local_day_bounds
+from depot.words import tr
 from fleet.assignment.case import AssignmentCase, Candidate, Demand, Work
 from fleet.assignment.propose import Proposed, propose
 from fleet.assignment.reasons import reason
@@ -165,7 +166,7 @@ def suggest(known: Situation, day: date) -> tuple[list[Suggestion], Proposed]:
     found = propose(case)
     vehicles = {str(vehicle.pk): vehicle for vehicle in known.vehicles}
     names = {key: vehicle.name for key, vehicle in vehicles.items()}
-    names |= {key: f"block {duty.block.block_id}" for key, duty in by_key.items()}
+    names |= {key: tr("block {block_id}", block_id=duty.block.block_id) for key, duty in by_key.items()}
     rows = []
     for work in found.changes(case):
         duty, chosen = by_key[work.id], found.vehicle_of[work.id]

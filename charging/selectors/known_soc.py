@@ -10,6 +10,7 @@ import numpy as np
 
 from charging.models import ChargingSession, MeterSample
 from charging.selectors.energy import greatest_kw, group
+from depot.words import tr
 from fleet.demand.assumed_soc import assumed_soc, is_stale, margin
 from fleet.models import Vehicle, VehicleState
 from fleet.selectors.needs import Need
@@ -44,7 +45,9 @@ def known_socs(
         state = states[vehicle.pk]
         if state is None:
             found[vehicle.pk] = KnownSoc(
-                UNKNOWN_SOC, f"Its charge is not known; planned as if at {UNKNOWN_SOC:.0%}.", sure=False
+                UNKNOWN_SOC,
+                tr("Its charge is not known; planned as if at {UNKNOWN_SOC:.0%}.", UNKNOWN_SOC=UNKNOWN_SOC),
+                sure=False,
             )
         else:
             trips = needs.get(vehicle.pk, [])
@@ -61,11 +64,14 @@ def _known(
     if _on_the_road(state, trips, now) or not is_stale(age):
         return KnownSoc(round(min(max(state.soc - used_kwh / capacity_kwh, 0.0), 1.0), 4))
     soc = assumed_soc(state.soc, age, capacity_kwh, used_kwh=used_kwh, charged_kwh=charged_kwh)
-    since = [f"its trips took {used_kwh:.0f} kWh"] if used_kwh else []
-    since += [f"chargers counted {charged_kwh:+.0f} kWh"] if charged_kwh else []
-    flows = f" ({' and '.join(since)} since)" if since else ""
-    words = (
-        f"Its charge was last heard of {_ago(age)} ago{flows}; planned {margin(age):.0%} lower to be safe."
+    since = [tr("its trips took {used_kwh:.0f} kWh", used_kwh=used_kwh)] if used_kwh else []
+    since += [tr("chargers counted {charged_kwh:+.0f} kWh", charged_kwh=charged_kwh)] if charged_kwh else []
+    flows = tr(" ({since} since)", since=" and ".join(since)) if since else ""
+    words = tr(
+        "Its charge was last heard of {age} ago{flows}; planned {age2:.0%} lower to be safe.",
+        age=_ago(age),
+        flows=flows,
+        age2=margin(age),
     )
     return KnownSoc(round(soc, 4), words, sure=not state.plugged_in)
 
@@ -111,4 +117,4 @@ def _charged_kwh(known_at: Mapping[int, datetime], now: datetime) -> dict[int, f
 
 def _ago(span: timedelta) -> str:
     hours = span.total_seconds() / 3600
-    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
+    return f"{hours:.0f} h" if hours < 48 else tr("{hours:.0f} days", hours=hours / 24)

@@ -16,6 +16,7 @@ from charging.selectors.bad_day import risks_from
 from charging.selectors.measured import Measured, Stay
 from charging.selectors.timeline import Timeline
 from depot.money import currency_sign
+from depot.words import tr
 from fleet.models import Vehicle
 from fleet.selectors.duties import Duty
 from fleet.selectors.needs import Need, need_of
@@ -247,7 +248,7 @@ def _reason(line: Timeline, row: dict[str, Any], told: dict[str, Any], power_kw:
 def _why(line: Timeline, row: dict[str, Any], told: dict[str, Any]) -> str:
     """Return an explanation without the action and times before its colon, with the currency's sign."""
     if told["action"] == "away" and told["from_step"] == 0 and row["away"][0]["energy_kwh"] == 0:
-        return "It should be here, but no charger reports it as plugged in."
+        return tr("It should be here, but no charger reports it as plugged in.")
     words = told["because"].partition(": ")[2] or told["because"]
     currency = line.plan.currency
     sign = currency_sign(currency)

@@ -15,6 +15,7 @@ from charging.peak_outlook import billed_kw
 from depot.models import Depot
 from depot.templatetags.depot_pages import kw, local_day, local_time
 from depot.timegrid import TimeGrid
+from depot.words import tr
 
 FRESH = timedelta(hours=36)
 """An older outlook is not used: the day's job must have failed, and schedules may have changed since."""
@@ -85,15 +86,31 @@ def months_of(depot: Depot, charge: Mapping[str, Any], grid: TimeGrid) -> dict[i
 def _words(depot: Depot, outlook: PeakOutlook, peak: Mapping[str, Any]) -> str:
     at = datetime.fromisoformat(peak["at"])
     count = peak["vehicles"]
-    noun = "vehicle charges" if count == 1 else "vehicles charge"
-    parts = [f"the building draws {kw(round(peak['building_kw']))}"]
+    noun = tr("vehicle charges") if count == 1 else tr("vehicles charge")
+    parts = [tr("the building draws {building_kw}", building_kw=kw(round(peak["building_kw"])))]
     if round(peak["solar_kw"]) > 0:
-        parts.append(f"the sun gives {kw(round(peak['solar_kw']))}")
+        parts.append(tr("the sun gives {solar_kw}", solar_kw=kw(round(peak["solar_kw"]))))
     if count:
-        parts.append(f"{count} {noun} with {kw(round(peak['vehicles_kw']))}")
-    drawn = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
-    return (
-        f"The coming week needs {kw(round(peak['kw']))} anyway: on {local_day(at, depot)} at {local_time(at, depot)} "
-        f"{drawn}. Up to that, more power costs nothing more. Found on {local_day(outlook.made_at, depot)} at "
-        f"{local_time(outlook.made_at, depot)}."
+        parts.append(
+            tr(
+                "{count} {noun} with {vehicles_kw}",
+                count=count,
+                noun=noun,
+                vehicles_kw=kw(round(peak["vehicles_kw"])),
+            )
+        )
+    drawn = (
+        tr("{parts} and {parts2}", parts=", ".join(parts[:-1]), parts2=parts[-1])
+        if len(parts) > 1
+        else parts[0]
+    )
+    return tr(
+        "The coming week needs {kw} anyway: on {at} at {at2} {drawn}. Up to that, more power "
+        "costs nothing more. Found on {made_at} at {made_at2}.",
+        kw=kw(round(peak["kw"])),
+        at=local_day(at, depot),
+        at2=local_time(at, depot),
+        drawn=drawn,
+        made_at=local_day(outlook.made_at, depot),
+        made_at2=local_time(outlook.made_at, depot),
     )

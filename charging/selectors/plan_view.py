@@ -24,6 +24,7 @@ from charging.selectors.timeline import (
 from depot.charts import TimeAxis
 from depot.models import Depot
 from depot.timegrid import local_day_bounds
+from depot.words import tr
 from fleet.models import Vehicle
 from fleet.selectors.duties import duties, duties_of_vehicle
 
@@ -141,21 +142,21 @@ def compare(plan: Plan, labels: dict[str, str]) -> Comparison:
     """Return both costs part by part; `labels` names the demand charges."""
     other, cost = unmanaged_of(plan), plan.answer["cost"]
     lines = [
-        CostLine("Energy bought", other.cost.energy_import, cost["energy_import"]),
-        CostLine("Energy sold", other.cost.energy_export, cost["energy_export"]),
+        CostLine(tr("Energy bought"), other.cost.energy_import, cost["energy_import"]),
+        CostLine(tr("Energy sold"), other.cost.energy_export, cost["energy_export"]),
         *(
-            CostLine(labels.get(key, "Demand"), other.cost.demand.get(key, 0.0), amount)
+            CostLine(labels.get(key, tr("Demand")), other.cost.demand.get(key, 0.0), amount)
             for key, amount in cost["demand"].items()
         ),
-        CostLine("Battery wear", other.cost.wear, cost["wear"]),
+        CostLine(tr("Battery wear"), other.cost.wear, cost["wear"]),
     ]
     if plan.case.get("events"):
-        lines.append(CostLine("Grid programmes", other.cost.programmes, cost["programmes"]))
-    stored = CostLine("Left in the vehicles at the end", other.stored_kwh, stored_kwh(plan))
+        lines.append(CostLine(tr("Grid programmes"), other.cost.programmes, cost["programmes"]))
+    stored = CostLine(tr("Left in the vehicles at the end"), other.stored_kwh, stored_kwh(plan))
     return Comparison(
         lines,
-        CostLine("Together", plan.unmanaged_cost, plan.objective),
-        CostLine("Highest import", other.peak_kw, max(plan.answer["site"]["import_kw"])),
+        CostLine(tr("Together"), plan.unmanaged_cost, plan.objective),
+        CostLine(tr("Highest import"), other.peak_kw, max(plan.answer["site"]["import_kw"])),
         stored,
         stored.difference * later_price(plan),
     )

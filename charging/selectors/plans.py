@@ -14,6 +14,7 @@ from charging.planner.plan import Cost, DepotPlan
 from depot.models import Depot
 from depot.templatetags.depot_pages import kw, local_day, local_time, money
 from depot.timegrid import TimeGrid
+from depot.words import tr
 
 A_DAY_S = 86_400
 WORTH_SAYING = 0.2
@@ -90,20 +91,28 @@ def cost_sentence(depot: Depot, plan: Plan) -> str:
     peak = sum(other.cost.demand.values())
     same_energy = plan.unmanaged_cost - peak - (other.stored_kwh - stored_kwh(plan)) * later_price(plan)
     new_peak = (
-        f", and {money(peak, plan.currency)} more for a new peak of {kw(round(other.peak_kw))}"
+        tr(
+            ", and {peak} more for a new peak of {peak_kw}",
+            peak=money(peak, plan.currency),
+            peak_kw=kw(round(other.peak_kw)),
+        )
         if peak > WORTH_SAYING * abs(same_energy)
         else ""
     )
-    return (
-        f"The plan until {until} costs about {money(plan.objective, plan.currency)}; charging everything on arrival "
-        f"would cost {money(same_energy, plan.currency)}{new_peak}."
+    return tr(
+        "The plan until {until} costs about {objective}; charging everything on arrival would "
+        "cost {same_energy}{new_peak}.",
+        until=until,
+        objective=money(plan.objective, plan.currency),
+        same_energy=money(same_energy, plan.currency),
+        new_peak=new_peak,
     )
 
 
 def proof_words(plan: Plan) -> str:
     """Say how good the plan is proven to be."""
     if plan.status == Plan.Status.FALLBACK:
-        return "made by rule, because no better plan was found in time"
+        return tr("made by rule, because no better plan was found in time")
     if plan.gap < 1e-6:
-        return "proven the best possible"
-    return f"proven within {plan.gap * 100:.2g} % of the best possible"
+        return tr("proven the best possible")
+    return tr("proven within {gap:.2g} % of the best possible", gap=plan.gap * 100)

@@ -21,6 +21,7 @@ from charging.selectors.site_now import STALE
 from depot.alerts.kinds import of_role
 from depot.models import Alert, Depot, ElectricalNode, Membership, Meter, MeterReading, Quality
 from depot.timegrid import local_day_bounds
+from depot.words import tr, trn
 from fleet.selectors.duties import duties_of_depots
 
 ATTENDED = Q(acknowledged_at__isnull=False)
@@ -91,14 +92,19 @@ def portfolio_sentence(rows: Sequence[DepotRow]) -> str:
     for row in rows:
         sure.update(row.outlook.vehicles.values())
     needy = [row.depot.name for row in rows if row.outlook.doubtful]
-    vehicles = f"{sure.total()} vehicle{'' if sure.total() == 1 else 's'}"
-    ready = f"{sure[True]} of {vehicles} in {len(rows)} depots will be ready"
+    vehicles = trn("{count} vehicle", "{count} vehicles", sure.total())
+    ready = tr(
+        "{sure} of {vehicles} in {rows} depots will be ready",
+        sure=sure[True],
+        vehicles=vehicles,
+        rows=len(rows),
+    )
     if not sure.total():
-        ready = f"No vehicle leaves any of the {len(rows)} depots in the next 24 hours"
+        ready = tr("No vehicle leaves any of the {rows} depots in the next 24 hours", rows=len(rows))
     if not needy:
         return f"{ready}."
-    more = f" and {len(needy) - 2} more" if len(needy) > 2 else ""
-    return f"{ready}; not sure: {', '.join(needy[:2])}{more}."
+    more = tr(" and {len} more", len=len(needy) - 2) if len(needy) > 2 else ""
+    return tr("{ready}; not sure: {needy}{more}.", ready=ready, needy=", ".join(needy[:2]), more=more)
 
 
 def _outlooks(depots: Sequence[Depot], now: datetime) -> dict[int, list[Readiness]]:

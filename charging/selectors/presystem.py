@@ -15,6 +15,7 @@ from charging.selectors.links import is_linked
 from charging.selectors.plans import grid_of, latest_plan
 from charging.selectors.readiness import planned_soc, reaches
 from depot.models import Depot
+from depot.words import tr
 from fleet.formats.vdv463 import (
     PointInfo,
     Prediction,
@@ -81,7 +82,11 @@ def charging_information(depot: Depot, presystem: str, now: datetime) -> dict[st
 def _station(charger: Charger, known: Known) -> StationInfo:
     fault, here_now = None, is_linked(charger, known.now)
     if not here_now:
-        fault = ("CommunicationFailure", "The station is not connected.", charger.last_seen_at or known.now)
+        fault = (
+            "CommunicationFailure",
+            tr("The station is not connected."),
+            charger.last_seen_at or known.now,
+        )
     here = [known.sessions[row.pk] for row in charger.connectors.all() if row.pk in known.sessions]
     total_kw = sum(_power_kw(session) for session in here) if here_now else None
     return StationInfo(

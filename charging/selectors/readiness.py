@@ -14,6 +14,7 @@ from charging.selectors.links import is_linked
 from charging.selectors.plans import grid_of, latest_plan
 from depot.models import Depot
 from depot.templatetags.depot_pages import percent
+from depot.words import tr, trn
 from fleet.battery.charge_taper import read_charge_taper
 from fleet.demand.charging_time import Charging, latest_start
 from fleet.models import Vehicle
@@ -174,7 +175,7 @@ def soc_after(
 
 
 def _nobody(duty: Duty) -> Readiness:
-    reason = f"Block {duty.block.block_id} has no vehicle. Assign one."
+    reason = tr("Block {block_id} has no vehicle. Assign one.", block_id=duty.block.block_id)
     return Readiness(duty, None, None, None, 0.0, "will_miss", reason, duty.pull_out_at)
 
 
@@ -193,7 +194,9 @@ def _judge(case: Case) -> Readiness:
 def _out_of_service(case: Case) -> Readiness:
     duty, outage = case.need.duty, case.need.duty.outage
     why = f" ({outage.reason.rstrip('.')})" if outage and outage.reason else ""
-    reason = f"{case.vehicle} is out of service{why}. Give the block to another vehicle."
+    reason = tr(
+        "{vehicle} is out of service{why}. Give the block to another vehicle.", vehicle=case.vehicle, why=why
+    )
     required = case.need.required_soc
     return Readiness(duty, case.vehicle, case.soc_now, None, required, "will_miss", reason, duty.pull_out_at)
 
@@ -201,57 +204,76 @@ def _out_of_service(case: Case) -> Readiness:
 def _verdict(case: Case, planned: float | None) -> tuple[State, str]:
     if miss := _miss(case, planned):
         return "will_miss", miss
-    needs = f"needs {percent(case.need.required_soc)}"
+    needs = tr("needs {required_soc}", required_soc=percent(case.need.required_soc))
     if case.soc_now is None:
-        return "at_risk", f"Its charge is not known; it {needs}."
+        return "at_risk", tr("Its charge is not known; it {needs}.", needs=needs)
     has = percent(case.soc_now)
     obstacle = _obstacle(case)
     if case.enough and (obstacle or _keeps_enough(case)):
-        return "ready", f"Has {has}, {needs}."
+        return "ready", tr("Has {has}, {needs}.", has=has, needs=needs)
     if _is_being_parked(case):
-        return "on_track", f"It has just come back with {has} and {needs}; plug it in."
+        return "on_track", tr(
+            "It has just come back with {has} and {needs}; plug it in.", has=has, needs=needs
+        )
     if obstacle and not case.enough:
-        return "at_risk", f"{obstacle} It has {has} and {needs}."
+        return "at_risk", tr("{obstacle} It has {has} and {needs}.", obstacle=obstacle, has=has, needs=needs)
     if planned is None:
-        return "at_risk", f"It is in no plan yet and {needs}."
+        return "at_risk", tr("It is in no plan yet and {needs}.", needs=needs)
     if case.trial:
-        return "on_track", f"Can leave with up to {percent(planned)}, {needs}."
+        return "on_track", tr(
+            "Can leave with up to {planned}, {needs}.", planned=percent(planned), needs=needs
+        )
     risk = risk_at(case.plan, case.vehicle.pk, case.need.duty.pull_out_at)
-    return "on_track", f"Will leave with {percent(planned)}, {needs}.{' ' + risk if risk else ''}"
+    return "on_track", tr(
+        "Will leave with {planned}, {needs}.{rest}",
+        planned=percent(planned),
+        needs=needs,
+        rest=" " + risk if risk else "",
+    )
 
 
 def _miss(case: Case, planned: float | None) -> str:
     """Say why the vehicle cannot have what it needs; "" when it can."""
     required = case.need.required_soc
-    needs = f"needs {percent(required)}"
+    needs = tr("needs {required}", required=percent(required))
     if case.need.exceeds_battery:
         return case.need.reason
     if not case.trial and case.soc_now is not None and planned is not None and not reaches(planned, required):
         cause = shortfall_cause(case.plan, case.vehicle)
-        return f"It leaves with {percent(planned)} but {needs}{': ' + cause if cause else ''}."
+        return tr(
+            "It leaves with {planned} but {needs}{rest}.",
+            planned=percent(planned),
+            needs=needs,
+            rest=": " + cause if cause else "",
+        )
     reachable = _reachable_soc(case)
     if reachable is not None and not reaches(reachable, required):
-        since = "from now on" if case.first else "as soon as it is back"
-        return f"Even at full power {since} it leaves with {percent(reachable)}; it {needs}."
+        since = tr("from now on") if case.first else tr("as soon as it is back")
+        return tr(
+            "Even at full power {since} it leaves with {reachable}; it {needs}.",
+            since=since,
+            reachable=percent(reachable),
+            needs=needs,
+        )
     return ""
 
 
 def _obstacle(case: Case) -> str:
     connector = case.connector
     if connector is None:
-        return "It has no charger."
+        return tr("It has no charger.")
     if case.plan is None and not case.trial:
-        return "There is no plan yet."
+        return tr("There is no plan yet.")
     if case.plan is not None and not case.trial and case.now - case.plan.made_at > STALE_PLAN:
-        return "The plan is older than an hour."
+        return tr("The plan is older than an hour.")
     if case.first and not case.here:
-        return "It is not plugged in."
+        return tr("It is not plugged in.")
     if case.here and not is_linked(connector.charger, case.now):
-        return f"Charger {connector.charger.name} does not answer."
+        return tr("Charger {name} does not answer.", name=connector.charger.name)
     if case.here and connector.status == Connector.Status.FAULTED:
-        return f"Charger {connector.charger.name} reports a fault."
+        return tr("Charger {name} reports a fault.", name=connector.charger.name)
     if case.here and case.now - case.vehicle.state.soc_observed_at > STALE_SOC:
-        return "Its charge was last heard of over two hours ago."
+        return tr("Its charge was last heard of over two hours ago.")
     return ""
 
 
@@ -339,12 +361,17 @@ class Outlook:
     def sentence(self, depot: Depot) -> str:
         """Say how many vehicles will be ready, when the first one leaves, and what is not sure."""
         if not self.rows:
-            return "No vehicle leaves in the next 24 hours."
+            return tr("No vehicle leaves in the next 24 hours.")
         first = depot.local(self.rows[0].duty.pull_out_at)
         sure = self.vehicles
-        said = (
-            f"{sum(sure.values())} of {len(sure)} vehicle{'' if len(sure) == 1 else 's'} will be ready for the "
-            f"next pull-outs (first {first:%H:%M} {first:%a})"
+        said = trn(
+            "{values} of {count} vehicle will be ready for the next pull-outs (first {first:%H:%M} "
+            "{first:%a})",
+            "{values} of {count} vehicles will be ready for the next pull-outs (first {first:%H:%M} "
+            "{first:%a})",
+            len(sure),
+            values=sum(sure.values()),
+            first=first,
         )
         return f"{said}{self._doubts()}."
 
@@ -353,8 +380,14 @@ class Outlook:
         open_blocks = sum(row.vehicle is None for row in self.rows)
         doubts = []
         if names:
-            more = f" and {len(names) - 2} more" if len(names) > 2 else ""
-            doubts.append(f"not sure: {', '.join(names[:2])}{more}")
+            more = tr(" and {len} more", len=len(names) - 2) if len(names) > 2 else ""
+            doubts.append(tr("not sure: {names}{more}", names=", ".join(names[:2]), more=more))
         if open_blocks:
-            doubts.append(f"{open_blocks} block{' has' if open_blocks == 1 else 's have'} no vehicle")
+            doubts.append(
+                tr(
+                    "{open_blocks} block{rest} no vehicle",
+                    open_blocks=open_blocks,
+                    rest=" has" if open_blocks == 1 else "s have",
+                )
+            )
         return "; " + "; ".join(doubts) if doubts else ""

@@ -23,12 +23,13 @@ from charging.models import VehicleDay
 from charging.selectors.energy import energy_by_vehicle
 from depot.models import Depot
 from depot.timegrid import TimeGrid, floor_to_step
+from depot.words import mark, tr
 from fleet.models import Vehicle
 from fleet.selectors.duties import duties
 from fleet.selectors.needs import need_of
 
 UNKNOWN = 0
-UNKNOWN_NAME = "Vehicles nobody knows"
+UNKNOWN_NAME = mark("Vehicles nobody knows")
 NO_BLOCK = ""
 A_DAY_S, REMEMBERED_S = 86_400, 900
 FLOWS = ("import_kwh", "export_kwh", "building_kwh", "solar_kwh", "charge_kwh", "discharge_kwh")
@@ -164,7 +165,7 @@ def _billed(depot: Depot, firsts: list[date]) -> list[BilledMonth]:
         **{f"at{number}": _newest(depot, *span[1:]) for number, span in enumerate(spans.values())}
     )
     found = []
-    for number, (start_at, (first, _, _)) in enumerate(spans.items()):
+    for number, (start_at, (first, *_rest)) in enumerate(spans.items()):
         bill, statement, at = bills.get(start_at), statements.get(start_at), newest[f"at{number}"]
         if bill is not None and statement is not None:
             key = f"month-report:{bill.pk}:{bill.computed_at.timestamp()}:{at.timestamp() if at else 0}"
@@ -213,7 +214,7 @@ def added_up(months: list[Report]) -> Report:
     Raises ValueError for more than one currency: amounts of two are never one sum.
     """
     if len({month.currency for month in months}) != 1:
-        raise ValueError("The currency of the bills changed in this year. Look at its months.")
+        raise ValueError(tr("The currency of the bills changed in this year. Look at its months."))
     vehicles: dict[int, VehicleLine] = {}
     for row in (row for month in months for row in month.vehicles):
         other = vehicles.get(row.vehicle_id)
@@ -295,7 +296,12 @@ def _report(depot: Depot, first: date, bill: Bill, statement: SavingsStatement, 
     names = dict(Vehicle.objects.filter(pk__in=sums).values_list("pk", "name"))
     vehicles = [
         VehicleLine(
-            names.get(key, UNKNOWN_NAME), key, row["charged"], row["given"], shared.vehicles[key], row["wear"]
+            names.get(key) or tr(UNKNOWN_NAME),
+            key,
+            row["charged"],
+            row["given"],
+            shared.vehicles[key],
+            row["wear"],
         )
         for key, row in sums.items()
     ]

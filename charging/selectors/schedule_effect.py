@@ -9,6 +9,7 @@ from typing import Any, Literal
 from charging.models import Connector
 from charging.selectors.readiness import JUST_BACK, SEVERITY, Readiness, connectors_of, judged
 from depot.models import Depot
+from depot.words import tr
 from fleet.formats.preview import Preview
 from fleet.models import Block, Vehicle
 from fleet.selectors.duties import Duty, duties
@@ -90,18 +91,18 @@ def _says_no_need(block: Block) -> bool:
 def _cannot(depot: Depot, before: dict[Key, Readiness], after: dict[Key, Readiness]) -> str:
     """Say why readiness cannot be told; "" when it can."""
     if not before and not after:
-        return "No pull-out lies in the next three days, with this file or without it."
+        return tr("No pull-out lies in the next three days, with this file or without it.")
     if not Vehicle.objects.of_depot(depot).filter(active=True).exists():
-        return "This depot has no vehicles yet, so no pull-out can be judged."
+        return tr("This depot has no vehicles yet, so no pull-out can be judged.")
     if after and all(_is(row, "unknown") for row in after.values()):
-        return "No vehicle has said how full it is, so no pull-out can be judged."
+        return tr("No vehicle has said how full it is, so no pull-out can be judged.")
     return ""
 
 
 def _why_better(after: Readiness | None) -> str:
     if after is None:
-        return "It does not run any more."
-    return "It has no vehicle any more." if after.vehicle is None else after.reason
+        return tr("It does not run any more.")
+    return tr("It has no vehicle any more.") if after.vehicle is None else after.reason
 
 
 def _line(row: Readiness, depot: Depot, reason: str = "") -> dict[str, str]:

@@ -16,6 +16,7 @@ from charging.selectors.timeline import PeakSoFar, told_peak
 from depot.models import Depot, ElectricalNode, InterconnectionAgreement, Meter, MeterReading, Quality
 from depot.templatetags.depot_pages import percent
 from depot.timegrid import TimeGrid, floor_to_step
+from depot.words import tr
 
 STALE = timedelta(minutes=2)
 SILENT = timedelta(minutes=5)
@@ -82,12 +83,16 @@ class SiteNow:
     @property
     def level_words(self) -> str:
         """Return the level in words."""
-        return f"{percent(self.level)} of the {'export' if self.exporting else 'import'} limit"
+        return tr(
+            "{level} of the {rest} limit",
+            level=percent(self.level),
+            rest="export" if self.exporting else "import",
+        )
 
     @property
     def parts(self) -> list[tuple[str, Live | None]]:
         """Return what the net power is made of, by name."""
-        return [("Building", self.building), ("Solar", self.solar), ("Vehicles", self.vehicles)]
+        return [(tr("Building"), self.building), (tr("Solar"), self.solar), (tr("Vehicles"), self.vehicles)]
 
 
 @dataclass(frozen=True, slots=True)

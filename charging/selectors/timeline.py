@@ -17,6 +17,7 @@ from charging.peak_outlook import billed_kw
 from charging.selectors.plans import grid_of
 from depot.models import Depot
 from depot.timegrid import TimeGrid, floor_to_step, local_day_bounds
+from depot.words import tr
 
 Floats = npt.NDArray[np.float64]
 Indices = list[tuple[int, int]]
@@ -207,7 +208,7 @@ def _peak(line: Timeline, charge: dict, labels: dict[str, tuple[str, float, list
     period = int(periods[step]) if isinstance(periods, list) else int(periods)
     so_far, expected_kw, because = told_peak(line.plan, charge, period)
     planned = line.plan.answer["demand_peaks"][charge["id"]]
-    name = labels[charge["id"]][0] if charge["id"] in labels else "Demand"
+    name = labels[charge["id"]][0] if charge["id"] in labels else tr("Demand")
     return PeakSoFar(
         name,
         charge["price_per_kw"],

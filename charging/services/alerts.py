@@ -17,6 +17,7 @@ from depot.alerts import sync
 from depot.alerts.services import Cause
 from depot.models import Depot
 from depot.webhooks.services import tell_readiness
+from depot.words import tr
 
 NOBODY_HEARD_S = 60.0
 """When no charger of a depot has been heard for this long, in wall time, its gateway counts as dead."""
@@ -71,9 +72,13 @@ def _no_gateway(depot: Depot, heard_at: datetime) -> Cause:
     return Cause(
         "gateway:silent",
         "critical",
-        "No charger is heard: the charging gateway or its network is down",
-        f"The last sign of life came at {depot.local(heard_at):%H:%M}. Chargers go on by what they were told, without "
-        "discharging; nothing new reaches them. See whether the gateway runs (manage.py ocpp_gateway).",
+        tr("No charger is heard: the charging gateway or its network is down"),
+        tr(
+            "The last sign of life came at {heard_at:%H:%M}. Chargers go on by what they were told, "
+            "without discharging; nothing new reaches them. See whether the gateway runs (manage.py "
+            "ocpp_gateway).",
+            heard_at=depot.local(heard_at),
+        ),
     )
 
 
@@ -86,14 +91,20 @@ def _is_urgent(row: Readiness, now: datetime) -> bool:
 
 def _pull_out(depot: Depot, row: Readiness) -> Cause:
     local = depot.local(row.duty.pull_out_at)
-    name = row.vehicle.name if row.vehicle else f"Block {row.duty.block.block_id}"
+    name = row.vehicle.name if row.vehicle else tr("Block {block_id}", block_id=row.duty.block.block_id)
     level = "critical" if row.state == "will_miss" else "warning"
-    words = "will not be ready" if row.state == "will_miss" else "may not be ready"
-    act_by = f" Act by {depot.local(row.act_by):%H:%M}." if row.act_by else ""
+    words = tr("will not be ready") if row.state == "will_miss" else tr("may not be ready")
+    act_by = tr(" Act by {act_by:%H:%M}.", act_by=depot.local(row.act_by)) if row.act_by else ""
     return Cause(
         f"ready:{_key(row)}",
         level,
-        f"{name} {words} for {local:%H:%M} (block {row.duty.block.block_id})",
+        tr(
+            "{name} {words} for {local:%H:%M} (block {block_id})",
+            name=name,
+            words=words,
+            local=local,
+            block_id=row.duty.block.block_id,
+        ),
         f"{row.reason}{act_by}",
     )
 
@@ -102,8 +113,8 @@ def _silent(charger: Charger) -> Cause:
     return Cause(
         f"charger:{charger.pk}",
         "warning",
-        f"Charger {charger.name} does not answer",
-        "It keeps to its safe charging level until it is back. Check its power and network.",
+        tr("Charger {name} does not answer", name=charger.name),
+        tr("It keeps to its safe charging level until it is back. Check its power and network."),
     )
 
 
@@ -121,13 +132,17 @@ def _strays(charger: Charger) -> Cause:
     return Cause(
         f"strays:{charger.pk}",
         "critical",
-        f"Charger {charger.name} does not follow its schedule",
-        "Its meter shows another power than it was told. It is planned as a load that nobody steers. "
-        "Check its dialect and its smart-charging settings.",
+        tr("Charger {name} does not follow its schedule", name=charger.name),
+        tr(
+            "Its meter shows another power than it was told. It is planned as a load that nobody "
+            "steers. Check its dialect and its smart-charging settings."
+        ),
     )
 
 
 def _notice(one: StationNotice) -> Cause:
     return Cause(
-        f"station:{one.charger_id}:{one.kind}", one.level, f"Charger {one.charger.name}: {one.summary}"[:200]
+        f"station:{one.charger_id}:{one.kind}",
+        one.level,
+        tr("Charger {name}: {summary}", name=one.charger.name, summary=one.summary)[:200],
     )

@@ -22,6 +22,7 @@ from billing.tariff import InputError, LoadSeries
 from charging.services.baseline import Change, unmanaged_kw
 from depot.models import Depot
 from depot.timegrid import TimeGrid
+from depot.words import mark, tr
 
 ARRIVAL = timedelta(minutes=30)
 SHORTEST_STAY = timedelta(minutes=1)
@@ -42,10 +43,10 @@ def _arrival(shift: timedelta) -> Change:
 
 
 CASES: tuple[tuple[str, Change], ...] = (
-    ("Chargers 10 % weaker", _power(0.9)),
-    ("Chargers 10 % stronger", _power(1.1)),
-    ("Plugged in 30 min earlier", _arrival(-ARRIVAL)),
-    ("Plugged in 30 min later", _arrival(ARRIVAL)),
+    (mark("Chargers 10 % weaker"), _power(0.9)),
+    (mark("Chargers 10 % stronger"), _power(1.1)),
+    (mark("Plugged in 30 min earlier"), _arrival(-ARRIVAL)),
+    (mark("Plugged in 30 min later"), _arrival(ARRIVAL)),
 )
 
 
@@ -68,7 +69,7 @@ def update_band(statement: SavingsStatement, now: datetime) -> SavingsBand | Non
         if total is None:
             return None
         saving = statement.net_saving + (total - plain)
-        cases.append({"case": words, "unmanaged": str(total), "net_saving": str(saving)})
+        cases.append({"case": tr(words), "unmanaged": str(total), "net_saving": str(saving)})
     savings = [statement.net_saving, *(Decimal(case["net_saving"]) for case in cases)]
     band, _ = SavingsBand.objects.update_or_create(
         depot=depot,

@@ -16,6 +16,7 @@ from charging.services.commands import send
 from depot import audit, clock
 from depot.alerts.services import Cause, sync
 from depot.models import Depot
+from depot.words import tr
 
 MOST_A_DAY = 10
 """More requests of one charger are refused: something is wrong with it."""
@@ -32,7 +33,9 @@ def sign(charger: Charger, request: str) -> ChargerCertificate:
     """Sign a charger's request and queue the certificate for it; raises AuthorityError when it is refused."""
     now = clock.wall_now()
     if charger.certificates.filter(issued_at__gt=now - timedelta(days=1)).count() >= MOST_A_DAY:
-        raise AuthorityError(f"It has asked for {MOST_A_DAY} certificates within a day.")
+        raise AuthorityError(
+            tr("It has asked for {MOST_A_DAY} certificates within a day.", MOST_A_DAY=MOST_A_DAY)
+        )
     signed = authority().sign_request(request, charger.identity, now)
     row = keep(charger, signed, charger.name)
     send(charger, "certificate_signed", {"chain": signed.chain}, priority=1)
@@ -49,7 +52,11 @@ def keep(charger: Charger, signed: Signed, by: Any) -> ChargerCertificate:
         not_after=signed.not_after,
         issued_at=clock.wall_now(),
     )
-    sentence = f"A certificate was signed for charger {charger.name}, until {signed.not_after:%Y-%m-%d}."
+    sentence = tr(
+        "A certificate was signed for charger {name}, until {not_after:%Y-%m-%d}.",
+        name=charger.name,
+        not_after=signed.not_after,
+    )
     audit.record(charger.depot, by, "charger.certificate", sentence, charger=charger.pk, serial=signed.serial)
     return row
 
@@ -81,7 +88,12 @@ def revoke(row: ChargerCertificate, by: Any, reason: str) -> bool:
         valid = ChargerCertificate.objects.filter(pk=row.pk, ended_at__isnull=True)
         if not valid.update(ended_at=now, end_reason=reason[:200]):
             return False
-        sentence = f"{by} revoked the certificate of charger {charger.name}: {reason}."
+        sentence = tr(
+            "{by} revoked the certificate of charger {name}: {reason}.",
+            by=by,
+            name=charger.name,
+            reason=reason,
+        )
         audit.record(
             charger.depot, by, "charger.certificate", sentence, charger=charger.pk, serial=row.serial
         )
@@ -108,10 +120,15 @@ def warn_of_ends(depot: Depot, now: datetime) -> None:
 
 def _cause(row: ChargerCertificate, depot: Depot, now: datetime) -> Cause:
     over = row.not_after <= now
-    words = "has ended" if over else f"ends on {depot.local(row.not_after):%Y-%m-%d}"
+    words = (
+        tr("has ended") if over else tr("ends on {not_after:%Y-%m-%d}", not_after=depot.local(row.not_after))
+    )
     return Cause(
         f"certificate:{row.charger_id}",
         "critical" if over else "warning",
-        f"The certificate of charger {row.charger.name} {words}",
-        "Let it ask for a new one on its station page, or revoke it there: then its password counts again.",
+        tr("The certificate of charger {name} {words}", name=row.charger.name, words=words),
+        tr(
+            "Let it ask for a new one on its station page, or revoke it there: then its password "
+            "counts again."
+        ),
     )

@@ -15,6 +15,7 @@ from django.db.models import F, Max, Q
 
 from charging.models import Charger, ChargerCommand, Connector, Plan
 from depot import clock
+from depot.words import tr
 
 log = logging.getLogger(__name__)
 
@@ -223,7 +224,7 @@ def give_back_of(charger_id: int, reason: str) -> None:
 def give_back_lost() -> None:
     """Give back what a gateway took and then died of."""
     lost = ChargerCommand.objects.filter(state=State.SENT, claimed_at__lt=clock.wall_now() - LONGEST_CALL)
-    give_back(list(lost.values_list("pk", flat=True)), "The gateway ended before the charger answered.")
+    give_back(list(lost.values_list("pk", flat=True)), tr("The gateway ended before the charger answered."))
 
 
 def wake() -> None:

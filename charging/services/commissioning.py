@@ -14,6 +14,7 @@ from charging.services.commands import send
 from depot import audit
 from depot.models import AuditEvent, InterconnectionAgreement
 from depot.templatetags.depot_pages import kw, percent
+from depot.words import tr
 
 STEP_S = 60
 AFTER_STEPS = 57
@@ -35,9 +36,9 @@ def order_test(
     CannotTestError where the test could not show anything or must not be done.
     """
     if not is_linked(charger, now):
-        raise CannotTestError(f"{charger.name} is not connected.")
+        raise CannotTestError(tr("{name} is not connected.", name=charger.name))
     if session is None or session.vehicle is None:
-        raise CannotTestError("Plug in a vehicle of the depot first, and choose its connector.")
+        raise CannotTestError(tr("Plug in a vehicle of the depot first, and choose its connector."))
     power_kw = _limit_kw(charger) if kind == "limit" else -_discharge_kw(charger, session, now)
     connector, steps = session.connector, int(LASTS.total_seconds()) // STEP_S
     command = send(
@@ -55,8 +56,15 @@ def order_test(
         coalesce=f"schedule:{connector.pk}",
         priority=0,
     )
-    what = "keep to" if kind == "limit" else "give back"
-    sentence = f"{by} let charger {charger.name} {what} {kw(abs(power_kw))} for a test at {connector}."
+    what = tr("keep to") if kind == "limit" else tr("give back")
+    sentence = tr(
+        "{by} let charger {name} {what} {power_kw} for a test at {connector}.",
+        by=by,
+        name=charger.name,
+        what=what,
+        power_kw=kw(abs(power_kw)),
+        connector=connector,
+    )
     facts: dict[str, Any] = {
         "charger": charger.pk, "connector": connector.pk, "kind": kind, "power_kw": power_kw,
         "firmware": charger.firmware,
@@ -68,7 +76,7 @@ def _limit_kw(charger: Charger) -> float:
     limit_kw = max(charger.fallback_share_kw, charger.min_charge_kw)
     if limit_kw <= 0:
         raise CannotTestError(
-            f"{charger.name} has no safe level to test: enter its fallback power in the set-up."
+            tr("{name} has no safe level to test: enter its fallback power in the set-up.", name=charger.name)
         )
     return round(limit_kw, 1)
 
@@ -76,7 +84,7 @@ def _limit_kw(charger: Charger) -> float:
 def _discharge_kw(charger: Charger, session: ChargingSession, now: datetime) -> float:
     vehicle = session.vehicle
     if vehicle is None:
-        raise CannotTestError("Nobody knows which vehicle hangs there, so it is not discharged.")
+        raise CannotTestError(tr("Nobody knows which vehicle hangs there, so it is not discharged."))
     agreement = InterconnectionAgreement.objects.filter(depot=charger.depot).first()
     permission = discharge_permission(vehicle, charger, agreement)
     if not permission.allowed:
@@ -84,7 +92,9 @@ def _discharge_kw(charger: Charger, session: ChargingSession, now: datetime) -> 
     state = getattr(vehicle, "state", None)
     floor = vehicle.v2g_min_soc + SPARE_SOC
     if state is None or state.soc < floor:
-        raise CannotTestError(f"{vehicle.name} needs at least {percent(floor)} charge for this test.")
+        raise CannotTestError(
+            tr("{name} needs at least {floor} charge for this test.", name=vehicle.name, floor=percent(floor))
+        )
     power_kw = round(
         min(
             max(GENTLE * charger.max_discharge_kw, charger.min_discharge_kw),
@@ -96,7 +106,11 @@ def _discharge_kw(charger: Charger, session: ChargingSession, now: datetime) -> 
         net = site_now(charger.depot, now, None).net
         if net is None or net.stale or net.power_kw < power_kw:
             raise CannotTestError(
-                f"The site may not export, and does not draw the {kw(power_kw)} that would flow back. Try again later."
+                tr(
+                    "The site may not export, and does not draw the {power_kw} that would flow back. Try "
+                    "again later.",
+                    power_kw=kw(power_kw),
+                )
             )
     return power_kw
 
@@ -106,12 +120,12 @@ def sign_off(charger: Charger, by: Any, now: datetime) -> AuditEvent:
     steps = commissioning(charger, now)[:-1]
     missing = next((step for step in steps if not step.passed), None)
     if missing is not None:
-        raise CannotTestError(f"“{missing.title}” is not done: {missing.words}")
+        raise CannotTestError(tr("“{title}” is not done: {words}", title=missing.title, words=missing.words))
     return audit.record(
         charger.depot,
         by,
         SIGNED,
-        f"{by} signed off charger {charger.name}.",
+        tr("{by} signed off charger {name}.", by=by, name=charger.name),
         charger=charger.pk,
         firmware=charger.firmware,
         steps={step.key: step.words for step in steps},

@@ -17,6 +17,7 @@ from charging.services.commands import send
 from depot import clock
 from depot.models import Depot
 from depot.timegrid import TimeGrid
+from depot.words import tr
 
 SHORTEST_LIFE = timedelta(seconds=20)
 OFFLINE_S = 30
@@ -31,9 +32,15 @@ def dispatch(plan: Plan) -> int:
     was never checked, raises ValueError.
     """
     if plan.violations:
-        raise ValueError(f"Plan {plan.pk} failed its check and is not sent: {plan.violations[0]}")
+        raise ValueError(
+            tr(
+                "Plan {pk} failed its check and is not sent: {violations}",
+                pk=plan.pk,
+                violations=plan.violations[0],
+            )
+        )
     if plan.verified_at is None:
-        raise ValueError(f"Plan {plan.pk} was never checked and is not sent.")
+        raise ValueError(tr("Plan {pk} was never checked and is not sent.", pk=plan.pk))
     grid = TimeGrid(plan.start_at, plan.step_minutes, plan.steps)
     now = clock.now()
     if not grid.start_at <= now < grid.end_at:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from charging.models import Charger
 from depot.alerts.services import Cause, clear, raise_alert
 from depot.models import Alert, Depot, Meter
+from depot.words import tr
 
 PREFIX = "doubted:"
 QUIET = timedelta(days=1)
@@ -20,9 +21,11 @@ def causes_of(meters: Iterable[Meter], charger_ids: Collection[int]) -> list[Cau
         Cause(
             f"{PREFIX}meter:{meter.pk}",
             "warning",
-            f"Meter {meter.name} counts what cannot be",
-            "Its register fell or jumped. Those intervals are worked out from the other meters and marked as "
-            "estimated. Check the meter; after an exchange nothing is to be done.",
+            tr("Meter {name} counts what cannot be", name=meter.name),
+            tr(
+                "Its register fell or jumped. Those intervals are worked out from the other meters and "
+                "marked as estimated. Check the meter; after an exchange nothing is to be done."
+            ),
         )
         for meter in meters
     ]
@@ -35,9 +38,11 @@ def charger_cause(charger: Charger) -> Cause:
     return Cause(
         f"{PREFIX}charger:{charger.pk}",
         "warning",
-        f"Charger {charger.name} measures what cannot be",
-        "Its register fell or jumped, a value is above its rating, or its clock is ahead. Such energy is "
-        "estimated and marked. Check its meter, its rating in the set-up and its clock.",
+        tr("Charger {name} measures what cannot be", name=charger.name),
+        tr(
+            "Its register fell or jumped, a value is above its rating, or its clock is ahead. Such "
+            "energy is estimated and marked. Check its meter, its rating in the set-up and its clock."
+        ),
     )
 
 

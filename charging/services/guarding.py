@@ -41,6 +41,7 @@ from depot.models import (
     MeterReading,
     MeterSource,
 )
+from depot.words import tr
 
 LOOK_EVERY_S = 1.0
 AT_LEAST_EVERY_S = 5.0
@@ -332,9 +333,14 @@ def unsafe_fallbacks(depot: Depot, now: datetime) -> list[Cause]:
         Cause(
             f"fallback:{node}",
             "critical",
-            f"If the link were lost, {names[node]} could be loaded with {total:.0f} kW; it carries "
-            f"{limits[node]:.0f} kW",
-            "Lower the chargers' safe levels.",
+            tr(
+                "If the link were lost, {names} could be loaded with {total:.0f} kW; it carries "
+                "{limits:.0f} kW",
+                names=names[node],
+                total=total,
+                limits=limits[node],
+            ),
+            tr("Lower the chargers' safe levels."),
         )
         for node, total in holds_fallback(limits, parents, loads)
     ]

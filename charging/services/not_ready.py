@@ -11,6 +11,7 @@ from charging.selectors.plans import latest_plan
 from charging.selectors.readiness import connectors_of, reaches, shortfall_cause
 from depot.models import Depot, Job
 from depot.templatetags.depot_pages import percent
+from depot.words import tr
 from fleet.models import TelemetryReading
 from fleet.selectors.duties import Duty, duties
 from fleet.selectors.needs import Need, need_of
@@ -135,15 +136,19 @@ def _entry(depot: Depot, seen: Seen, now: datetime) -> NotReady | None:
 def _cause(seen: Seen, need: Need | None) -> tuple[str, str] | None:
     duty = seen.duty
     if need is None:
-        return Cause.NO_VEHICLE, f"Block {duty.block.block_id} had no vehicle."
+        return Cause.NO_VEHICLE, tr("Block {block_id} had no vehicle.", block_id=duty.block.block_id)
     if duty.outage is not None:
         why = f" ({duty.outage.reason.rstrip('.')})" if duty.outage.reason else ""
-        return Cause.OUT_OF_SERVICE, f"{duty.vehicle} was out of service{why}."
+        return Cause.OUT_OF_SERVICE, tr("{vehicle} was out of service{why}.", vehicle=duty.vehicle, why=why)
     if seen.soc is None:
-        return Cause.UNKNOWN_SOC, "Its charge was not heard of in the two hours before."
+        return Cause.UNKNOWN_SOC, tr("Its charge was not heard of in the two hours before.")
     if reaches(seen.soc, need.required_soc) and not need.exceeds_battery:
         return None
-    short = f"it had {percent(seen.soc)} and needed {percent(need.required_soc)}"
+    short = tr(
+        "it had {soc} and needed {required_soc}",
+        soc=percent(seen.soc),
+        required_soc=percent(need.required_soc),
+    )
     if need.exceeds_battery:
         return Cause.BLOCK_TOO_LONG, need.reason
     return _why_short(seen, short)
@@ -154,17 +159,25 @@ def _why_short(seen: Seen, short: str) -> tuple[str, str]:
     duty, connector, back = seen.duty, seen.connector, seen.last_back
     since = back.pull_in_at if back is not None else duty.pull_out_at - BEFORE
     if back is not None and back.late:
-        return Cause.LATE, f"It came back late from block {back.block.block_id}; {short}."
+        return Cause.LATE, tr(
+            "It came back late from block {block_id}; {short}.", block_id=back.block.block_id, short=short
+        )
     plugged = seen.session is not None and (
         seen.session.unplugged_at is None or seen.session.unplugged_at > since
     )
     if not plugged:
-        return Cause.NOT_PLUGGED_IN, f"It was not plugged in since its last pull-in; {short}."
+        return Cause.NOT_PLUGGED_IN, tr("It was not plugged in since its last pull-in; {short}.", short=short)
     if connector is not None and connector.status == Connector.Status.FAULTED:
-        return Cause.CHARGER, f"Charger {connector.charger.name} reported a fault; {short}."
+        return Cause.CHARGER, tr(
+            "Charger {name} reported a fault; {short}.", name=connector.charger.name, short=short
+        )
     if connector is not None and not is_linked(connector.charger, duty.pull_out_at):
-        return Cause.CHARGER, f"Charger {connector.charger.name} did not answer; {short}."
+        return Cause.CHARGER, tr(
+            "Charger {name} did not answer; {short}.", name=connector.charger.name, short=short
+        )
     if connector is not None and connector.charger.strays_since is not None:
-        return Cause.CHARGER, f"Charger {connector.charger.name} did not follow its schedule; {short}."
+        return Cause.CHARGER, tr(
+            "Charger {name} did not follow its schedule; {short}.", name=connector.charger.name, short=short
+        )
     cause = shortfall_cause(seen.plan, duty.vehicle) if duty.vehicle else ""
     return Cause.SHORT, f"{short[0].upper()}{short[1:]}{': ' + cause if cause else ''}."

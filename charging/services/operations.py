@@ -14,6 +14,7 @@ from charging.ocpp.wording import Context, messages
 from charging.services.certificates import authority
 from charging.services.commands import send
 from depot import audit, clock
+from depot.words import mark, tr
 
 Payload = dict[str, Any]
 
@@ -34,7 +35,7 @@ class Operation:
 
 def _place(connector: Connector | None, given: str = "") -> Payload:
     if connector is None:
-        raise ValueError("This is done to a connector. Name one.")
+        raise ValueError(tr("This is done to a connector. Name one."))
     return {"evse_id": connector.evse_id, "connector_id": connector.connector_id}
 
 
@@ -51,7 +52,7 @@ def _values(given: str) -> dict[str, str]:
     """Return the values of lines like `SampledDataCtrlr.TxUpdatedInterval=10`; ValueError for others."""
     pairs = [line.partition("=") for line in given.splitlines() if line.strip()]
     if not pairs or any(not (name.strip() and equals) for name, equals, _ in pairs):
-        raise ValueError("Write each as name=value, on a line of its own.")
+        raise ValueError(tr("Write each as name=value, on a line of its own."))
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
@@ -60,52 +61,53 @@ def _tokens(connector: Connector | None, given: str) -> Payload:
 
 
 OPERATIONS = {
-    "restart": Operation("Restart when it is idle", "reset", lambda _, given: {"kind": "soft"}),
-    "restart_now": Operation("Restart at once", "reset", lambda _, given: {"kind": "hard"}),
-    "unlock": Operation("Unlock its connectors", "unlock", _place, each_connector=True),
+    "restart": Operation(mark("Restart when it is idle"), "reset", lambda _, given: {"kind": "soft"}),
+    "restart_now": Operation(mark("Restart at once"), "reset", lambda _, given: {"kind": "hard"}),
+    "unlock": Operation(mark("Unlock its connectors"), "unlock", _place, each_connector=True),
     "start": Operation(
-        "Start charging", "remote_start", _start, each_connector=True, asks="the token to charge with"
+        mark("Start charging"), "remote_start", _start, each_connector=True, asks=mark("the token to charge with")
     ),
-    "stop": Operation("End charging", "remote_stop", _place, each_connector=True),
-    "out_of_service": Operation("Take out of service", "availability", lambda _, given: {"operative": False}),
-    "in_service": Operation("Put into service", "availability", lambda _, given: {"operative": True}),
-    "read_set_up": Operation("Read its set-up", "report"),
+    "stop": Operation(mark("End charging"), "remote_stop", _place, each_connector=True),
+    "out_of_service": Operation(mark("Take out of service"), "availability", lambda _, given: {"operative": False}),
+    "in_service": Operation(mark("Put into service"), "availability", lambda _, given: {"operative": True}),
+    "read_set_up": Operation(mark("Read its set-up"), "report"),
     "read_variables": Operation(
-        "Read some of its settings", "get_variables", lambda _, given: {"names": _listed(given)},
-        asks="their names, with commas between",
+        mark("Read some of its settings"), "get_variables", lambda _, given: {"names": _listed(given)},
+        asks=mark("their names, with commas between"),
     ),
     "set_variables": Operation(
-        "Change its settings", "set_variables", lambda _, given: {"values": _values(given)},
-        asks="name=value, one a line",
+        mark("Change its settings"), "set_variables", lambda _, given: {"values": _values(given)},
+        asks=mark("name=value, one a line"),
     ),
     "trigger": Operation(
-        "Let it send a message", "trigger", lambda _, given: {"message": given},
-        asks="the message's name, like StatusNotification",
+        mark("Let it send a message"), "trigger", lambda _, given: {"message": given},
+        asks=mark("the message's name, like StatusNotification"),
     ),
-    "clear_cache": Operation("Clear its list of known tokens", "clear_cache"),
+    "clear_cache": Operation(mark("Clear its list of known tokens"), "clear_cache"),
     "local_list": Operation(
-        "Give it a list of tokens it knows when it is alone", "local_list", _tokens,
-        asks="the tokens, with commas between",
+        mark("Give it a list of tokens it knows when it is alone"), "local_list", _tokens,
+        asks=mark("the tokens, with commas between"),
     ),
     "get_log": Operation(
-        "Send its diagnostics", "get_log", lambda _, given: {"url": given}, asks="the address to send them to"
+        mark("Send its diagnostics"), "get_log", lambda _, given: {"url": given},
+        asks=mark("the address to send them to"),
     ),
     "update_firmware": Operation(
-        "Load other firmware", "update_firmware", lambda _, given: {"url": given}, asks="its address"
+        mark("Load other firmware"), "update_firmware", lambda _, given: {"url": given}, asks=mark("its address")
     ),
-    "certificates": Operation("Say which root certificates it has", "certificates"),
+    "certificates": Operation(mark("Say which root certificates it has"), "certificates"),
     "install_certificate": Operation(
-        "Install a root certificate of ours", "install_certificate",
-        lambda _, given: {"kind": "CSMSRootCertificate", "pem": given}, asks="the certificate as PEM text",
+        mark("Install a root certificate of ours"), "install_certificate",
+        lambda _, given: {"kind": "CSMSRootCertificate", "pem": given}, asks=mark("the certificate as PEM text"),
     ),
     "install_authority": Operation(
-        "Let it trust this installation's own authority", "install_certificate",
+        mark("Let it trust this installation's own authority"), "install_certificate",
         lambda *_: {"kind": "CSMSRootCertificate", "pem": authority().root_pem()},
     ),
     "renew_certificate": Operation(
-        "Let it ask for a new certificate", "trigger", lambda *_: {"message": "SignChargingStationCertificate"}
+        mark("Let it ask for a new certificate"), "trigger", lambda *_: {"message": "SignChargingStationCertificate"}
     ),
-    "new_password": Operation("Give it a new password over the air", "new_password"),
+    "new_password": Operation(mark("Give it a new password over the air"), "new_password"),
 }  # fmt: skip
 
 
@@ -116,10 +118,16 @@ def operate(charger: Charger, name: str, by: Any, given: str = "") -> list[Charg
     """
     operation = OPERATIONS.get(name)
     if operation is None:
-        raise ValueError(f"There is no operation {name!r}; known: {', '.join(OPERATIONS)}.")
+        raise ValueError(
+            tr(
+                "There is no operation {name!r}; known: {OPERATIONS}.",
+                name=name,
+                OPERATIONS=", ".join(OPERATIONS),
+            )
+        )
     given = given.strip()
     if operation.asks and not given:
-        raise ValueError(f"{operation.words}: enter {operation.asks}.")
+        raise ValueError(tr("{words}: enter {asks}.", words=tr(operation.words), asks=tr(operation.asks)))
     places: list[Connector | None] = list(charger.connectors.all()) if operation.each_connector else [None]
     payloads = [(place, operation.payload(place, given)) for place in places]
     if operation.asks:
@@ -128,7 +136,12 @@ def operate(charger: Charger, name: str, by: Any, given: str = "") -> list[Charg
     queued = [
         send(charger, operation.action, payload, connector=place, priority=0) for place, payload in payloads
     ]
-    sentence = f"{by} ordered for charger {charger.name}: {operation.words.lower()}."
+    sentence = tr(
+        "{by} ordered for charger {name}: {words}.",
+        by=by,
+        name=charger.name,
+        words=tr(operation.words).lower(),
+    )
     facts = {"charger": charger.pk, "commands": [str(one.pk) for one in queued]}
     audit.record(charger.depot, by, f"charger.{name}", sentence, **facts)
     return queued
@@ -138,9 +151,15 @@ def _check(charger: Charger, action: str, payload: Payload) -> None:
     """Raise ValueError where what was given does not fit the messages of the station's version."""
     version = charger.protocol.removeprefix("ocpp")
     if version not in VERSIONS:
-        raise ValueError("The station has never logged in, so it is not known what it understands.")
+        raise ValueError(tr("The station has never logged in, so it is not known what it understands."))
     for message, body in messages(action, payload, Context(version, clock.now(), 1)):
         try:
             check_request(version, message, body)
         except Fault as fault:
-            raise ValueError(f"That does not fit OCPP {version}: {fault.description}") from fault
+            raise ValueError(
+                tr(
+                    "That does not fit OCPP {version}: {description}",
+                    version=version,
+                    description=fault.description,
+                )
+            ) from fault

@@ -22,6 +22,7 @@ from depot import audit
 from depot.jobs import enqueue
 from depot.models import Depot, User
 from depot.templatetags.depot_pages import cents, kwh, local_day, local_time, percent
+from depot.words import tr
 from fleet.models import Vehicle
 from fleet.selectors.duties import duties
 
@@ -99,7 +100,12 @@ def checked(depot: Depot, wanted: Wanted, now: datetime) -> Wanted:
         row = against[0]
         raise OrderError(
             {
-                "kind": f"{row.made_by_name} ordered {row.vehicle} to {row.in_words()}. Withdraw that order first."
+                "kind": tr(
+                    "{made_by_name} ordered {vehicle} to {in_words}. Withdraw that order first.",
+                    made_by_name=row.made_by_name,
+                    vehicle=row.vehicle,
+                    in_words=row.in_words(),
+                )
             }
         )
     return wanted
@@ -108,28 +114,36 @@ def checked(depot: Depot, wanted: Wanted, now: datetime) -> Wanted:
 def _problems(wanted: Wanted, now: datetime) -> dict[str, str]:
     problems = {}
     if wanted.kind not in Kind.values:
-        problems["kind"] = f"{wanted.kind} is no kind of order; use one of {', '.join(Kind.values)}."
+        problems["kind"] = tr(
+            "{kind} is no kind of order; use one of {values}.",
+            kind=wanted.kind,
+            values=", ".join(Kind.values),
+        )
     if not now < wanted.to_at <= now + LONGEST:
-        problems["to_at"] = "Choose a time ahead, at most 7 days from now."
+        problems["to_at"] = tr("Choose a time ahead, at most 7 days from now.")
     problems |= _number_problems(wanted)
     if not wanted.vehicle.active:
-        problems[""] = f"{wanted.vehicle} is out of service, so it is not planned."
+        problems[""] = tr("{vehicle} is out of service, so it is not planned.", vehicle=wanted.vehicle)
     return problems
 
 
 def _number_problems(wanted: Wanted) -> dict[str, str]:
     problems = {}
     if wanted.kind == Kind.LIMIT and wanted.max_kw is None:
-        problems["max_kw"] = "Say at most how many kW."
+        problems["max_kw"] = tr("Say at most how many kW.")
     if wanted.kind != Kind.LIMIT and wanted.max_kw is not None:
-        problems["max_kw"] = "A power belongs to a limit only. Leave it empty."
+        problems["max_kw"] = tr("A power belongs to a limit only. Leave it empty.")
     if wanted.kind == Kind.READY_BY and wanted.soc is None:
-        problems["soc"] = "Say which charge it must have."
+        problems["soc"] = tr("Say which charge it must have.")
     if wanted.kind not in STANDING and wanted.soc is not None:
-        problems["soc"] = "A charge belongs to charge now and ready by only. Leave it empty."
+        problems["soc"] = tr("A charge belongs to charge now and ready by only. Leave it empty.")
     most = wanted.vehicle.type.max_soc
     if wanted.soc is not None and not 0.0 < wanted.soc <= most:
-        problems["soc"] = f"{wanted.vehicle} is charged to at most {percent(most)}. Choose no more than that."
+        problems["soc"] = tr(
+            "{vehicle} is charged to at most {most}. Choose no more than that.",
+            vehicle=wanted.vehicle,
+            most=percent(most),
+        )
     return problems
 
 
@@ -149,7 +163,7 @@ def preview(depot: Depot, wanted: Wanted, now: datetime) -> Preview:
     assembled = assemble(depot, now, orders=())
     name = str(wanted.vehicle.pk)
     if all(row["id"] != name for row in assembled.case["vehicles"]):
-        told = assembled.notes.vehicles.get(name, ["It is not planned."])
+        told = assembled.notes.vehicles.get(name, [tr("It is not planned.")])
         raise OrderError({"": " ".join(told)})
     present = overrides_in_force(depot, now)
     kept = [row for row in present if not _replaces(wanted, row)]
@@ -158,7 +172,9 @@ def preview(depot: Depot, wanted: Wanted, now: datetime) -> Preview:
     try:
         plans = [solve(case, TIME_LIMIT_S, tidy=False, gap=GAP) for case in (before, after)]
     except SolverError as error:
-        raise OrderError({"": f"The cost cannot be computed at the moment: {error}. Try again."}) from error
+        raise OrderError(
+            {"": tr("The cost cannot be computed at the moment: {error}. Try again.", error=error)}
+        ) from error
     change = change_between(after, *plans)
     return _told(depot, wanted, assembled, after, plans[1], change)
 
@@ -181,20 +197,27 @@ def _told(
     until = f"{local_day(end, depot)} {local_time(end, depot)}"
     amount = cents(abs(change.cost), depot.currency)
     if abs(change.cost) <= max(0.005, 2 * GAP * abs(plan.objective)):
-        cost_sentence = f"It costs nothing more until {until}."
+        cost_sentence = tr("It costs nothing more until {until}.", until=until)
     elif change.cost > 0.0:
-        cost_sentence = f"It costs about {amount} more until {until}."
+        cost_sentence = tr("It costs about {amount} more until {until}.", amount=amount, until=until)
     else:
-        cost_sentence = f"It saves about {amount} until {until}."
+        cost_sentence = tr("It saves about {amount} until {until}.", amount=amount, until=until)
     names = {str(row.pk): row.name for row in Vehicle.objects.filter(depot=depot)}
     nodes = {str(node.pk): node.name for node in depot.nodes.all()}
     misses = [_missed(depot, assembled, item, names, nodes) for item in change.shortfalls]
     for item in change.exceeded_limits:
         if item.kind == "charge_now":
             cause = _cause(item.cause, nodes)
-            misses.append(f"{names[item.place]} gets up to {kwh(item.worst)} less than ordered: {cause}.")
+            misses.append(
+                tr(
+                    "{names} gets up to {worst} less than ordered: {cause}.",
+                    names=names[item.place],
+                    worst=kwh(item.worst),
+                    cause=cause,
+                )
+            )
         if item.kind == "min_soc":
-            misses.append(f"{names[item.place]} falls below its minimum charge.")
+            misses.append(tr("{names} falls below its minimum charge.", names=names[item.place]))
     return Preview(change.cost, cost_sentence, _departures(depot, wanted, assembled, case, plan), misses)
 
 
@@ -202,9 +225,13 @@ def _missed(
     depot: Depot, assembled: Assembled, item: Shortfall, names: dict[str, str], nodes: dict[str, str]
 ) -> str:
     at = assembled.grid.time_of(item.boundary)
-    return (
-        f"{names[item.vehicle]} has only {percent(item.planned_soc)} at {local_time(at, depot)} and needs "
-        f"{percent(item.required_soc)}: {_cause(item.cause, nodes)}."
+    return tr(
+        "{names} has only {planned_soc} at {at} and needs {required_soc}: {cause}.",
+        names=names[item.vehicle],
+        planned_soc=percent(item.planned_soc),
+        at=local_time(at, depot),
+        required_soc=percent(item.required_soc),
+        cause=_cause(item.cause, nodes),
     )
 
 
@@ -227,13 +254,25 @@ def _departures(
             at = assembled.grid.time_of(target.boundary)
             has = percent(float(soc[target.boundary]))
             said.append(
-                f"{wanted.vehicle} leaves {local_day(at, depot)} {local_time(at, depot)} with {has} and needs "
-                f"{percent(target.soc)}."
+                tr(
+                    "{vehicle} leaves {at} {at2} with {has} and needs {soc}.",
+                    vehicle=wanted.vehicle,
+                    at=local_day(at, depot),
+                    at2=local_time(at, depot),
+                    has=has,
+                    soc=percent(target.soc),
+                )
             )
             break
     if wanted.to_at <= assembled.grid.end_at:
         boundary = assembled.grid.boundary_of(wanted.to_at, "pull_out")
-        said.append(f"At {local_time(wanted.to_at, depot)} it has {percent(float(soc[boundary]))}.")
+        said.append(
+            tr(
+                "At {to_at} it has {soc}.",
+                to_at=local_time(wanted.to_at, depot),
+                soc=percent(float(soc[boundary])),
+            )
+        )
     return said
 
 
@@ -247,7 +286,12 @@ def create(depot: Depot, wanted: Wanted, actor: Any, now: datetime, cost: float)
         order.made_by = actor if isinstance(actor, User) else None
         order.full_clean()
         order.save()
-        sentence = f"{actor} ordered {order.vehicle}: {order.in_words()}."
+        sentence = tr(
+            "{actor} ordered {vehicle}: {in_words}.",
+            actor=actor,
+            vehicle=order.vehicle,
+            in_words=order.in_words(),
+        )
         facts = {
             "override": order.pk,
             "vehicle": order.vehicle_id,
@@ -264,7 +308,7 @@ def withdraw(order: Override, actor: Any, now: datetime) -> bool:
     with transaction.atomic():
         if not _end(order, actor, now):
             return False
-        trigger = f"{order.vehicle}: order withdrawn"
+        trigger = tr("{vehicle}: order withdrawn", vehicle=order.vehicle)
         _plan_anew(order, actor, f"order {order.pk} withdrawn", trigger)
     return True
 
@@ -273,7 +317,12 @@ def _end(order: Override, actor: Any, now: datetime) -> bool:
     mine = Override.objects.filter(pk=order.pk, withdrawn_at__isnull=True, to_at__gt=now)
     if not mine.update(withdrawn_at=now, withdrawn_by_name=str(actor)[:150]):
         return False
-    sentence = f"{actor} withdrew the order for {order.vehicle}: {order.in_words()}."
+    sentence = tr(
+        "{actor} withdrew the order for {vehicle}: {in_words}.",
+        actor=actor,
+        vehicle=order.vehicle,
+        in_words=order.in_words(),
+    )
     audit.record(order.depot, actor, "override.withdrawn", sentence, override=order.pk)
     return True
 

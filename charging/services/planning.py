@@ -25,6 +25,7 @@ from depot.alerts.services import Cause
 from depot.models import Depot, Forecast, Webhook
 from depot.services.forecasts import forecast_all
 from depot.webhooks import publish
+from depot.words import tr
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def propose(depot: Depot, now: datetime, *, tidy: bool = True, gap: float = GAP)
         answer = solve(case, TIME_LIMIT_S, tidy=tidy, gap=gap, last=assembled.last)
         rejected = _faults(case, answer)
     except SolverError as error:
-        rejected = [f"The solver failed: {error}"]
+        rejected = [tr("The solver failed: {error}", error=error)]
     else:
         if not rejected:
             return Proposal(assembled, case, answer, [], [])
@@ -79,11 +80,11 @@ def make_plan(depot: Depot, now: datetime, trigger: str, *, tidy: bool = True) -
     if proposal.rejected:
         log.error("plan of %s failed its check: %s", depot, "; ".join(proposal.rejected))
         outcome = (
-            "nothing is sent and chargers keep what they have"
+            tr("nothing is sent and chargers keep what they have")
             if proposal.violations
-            else "the rule-based plan is used instead"
+            else tr("the rule-based plan is used instead")
         )
-        title = f"The plan failed its independent check; {outcome}."
+        title = tr("The plan failed its independent check; {outcome}.", outcome=outcome)
         raise_alert(depot, Cause("plan:unsound", "critical", title, " ".join(proposal.rejected[:3])))
     else:
         clear(depot, "plan:unsound")

@@ -11,6 +11,7 @@ from charging.selectors.dispatching import Situation, Suggestion, suggest
 from depot.jobs import enqueue
 from depot.models import Job, User
 from depot.timegrid import floor_to_step
+from depot.words import mark, tr
 from fleet.selectors.duties import Duty
 from fleet.services.assignments import AssignmentRefused, choice_of, read_choice
 
@@ -19,7 +20,7 @@ MOST_AT_ONCE = 1_600
 """Pairs of vehicle and block up to which a page waits for the answer: 40 vehicles and 40 blocks."""
 ANEW_MINUTES = 15
 """Charge and time move on: a proposal that is older is worked out anew when it is asked for."""
-STALE = "The day has changed since these vehicles were proposed. Ask for a new proposal."
+STALE = mark("The day has changed since these vehicles were proposed. Ask for a new proposal.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +91,4 @@ def from_result(result: dict[str, Any], known: Situation) -> Proposal | None:
 def check_as_proposed(digest: str, known: Situation) -> None:
     """Raise AssignmentRefused when a proposal was worked out for another day than the one that is now."""
     if digest != digest_of(known):
-        raise AssignmentRefused(f"Nothing was changed: {STALE[0].lower()}{STALE[1:]}")
+        raise AssignmentRefused(tr("Nothing was changed. {reason}", reason=tr(STALE)))

@@ -10,6 +10,7 @@ from charging.selectors.held import away_chargers
 from charging.selectors.links import linked
 from depot.jobs import enqueue
 from depot.models import Depot
+from depot.words import tr
 
 
 def plan_for_links(depot: Depot, now: datetime) -> str:
@@ -26,7 +27,11 @@ def plan_for_links(depot: Depot, now: datetime) -> str:
     lost = next((one for one in _lost(plan, away_chargers(depot, now) - set(missed), now)), None)
     if back is None and lost is None:
         return ""
-    trigger = f"{back} is back" if back is not None else f"{lost} is lost while it discharges"
+    trigger = (
+        tr("{back} is back", back=back)
+        if back is not None
+        else tr("{lost} is lost while it discharges", lost=lost)
+    )
     enqueue("plan", depot, f"links {now:%Y-%m-%dT%H:%M}", {"trigger": trigger})
     return trigger
 

@@ -21,6 +21,7 @@ from depot.models import Depot, Job, Meter, MeterReading, Quality
 from depot.selectors.metering import greatest_kw as meter_kw
 from depot.timegrid import days as days_between
 from depot.timegrid import local_day_bounds
+from depot.words import tr
 from fleet.models import TelemetryReading
 
 JOB = "retention"
@@ -75,7 +76,7 @@ def thin(depot: Depot, now: datetime, progress: Progress) -> Thinned:
     closed_until = _closed_until(depot)
     step_s = 60.0 * min(depot.step_minutes, LONGEST_STEP)
     for number, day in enumerate(days):
-        progress(number / len(days), f"Thinning {day:%d %b %Y}")
+        progress(number / len(days), tr("Thinning {day:%d %b %Y}", day=day))
         begin, end = local_day_bounds(day, depot.tz)
         if closed_until is not None and end <= closed_until:
             done.meter_readings += _meters(depot, begin, end, step_s)

@@ -17,6 +17,7 @@ from charging.services.commands import give_back_of, send_again, send_defaults
 from depot import clock
 from depot.alerts.services import Cause, raise_alert
 from depot.intake import FUTURE_LIMIT
+from depot.words import tr
 
 MOST_CONNECTORS = 16
 CLOCK_STEP_S = 1.0
@@ -40,7 +41,7 @@ def connect(charger_id: int, protocol: str) -> int:
             last_seen_at=clock.now(),
             clock_offset_s=None,
         )
-        give_back_of(charger_id, "The charger logged in again before it had answered.")
+        give_back_of(charger_id, tr("The charger logged in again before it had answered."))
         return int(Charger.objects.values_list("connection", flat=True).get(pk=charger_id))
 
 
@@ -88,15 +89,15 @@ def keep_alive(links: Mapping[int, Held]) -> dict[int, str]:
 def _must_end(held: Held, charger: Charger | None, over: set[str]) -> str:
     """Return why a link may not live on, "" when it may."""
     if charger is None:
-        return "this charger is not set up any more"
+        return tr("this charger is not set up any more")
     if charger.connection != held.connection:
-        return "this charger is connected elsewhere"
+        return tr("this charger is connected elsewhere")
     if held.credential and held.credential != charger.password_hash:
-        return "its password has changed"
+        return tr("its password has changed")
     if held.certificate in over:
-        return "its certificate is not valid any more"
+        return tr("its certificate is not valid any more")
     if held.accepted and charger.admission != Charger.Admission.ACCEPTED:
-        return "it is not accepted any more"
+        return tr("it is not accepted any more")
     return ""
 
 
@@ -140,12 +141,20 @@ def clock_cause(charger: Charger) -> Cause:
     """Return the alert on a wrong clock; `watch` clears it."""
     offset_s = charger.clock_offset_s or 0.0
     size = f"{abs(offset_s):.0f} s" if abs(offset_s) < 600 else f"{abs(offset_s) / 60:.0f} min"
-    doubted = " What it measures counts from when it came, and is marked." if offset_s > LIMIT_S else ""
+    doubted = tr(" What it measures counts from when it came, and is marked.") if offset_s > LIMIT_S else ""
     return Cause(
         f"clock:{charger.pk}",
         "warning",
-        f"The clock of charger {charger.name} is {size} {'fast' if offset_s > 0 else 'slow'}",
-        f"Its schedules begin at the wrong moment.{doubted} Set its time source in the charger.",
+        tr(
+            "The clock of charger {name} is {size} {rest}",
+            name=charger.name,
+            size=size,
+            rest="fast" if offset_s > 0 else "slow",
+        ),
+        tr(
+            "Its schedules begin at the wrong moment.{doubted} Set its time source in the charger.",
+            doubted=doubted,
+        ),
     )
 
 

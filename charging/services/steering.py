@@ -13,6 +13,7 @@ from charging.services.commands import send
 from charging.services.dispatch import OFFLINE_S
 from depot import audit
 from depot.models import InterconnectionAgreement
+from depot.words import tr
 
 ACTIONS = (*STEERED, "setpoint", "afrr_signal", "priority_charging")
 
@@ -24,12 +25,18 @@ def steer(connector: Connector, action: str, values: Mapping[str, Any], by: Any)
     no vehicle, or one that may not discharge here. Priority charging only charges and needs no permission.
     """
     if action not in ACTIONS:
-        raise ValueError(f"There is no steering action {action!r}; known: {', '.join(ACTIONS)}.")
+        raise ValueError(
+            tr(
+                "There is no steering action {action!r}; known: {ACTIONS}.",
+                action=action,
+                ACTIONS=", ".join(ACTIONS),
+            )
+        )
     charger = connector.charger
     here = ChargingSession.objects.filter(connector=connector, unplugged_at__isnull=True)
     session = here.select_related("vehicle__type").first()
     if session is None or session.vehicle is None:
-        raise ValueError(f"No vehicle that is known is plugged in at {connector}.")
+        raise ValueError(tr("No vehicle that is known is plugged in at {connector}.", connector=connector))
     if action != "priority_charging":
         agreement = InterconnectionAgreement.objects.filter(depot=charger.depot_id).first()
         permission = discharge_permission(session.vehicle, charger, agreement)
@@ -44,6 +51,12 @@ def steer(connector: Connector, action: str, values: Mapping[str, Any], by: Any)
     command = send(
         charger, action, {**values, **place}, connector=connector, coalesce=f"{purpose}:{connector.pk}"
     )
-    sentence = f"{by} ordered {action} for {session.vehicle.name} at charger {charger.name}."
+    sentence = tr(
+        "{by} ordered {action} for {name} at charger {name2}.",
+        by=by,
+        action=action,
+        name=session.vehicle.name,
+        name2=charger.name,
+    )
     audit.record(charger.depot, by, f"charger.{action}", sentence, command=str(command.pk), **values)
     return command

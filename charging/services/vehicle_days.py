@@ -16,6 +16,7 @@ from charging.models import VehicleDay
 from charging.selectors.energy import VehicleFlow, energy_by_vehicle
 from depot.models import Depot
 from depot.timegrid import local_day_bounds
+from depot.words import tr
 
 AGAIN = timedelta(days=3)
 """So many days back what comes late from chargers is still taken in."""
@@ -35,7 +36,7 @@ def record_vehicle_days(depot: Depot, now: datetime, progress: Tell | None = Non
     days = [first + timedelta(days=number) for number in range((today - first).days + 1)][:MOST_AT_ONCE]
     for number, day in enumerate(days):
         if progress is not None:
-            progress(number / len(days), f"Energy of {day:%d %b}")
+            progress(number / len(days), tr("Energy of {day:%d %b}", day=day))
         record_day(depot, day, now)
     return len(days)
 

@@ -9,6 +9,7 @@ from charging.models import Connector
 from charging.selectors.board_yard import Place
 from depot import audit
 from depot.models import Depot
+from depot.words import tr
 
 
 def arrange(depot: Depot, places: Mapping[int, Place | None], by: Any) -> int:
@@ -21,6 +22,8 @@ def arrange(depot: Depot, places: Mapping[int, Place | None], by: Any) -> int:
             moved.append(connector)
     if moved:
         Connector.objects.bulk_update(moved, ["yard_row", "yard_place"])
-        sentence = f"{by} laid out the yard: {len(moved)} connectors have another place."
+        sentence = tr(
+            "{by} laid out the yard: {moved} connectors have another place.", by=by, moved=len(moved)
+        )
         audit.record(depot, by, "yard.arranged", sentence, connectors=[row.pk for row in moved])
     return len(moved)

@@ -23,6 +23,7 @@ from charging.views.vehicle_chart import vehicle_chart
 from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot
+from depot.words import tr
 
 TECHNICIAN = "technician"
 
@@ -79,7 +80,9 @@ def _shown(request: HttpRequest, depot: Depot) -> Tiles | Stations:
     now = clock.now()
     if request.GET.get("view") == TECHNICIAN:
         if "command_chargers" not in request.abilities:  # type: ignore[attr-defined]
-            raise PermissionDenied(f"Your role in {depot} does not allow this. Ask an owner of the depot.")
+            raise PermissionDenied(
+                tr("Your role in {depot} does not allow this. Ask an owner of the depot.", depot=depot)
+            )
         strangers = UnknownStation.objects.count() if request.user.is_staff else 0
         return Stations(stations(depot, now), strangers)
     found = board(depot, now)

@@ -13,6 +13,7 @@ from charging.models import Connector
 from charging.services.yard import arrange
 from depot.access.pages import depot_page
 from depot.models import Depot
+from depot.words import tr
 
 
 @require_http_methods(["GET", "POST"])
@@ -24,6 +25,8 @@ def layout(request: HttpRequest, depot: Depot) -> HttpResponse:
     form = YardForm(connectors, request.POST or None)
     if request.method == "POST" and form.is_valid():
         moved = arrange(depot, form.places, request.user)
-        messages.success(request, f"The layout is saved; {moved} connectors have another place.")
+        messages.success(
+            request, tr("The layout is saved; {moved} connectors have another place.", moved=moved)
+        )
         return redirect(f"{reverse('charging:board', args=[depot.slug])}?sort=yard")
     return render(request, "charging/board_layout.html", {"form": form})

@@ -14,6 +14,7 @@ from charging.services.operations import OPERATIONS, operate
 from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot
+from depot.words import tr
 
 
 @require_GET
@@ -31,16 +32,21 @@ def order(request: HttpRequest, depot: Depot, charger_id: int) -> HttpResponse:
     """Order an operation that was chosen and confirmed; it is audited."""
     charger, name = _charger(depot, charger_id), request.POST.get("operation", "")
     if name not in OPERATIONS:
-        messages.error(request, "Nothing was ordered. Choose what the station shall do.")
+        messages.error(request, tr("Nothing was ordered. Choose what the station shall do."))
     elif request.POST.get("confirmed") != "on":
-        messages.error(request, f"Nothing was ordered. Confirm: {OPERATIONS[name].words.lower()}.")
+        messages.error(
+            request, tr("Nothing was ordered. Confirm: {words}.", words=OPERATIONS[name].words.lower())
+        )
     else:
         try:
             operate(charger, name, request.user, request.POST.get("given", ""))
         except ValueError as error:
-            messages.error(request, f"Nothing was ordered. {error}")
+            messages.error(request, tr("Nothing was ordered. {error}", error=error))
         else:
-            messages.success(request, f"Ordered: {OPERATIONS[name].words.lower()}. Its answer appears below.")
+            messages.success(
+                request,
+                tr("Ordered: {words}. Its answer appears below.", words=OPERATIONS[name].words.lower()),
+            )
     return redirect("charging:board-station", slug=depot.slug, charger_id=charger.pk)
 
 
@@ -51,9 +57,11 @@ def revoke(request: HttpRequest, depot: Depot, charger_id: int, certificate_id: 
     charger = _charger(depot, charger_id)
     row = get_object_or_404(charger.certificates, pk=certificate_id)
     if request.POST.get("confirmed") != "on":
-        messages.error(request, "Nothing was revoked. Confirm it.")
+        messages.error(request, tr("Nothing was revoked. Confirm it."))
     elif certificates.revoke(row, request.user, "revoked"):
-        messages.success(request, f"Revoked. A link that {charger.name} has by it is closed within seconds.")
+        messages.success(
+            request, tr("Revoked. A link that {name} has by it is closed within seconds.", name=charger.name)
+        )
     else:
         messages.info(request, "It was not valid any more.")
     return redirect("charging:board-station", slug=depot.slug, charger_id=charger.pk)

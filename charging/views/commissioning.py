@@ -13,6 +13,7 @@ from charging.services.commissioning import CannotTestError, order_test, sign_of
 from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot
+from depot.words import tr
 
 ABILITY = "command_chargers"
 KINDS = ("limit", "discharge")
@@ -45,15 +46,15 @@ def test(request: HttpRequest, depot: Depot, charger_id: int) -> HttpResponse:
     charger, kind = _charger(depot, charger_id), request.POST.get("kind", "")
     try:
         if kind not in KINDS:
-            raise CannotTestError("Choose a test.")
+            raise CannotTestError(tr("Choose a test."))
         if request.POST.get("confirmed") != "on":
-            raise CannotTestError("Confirm that the vehicle may be used for the test.")
+            raise CannotTestError(tr("Confirm that the vehicle may be used for the test."))
         wanted = request.POST.get("session", "")
         session = next((one for one in open_sessions(charger) if str(one.pk) == wanted), None)
         order_test(charger, session, kind, request.user, clock.now())  # type: ignore[arg-type]
-        messages.success(request, "The test is ordered. Load this page again in three minutes.")
+        messages.success(request, tr("The test is ordered. Load this page again in three minutes."))
     except CannotTestError as error:
-        messages.error(request, f"Nothing was ordered. {error}")
+        messages.error(request, tr("Nothing was ordered. {error}", error=error))
     return redirect("charging:commissioning", slug=depot.slug, charger_id=charger.pk)
 
 
@@ -64,11 +65,11 @@ def sign(request: HttpRequest, depot: Depot, charger_id: int) -> HttpResponse:
     charger = _charger(depot, charger_id)
     try:
         if request.POST.get("confirmed") != "on":
-            raise CannotTestError("Confirm that the charger may be used.")
+            raise CannotTestError(tr("Confirm that the charger may be used."))
         sign_off(charger, request.user, clock.now())
-        messages.success(request, f"{charger.name} is signed off.")
+        messages.success(request, tr("{name} is signed off.", name=charger.name))
     except CannotTestError as error:
-        messages.error(request, f"Nothing was signed. {error}")
+        messages.error(request, tr("Nothing was signed. {error}", error=error))
     return redirect("charging:commissioning", slug=depot.slug, charger_id=charger.pk)
 
 

@@ -19,6 +19,7 @@ from charging.services import proposals
 from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot, Job
+from depot.words import tr, trn
 from fleet.assignment.propose import CannotProposeError
 from fleet.models import Outage
 from fleet.selectors.duties import Duty
@@ -96,7 +97,7 @@ def proposal(request: HttpRequest, depot: Depot) -> HttpResponse:
     try:
         if (job := _job(depot, request.GET.get("job", ""))) is not None:
             found = proposals.from_result(job.result or {}, known)
-            context |= {"found": found} if found else {"problem": proposals.STALE}
+            context |= {"found": found} if found else {"problem": tr(proposals.STALE)}
         elif proposals.is_large(known, wanted):
             return _in_background(request, known, wanted)
         else:
@@ -134,7 +135,7 @@ def _accept(request: HttpRequest, depot: Depot, now: datetime) -> HttpResponse:
     except service.AssignmentRefused as refusal:
         messages.error(request, str(refusal))
         return _to_day(depot, wanted)
-    return _assign(request, depot, reason="Accepted proposal")
+    return _assign(request, depot, reason=tr("Accepted proposal"))
 
 
 @require_POST
@@ -148,7 +149,11 @@ def late(request: HttpRequest, depot: Depot, block_id: int, service_date: str) -
         data = form.cleaned_data
         choice = service.choice_of(one, one.vehicle)
         service.come_back_late(depot, request.user, choice, data["back_at"], clock.now(), data["reason"])
-        words = f"{one.vehicle} comes back at {depot.local(data['back_at']):%H:%M}. A new plan follows in a moment."
+        words = tr(
+            "{vehicle} comes back at {back_at:%H:%M}. A new plan follows in a moment.",
+            vehicle=one.vehicle,
+            back_at=depot.local(data["back_at"]),
+        )
         messages.success(request, words)
     except service.AssignmentRefused as refusal:
         messages.error(request, str(refusal))
@@ -169,7 +174,10 @@ def out(request: HttpRequest, depot: Depot, block_id: int, service_date: str) ->
         service.take_out(
             depot, request.user, one.vehicle, data["from_at"], data["to_at"], now, data["reason"]
         )
-        messages.success(request, f"{one.vehicle} is out of service. Give its blocks to other vehicles.")
+        messages.success(
+            request,
+            tr("{vehicle} is out of service. Give its blocks to other vehicles.", vehicle=one.vehicle),
+        )
     except service.AssignmentRefused as refusal:
         messages.error(request, str(refusal))
     return _to_day(depot, one.service_date)
@@ -182,7 +190,9 @@ def back(request: HttpRequest, depot: Depot, outage_id: int) -> HttpResponse:
     outage = get_object_or_404(Outage.objects.of_depot(depot).select_related("vehicle"), pk=outage_id)
     now = clock.now()
     service.bring_back(depot, request.user, outage, now)
-    messages.success(request, f"{outage.vehicle} is in service again. A new plan follows in a moment.")
+    messages.success(
+        request, tr("{vehicle} is in service again. A new plan follows in a moment.", vehicle=outage.vehicle)
+    )
     return _to_day(depot, depot.local(now).date())
 
 
@@ -191,8 +201,8 @@ def _assign(request: HttpRequest, depot: Depot, *, fixed: bool = False, reason: 
     try:
         choices = [service.read_choice(text) for text in texts]
         number = service.assign(depot, request.user, choices, clock.now(), reason=reason, fixed=fixed)
-        blocks = f"{number} block{'' if number == 1 else 's'}"
-        messages.success(request, f"{blocks} changed. A new plan follows in a moment.")
+        blocks = trn("{count} block", "{count} blocks", number)
+        messages.success(request, tr("{blocks} changed. A new plan follows in a moment.", blocks=blocks))
         return _to_day(depot, choices[0].service_date)
     except service.AssignmentRefused as refusal:
         messages.error(request, str(refusal))
@@ -201,7 +211,8 @@ def _assign(request: HttpRequest, depot: Depot, *, fixed: bool = False, reason: 
 
 def _refused(request: HttpRequest, depot: Depot, one: Duty, form: Any) -> HttpResponse:
     messages.error(
-        request, f"Nothing was changed. {'; '.join(str(said[0]) for said in form.errors.values())}"
+        request,
+        tr("Nothing was changed. {str}", str="; ".join(str(said[0]) for said in form.errors.values())),
     )
     return redirect(
         "charging:duty", slug=depot.slug, block_id=one.block.pk, service_date=str(one.service_date)

@@ -19,6 +19,7 @@ from charging.services import overrides as service
 from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot
+from depot.words import tr
 from fleet.models import Vehicle
 
 SALT = "charging.override"
@@ -54,11 +55,18 @@ def confirm(request: HttpRequest, depot: Depot, vehicle_id: int) -> HttpResponse
         wanted, cost = _read(depot, vehicle, request.POST.get("token", ""))
         given = service.create(depot, service.checked(depot, wanted, now), request.user, now, cost)
     except signing.BadSignature:
-        messages.error(request, "Nothing was ordered: this preview is too old. Look at the cost again.")
+        messages.error(request, tr("Nothing was ordered: this preview is too old. Look at the cost again."))
     except service.OrderError as error:
-        messages.error(request, f"Nothing was ordered. {error}")
+        messages.error(request, tr("Nothing was ordered. {error}", error=error))
     else:
-        messages.success(request, f"{vehicle}: {given.in_words()}. A new plan follows in a moment.")
+        messages.success(
+            request,
+            tr(
+                "{vehicle}: {in_words}. A new plan follows in a moment.",
+                vehicle=vehicle,
+                in_words=given.in_words(),
+            ),
+        )
     return _to_plan(request, depot)
 
 
@@ -69,7 +77,10 @@ def withdraw(request: HttpRequest, depot: Depot, override_id: int) -> HttpRespon
     rows = Override.objects.of_depot(depot).select_related("vehicle", "depot")
     one = get_object_or_404(rows, pk=override_id)
     if service.withdraw(one, request.user, clock.now()):
-        messages.success(request, f"{one.vehicle}: the order is withdrawn. A new plan follows in a moment.")
+        messages.success(
+            request,
+            tr("{vehicle}: the order is withdrawn. A new plan follows in a moment.", vehicle=one.vehicle),
+        )
     else:
         messages.info(request, f"{one.vehicle}: this order was over already.")
     return _to_plan(request, depot)

@@ -30,6 +30,7 @@ from depot.access.pages import depot_page
 from depot.audit import record
 from depot.jobs import enqueue
 from depot.models import Depot, Job
+from depot.words import tr
 from fleet.models import Vehicle
 
 REQUEST = "request "
@@ -127,8 +128,8 @@ def replan(request: HttpRequest, depot: Depot) -> HttpResponse:
     ).first()
     if waiting is None:
         user = request.user
-        payload = {"trigger": f"Asked for by {user}"}
+        payload = {"trigger": tr("Asked for by {user}", user=user)}
         waiting = enqueue("plan", depot, f"{REQUEST}{uuid.uuid4()}", payload, user)  # type: ignore[arg-type]
-        record(depot, user, "plan.requested", "Asked for a new plan.", job=str(waiting.pk))
+        record(depot, user, "plan.requested", tr("Asked for a new plan."), job=str(waiting.pk))
     address = reverse("depot:job", args=[depot.slug, waiting.pk])
     return redirect(f"{address}?{urlencode({'next': reverse('charging:plan', args=[depot.slug])})}")

@@ -14,6 +14,7 @@ from charging.selectors.timeline import PeakSoFar
 from depot import charts
 from depot.money import currency_sign
 from depot.templatetags.depot_pages import kw, kwh, local_time, number, percent
+from depot.words import tr
 
 Floats = npt.NDArray[np.float64]
 LONGEST_ROW = 9
@@ -39,10 +40,10 @@ def power_chart(view: PlanView) -> charts.Chart:
     prices = [round(float(value), 5) if np.isfinite(value) else None for value in power.import_price]
     credits = [round(float(value), 5) if np.isfinite(value) else None for value in power.export_price]
     known = [value for value in (*prices, *credits) if value is not None]
-    traces = [charts.steps(axis, times, prices, "price", unit=f"{sign}/kWh", name="Import price")]
+    traces = [charts.steps(axis, times, prices, "price", unit=f"{sign}/kWh", name=tr("Import price"))]
     if any(credits):
         credit = charts.steps(
-            axis, times, credits, "price", unit=f"{sign}/kWh", name="Export credit (dotted)"
+            axis, times, credits, "price", unit=f"{sign}/kWh", name=tr("Export credit (dotted)")
         )
         traces.append(charts.styled(credit, line={"dash": "dot"}))
     traces += _flows(view)
@@ -57,7 +58,9 @@ def power_chart(view: PlanView) -> charts.Chart:
         height_px=480,
         shapes=[*_bands(view), charts.now_line(axis, view.now)],
     )
-    return charts.Chart("power", "Price and site power", _power_sentence(view), figure, _power_table(view))
+    return charts.Chart(
+        "power", tr("Price and site power"), _power_sentence(view), figure, _power_table(view)
+    )
 
 
 def _flows(view: PlanView) -> list[Any]:
@@ -67,7 +70,7 @@ def _flows(view: PlanView) -> list[Any]:
         charts.area(axis, times, values(power.charge_kw), "charge", stack="above", panel=2),
         charts.area(axis, times, below(power.discharge_kw), "discharge", stack="below", panel=2),
         charts.area(axis, times, below(power.solar_kw), "solar", stack="below", panel=2),
-        charts.steps(axis, times, values(power.net_kw), "import", unit="kW", name="Net import", panel=2),
+        charts.steps(axis, times, values(power.net_kw), "import", unit="kW", name=tr("Net import"), panel=2),
     ]
 
 
@@ -78,19 +81,29 @@ def limits(view: PlanView) -> list[Any]:
     low = np.nanmax(power.discharge_kw + power.solar_kw, initial=1.0)
     drawn = []
     if view.limits.import_kw <= FAR_LIMIT * high:
-        words = f"Import limit {kw(view.limits.import_kw)}"
+        words = tr("Import limit {import_kw}", import_kw=kw(view.limits.import_kw))
         drawn.append(charts.limit(axis, view.limits.import_kw, words, panel=2))
     if 0 < view.limits.export_kw <= FAR_LIMIT * low:
-        words = f"Export limit {kw(view.limits.export_kw)}"
+        words = tr("Export limit {export_kw}", export_kw=kw(view.limits.export_kw))
         level = charts.limit(axis, -view.limits.export_kw, words, panel=2)
         drawn.append(charts.styled(level, textposition="bottom left"))
     for peak in view.peaks:
         if peak.so_far_kw > 0:
-            name = f"{peak.name}: peak" if len(view.peaks) > 1 else "Peak"
-            words = f"{name} so far {kw(round(peak.so_far_kw))} · {sign}{number(peak.price_per_kw, 2)}/kW"
+            name = tr("{name}: peak", name=peak.name) if len(view.peaks) > 1 else tr("Peak")
+            words = tr(
+                "{name} so far {so_far_kw} · {sign}{price_per_kw}/kW",
+                name=name,
+                so_far_kw=kw(round(peak.so_far_kw)),
+                sign=sign,
+                price_per_kw=number(peak.price_per_kw, 2),
+            )
             drawn.append(charts.limit(axis, peak.so_far_kw, words, role="peak", panel=2))
         if peak.expected_kw > peak.so_far_kw:
-            words = f"{peak.name}: {kw(round(peak.expected_kw))} expected this week"
+            words = tr(
+                "{name}: {expected_kw} expected this week",
+                name=peak.name,
+                expected_kw=kw(round(peak.expected_kw)),
+            )
             drawn.append(charts.limit(axis, peak.expected_kw, words, role="peak", panel=2))
     return drawn
 
@@ -114,22 +127,40 @@ def _power_sentence(view: PlanView) -> str:
         for series in (power.charge_kw, power.discharge_kw, power.solar_kw)
     )
     net = power.net_kw[start:]
-    back = f", and give back {kwh(given)}" if given >= MOVING_KW else ""
-    sentence = (
-        f"From now on vehicles take {kwh(charged)}, with {kwh(sun)} of solar on the site{back}. "
-        f"Net import reaches {kw(round(float(net.max())))}{_against(view)}"
+    back = tr(", and give back {given}", given=kwh(given)) if given >= MOVING_KW else ""
+    sentence = tr(
+        "From now on vehicles take {charged}, with {sun} of solar on the site{back}. Net import "
+        "reaches {max}{view}",
+        charged=kwh(charged),
+        sun=kwh(sun),
+        back=back,
+        max=kw(round(float(net.max()))),
+        view=_against(view),
     )
     exported = round(float(-net.min()))
-    return f"{sentence}, export {kw(exported)}." if exported > 0 else f"{sentence}."
+    return (
+        tr("{value}, export {exported}.", value=sentence, exported=kw(exported))
+        if exported > 0
+        else f"{sentence}."
+    )
 
 
 def _against(view: PlanView) -> str:
     highest: PeakSoFar | None = max(view.peaks, key=lambda peak: peak.so_far_kw, default=None)
-    limit = f"limit {kw(view.limits.import_kw)}"
+    limit = tr("limit {import_kw}", import_kw=kw(view.limits.import_kw))
     if highest is None or highest.so_far_kw <= 0:
         return f" ({limit})"
-    change = f", a rise of {kw(highest.planned_kw - highest.so_far_kw)}" if highest.rises else ""
-    return f" (peak so far {kw(round(highest.so_far_kw))}{change}; {limit})"
+    change = (
+        tr(", a rise of {planned_kw}", planned_kw=kw(highest.planned_kw - highest.so_far_kw))
+        if highest.rises
+        else ""
+    )
+    return tr(
+        " (peak so far {so_far_kw}{change}; {limit})",
+        so_far_kw=kw(round(highest.so_far_kw)),
+        change=change,
+        limit=limit,
+    )
 
 
 def _power_table(view: PlanView) -> charts.Table:
@@ -145,8 +176,16 @@ def _power_table(view: PlanView) -> charts.Table:
         ]
         for step in range(0, view.line.grid.steps, steps)
     ]
-    headers = ["Hour from", "", "Building kW", "Charging kW", "Discharging kW", "Solar kW", "Net import kW"]
-    return charts.table_of([*headers, f"Price {sign}/kWh"], rows)
+    headers = [
+        tr("Hour from"),
+        "",
+        tr("Building kW"),
+        tr("Charging kW"),
+        tr("Discharging kW"),
+        tr("Solar kW"),
+        tr("Net import kW"),
+    ]
+    return charts.table_of([*headers, tr("Price {sign}/kWh", sign=sign)], rows)
 
 
 def _mean(part: Floats) -> float | None:
@@ -160,7 +199,7 @@ def lanes_chart(view: PlanView) -> charts.Chart:
     pairs = list(zip(names, view.lanes, strict=True))
     away = [_away_span(name, gap) for name, lane in pairs for gap in lane.absences]
     traces = [
-        charts.styled(charts.gantt(axis, away, "away", name="Away"), marker={"pattern": HATCH}),
+        charts.styled(charts.gantt(axis, away, "away", name=tr("Away")), marker={"pattern": HATCH}),
         charts.gantt(axis, _spans(pairs, "charge"), "charge"),
         charts.gantt(axis, _spans(pairs, "discharge"), "discharge"),
         charts.marks(
@@ -170,12 +209,16 @@ def lanes_chart(view: PlanView) -> charts.Chart:
                     name,
                     leave.at,
                     leave.met,
-                    f"{percent(leave.planned_soc)}, needs {percent(leave.required_soc)}",
+                    tr(
+                        "{planned_soc}, needs {required_soc}",
+                        planned_soc=percent(leave.planned_soc),
+                        required_soc=percent(leave.required_soc),
+                    ),
                 )
                 for name, lane in pairs
                 for leave in lane.departures
             ],
-            name="Departure (filled: ready)",
+            name=tr("Departure (filled: ready)"),
         ),
     ]
     grid = view.line.grid
@@ -191,7 +234,7 @@ def lanes_chart(view: PlanView) -> charts.Chart:
         hover="closest",
         shapes=[*shapes, charts.now_line(axis, view.now)],
     )
-    return charts.Chart("lanes", "Vehicles", _lanes_sentence(view), figure, _lanes_table(view))
+    return charts.Chart("lanes", tr("Vehicles"), _lanes_sentence(view), figure, _lanes_table(view))
 
 
 def row_names(lanes: list[Lane]) -> list[str]:
@@ -205,7 +248,7 @@ def row_names(lanes: list[Lane]) -> list[str]:
 
 
 def _away_span(name: str, gap: Absence) -> charts.Span:
-    note = f"away, block {gap.blocks}" if gap.blocks else "not plugged in"
+    note = tr("away, block {blocks}", blocks=gap.blocks) if gap.blocks else tr("not plugged in")
     return charts.Span(name, gap.from_at, gap.to_at, note, label=gap.blocks)
 
 
@@ -227,22 +270,35 @@ def _lanes_sentence(view: PlanView) -> str:
     met = sum(leave.met for leave in departures)
     giving = sum(any(flow.action == "discharge" for flow in lane.flows) for lane in view.lanes)
     until = local_time(view.line.grid.end_at, view.depot)
-    said = f"{met} of {len(departures)} departures until {until} leave with the charge they need"
-    return f"{said}; {giving or 'none'} of {len(view.lanes)} vehicles give power back in this time."
+    said = tr(
+        "{met} of {departures} departures until {until} leave with the charge they need",
+        met=met,
+        departures=len(departures),
+        until=until,
+    )
+    return tr(
+        "{said}; {giving} of {lanes} vehicles give power back in this time.",
+        said=said,
+        giving=giving or "none",
+        lanes=len(view.lanes),
+    )
 
 
 def _lanes_table(view: PlanView) -> charts.Table:
     rows, axis = [], view.axis
     for lane in view.lanes:
         spans = [
-            *((gap.from_at, gap.to_at, f"Away {gap.blocks}".strip(), None) for gap in lane.absences),
+            *(
+                (gap.from_at, gap.to_at, tr("Away {blocks}", blocks=gap.blocks).strip(), None)
+                for gap in lane.absences
+            ),
             *_moves(lane),
         ]
         rows += [
             [lane.vehicle.name, axis.label(start), axis.label(end), what, energy]
             for start, end, what, energy in sorted(spans, key=lambda span: span[0])
         ]
-    return charts.table_of(["Vehicle", "From", "To", "What", "kWh"], rows)
+    return charts.table_of([tr("Vehicle"), tr("From"), "To", tr("What"), "kWh"], rows)
 
 
 def _moves(lane: Lane) -> list[tuple[datetime, datetime, str, float | None]]:

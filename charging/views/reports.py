@@ -28,6 +28,7 @@ from depot.imports import write_delimited
 from depot.models import Depot, Job
 from depot.templatetags.depot_pages import cents
 from depot.timegrid import local_to_utc
+from depot.words import tr
 
 SHOWN_NOT_READY = 50
 
@@ -69,9 +70,11 @@ def period_of(text: str) -> Period:
     try:
         day = datetime.strptime(text, "%Y-%m" if "-" in text else "%Y").replace(tzinfo=UTC).date()
         if not date.min.year < day.year < date.max.year:
-            raise ValueError("the months beside it are outside the calendar")
+            raise ValueError(tr("the months beside it are outside the calendar"))
     except ValueError as error:
-        raise Http404(f"“{text}” is no month and no year. Write it like 2026-10 or 2026.") from error
+        raise Http404(
+            tr("“{text}” is no month and no year. Write it like 2026-10 or 2026.", text=text)
+        ) from error
     return Period(day.year, day.month if "-" in text else None)
 
 
@@ -149,16 +152,25 @@ def _page(
 def answer(period: Period, found: Report | None) -> str:
     """Say what the period cost, how much of that was the vehicles', and what was saved."""
     if found is None:
-        return f"{period.name} has not been billed."
+        return tr("{name} has not been billed.", name=period.name)
     currency = found.currency
     saved = found.net_saving
     way = "saved" if saved >= 0 else "cost"
-    more = "" if saved >= 0 else " more than unmanaged charging"
-    said = (
-        f"{period.name} cost {cents(found.total, currency)}: {cents(found.shared.total, currency)} for the "
-        f"vehicles and {cents(found.site.total, currency)} for the rest of the site."
+    more = "" if saved >= 0 else tr(" more than unmanaged charging")
+    said = tr(
+        "{name} cost {total}: {total2} for the vehicles and {total3} for the rest of the site.",
+        name=period.name,
+        total=cents(found.total, currency),
+        total2=cents(found.shared.total, currency),
+        total3=cents(found.site.total, currency),
     )
-    return f"{said} Managed charging {way} {cents(abs(saved), currency)}{more}, net of battery wear."
+    return tr(
+        "{said} Managed charging {way} {saved}{more}, net of battery wear.",
+        said=said,
+        way=way,
+        saved=cents(abs(saved), currency),
+        more=more,
+    )
 
 
 def _not_ready(depot: Depot, start_at: datetime, end_at: datetime) -> QuerySet[NotReady]:
@@ -185,7 +197,7 @@ def _vehicles_table(depot: Depot, period: Period, now: datetime) -> Table:
         ]
         for row in found.vehicles
     ]
-    rows.append(["rest of the site", "", "", *_amounts(found.site), found.currency, ""])
+    rows.append([tr("rest of the site"), "", "", *_amounts(found.site), found.currency, ""])
     rows.append(["bill", "", "", *_amounts(found.shared + found.site), found.currency, f"{found.wear:.2f}"])
     return header, rows
 
@@ -198,7 +210,7 @@ def _blocks_table(depot: Depot, period: Period, now: datetime) -> Table:
     found = _billed(depot, period, now)
     rows = [
         [
-            row.block_id or "no block",
+            row.block_id or tr("no block"),
             str(row.runs),
             f"{row.distance_km:.1f}",
             f"{row.energy_kwh:.3f}",
@@ -261,7 +273,7 @@ PARTS: dict[str, Callable[[Depot, Period, datetime], Table]] = {
 def _billed(depot: Depot, period: Period, now: datetime) -> Report:
     found = period.report(depot, now)
     if found is None:
-        raise Http404(f"{period.name} has not been billed.")
+        raise Http404(tr("{name} has not been billed.", name=period.name))
     return found
 
 
@@ -270,7 +282,7 @@ def _billed(depot: Depot, period: Period, now: datetime) -> Report:
 def part(request: HttpRequest, depot: Depot, period: str, part: str) -> HttpResponse:
     """Give a part of a report as CSV."""
     if part not in PARTS:
-        raise Http404(f"A report has no part “{part}”. It has {', '.join(PARTS)}.")
+        raise Http404(tr("A report has no part “{part}”. It has {PARTS}.", part=part, PARTS=", ".join(PARTS)))
     span = period_of(period)
     # The byte order mark makes spreadsheet programs read names with accents rightly.
     text = "\ufeff" + write_delimited(*PARTS[part](depot, span, clock.now()))

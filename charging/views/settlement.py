@@ -11,6 +11,7 @@ from charging.selectors.settlement import export_by_vehicle
 from depot.access.pages import depot_page
 from depot.imports.delimited import write_delimited
 from depot.models import Depot
+from depot.words import tr
 
 COLUMNS = ("vehicle", "charged_kwh", "given_kwh", "export_kwh")
 
@@ -23,7 +24,7 @@ def by_vehicle(request: HttpRequest, depot: Depot, month: str) -> HttpResponse:
         day = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC).date()
         span = depot.cycles.bounds(day)
     except (ValueError, OverflowError) as error:
-        raise Http404(f"“{month}” is not a month. Write it like 2026-10.") from error
+        raise Http404(tr("“{month}” is not a month. Write it like 2026-10.", month=month)) from error
     rows = [
         (row.vehicle, *(f"{kwh:.3f}" for kwh in (row.charged_kwh, row.given_kwh, row.export_kwh)))
         for row in export_by_vehicle(depot, *span)

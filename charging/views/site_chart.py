@@ -8,6 +8,7 @@ from charging.selectors.plan_view import SiteView
 from charging.views.plan_charts import below, values
 from depot import charts
 from depot.templatetags.depot_pages import kw, local_time
+from depot.words import tr
 
 
 def site_chart(view: SiteView) -> charts.Chart:
@@ -19,7 +20,7 @@ def site_chart(view: SiteView) -> charts.Chart:
         charts.area(axis, times, values(power.charge_kw[part]), "charge", stack="above"),
         charts.area(axis, times, below(power.discharge_kw[part]), "discharge", stack="below"),
         charts.area(axis, times, below(power.solar_kw[part]), "solar", stack="below"),
-        charts.steps(axis, times, values(power.net_kw[part]), "import", unit="kW", name="Net import"),
+        charts.steps(axis, times, values(power.net_kw[part]), "import", unit="kW", name=tr("Net import")),
     ]
     figure = charts.figure(
         traces,
@@ -36,14 +37,18 @@ def site_chart(view: SiteView) -> charts.Chart:
         ]
         for step, at in enumerate(view.line.grid.times()[part])
     ]
-    table = charts.table_of(["From", "", "Net import kW"], rows)
+    table = charts.table_of([tr("From"), "", tr("Net import kW")], rows)
     return charts.Chart("site-today", "", _sentence(view), figure, table)
 
 
 def _sentence(view: SiteView) -> str:
     ahead = view.power.net_kw[view.line.now_step : view.steps]
     if not ahead.size:
-        return "Today is over."
+        return tr("Today is over.")
     index = int(np.argmax(ahead))
     at = local_time(view.line.grid.time_of(view.line.now_step + index), view.depot)
-    return f"The rest of today stays at or below {kw(round(float(ahead[index])))} net import (at {at})."
+    return tr(
+        "The rest of today stays at or below {ahead} net import (at {at}).",
+        ahead=kw(round(float(ahead[index]))),
+        at=at,
+    )

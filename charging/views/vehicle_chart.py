@@ -12,6 +12,7 @@ from charging.views.plan_charts import values
 from depot import charts
 from depot.models import Depot
 from depot.templatetags.depot_pages import local_moment, percent
+from depot.words import tr
 from fleet.models import TelemetryReading
 
 
@@ -29,7 +30,11 @@ def vehicle_chart(line: Timeline, lane: Lane, depot: Depot, now: datetime) -> ch
     ends = [line.grid.start_at, line.grid.end_at]
     if row:
         low, floor = row["min_soc"] * 100, (row["v2g_min_soc"] if row["v2g"] else row["min_soc"]) * 100
-        words = f"{'Never discharged' if row['v2g'] else 'Never'} below {percent(floor / 100)}"
+        words = tr(
+            "{rest} below {floor}",
+            rest="Never discharged" if row["v2g"] else "Never",
+            floor=percent(floor / 100),
+        )
         traces = [*charts.confidence(axis, ends, [0.0, 0.0], [low, low], "will_miss"), *traces]
         traces.append(charts.limit(axis, floor, words))
     traces.append(
@@ -37,7 +42,10 @@ def vehicle_chart(line: Timeline, lane: Lane, depot: Depot, now: datetime) -> ch
             axis,
             [
                 charts.Mark(
-                    leave.required_soc * 100, leave.at, leave.met, f"needs {percent(leave.required_soc)}"
+                    leave.required_soc * 100,
+                    leave.at,
+                    leave.met,
+                    tr("needs {required_soc}", required_soc=percent(leave.required_soc)),
                 )
                 for leave in lane.departures
             ],
@@ -78,10 +86,13 @@ def _heard(lane: Lane, line: Timeline, now: datetime) -> list[tuple[datetime, fl
 def _sentence(lane: Lane, depot: Depot) -> str:
     leave = lane.next_departure
     if leave is None:
-        return f"{lane.vehicle.name} has no departure before the plan ends."
-    return (
-        f"{lane.vehicle.name} leaves {local_moment(leave.at, depot)} with {percent(leave.planned_soc)}; "
-        f"it needs {percent(leave.required_soc)}."
+        return tr("{name} has no departure before the plan ends.", name=lane.vehicle.name)
+    return tr(
+        "{name} leaves {at} with {planned_soc}; it needs {required_soc}.",
+        name=lane.vehicle.name,
+        at=local_moment(leave.at, depot),
+        planned_soc=percent(leave.planned_soc),
+        required_soc=percent(leave.required_soc),
     )
 
 
@@ -90,4 +101,4 @@ def _table(line: Timeline, lane: Lane, planned: list[float], axis: charts.TimeAx
         [axis.label(at), percent(soc), values(lane.power_kw[line.now_step + index :][:1])[0]]
         for index, (at, soc) in enumerate(zip(line.grid.times()[line.now_step :], planned, strict=False))
     ]
-    return charts.table_of(["From", "Charge", "Power kW"], rows)
+    return charts.table_of([tr("From"), tr("Charge"), tr("Power kW")], rows)

@@ -10,6 +10,7 @@ from charging.selectors.vehicle_page import VehiclePage
 from depot import charts
 from depot.models import Depot
 from depot.templatetags.depot_pages import percent
+from depot.words import tr, trn
 
 MIN_POINTS = 2
 
@@ -21,12 +22,16 @@ def trace_chart(page: VehiclePage, depot: Depot, now: datetime) -> charts.Chart 
         return None
     points = [*page.trace, *planned]
     axis = charts.TimeAxis(points[0][0], points[-1][0], depot.tz)
-    traces = [charts.line(axis, *_split(page.trace), "soc", unit="%", name="Heard of")] if page.trace else []
+    traces = (
+        [charts.line(axis, *_split(page.trace), "soc", unit="%", name=tr("Heard of"))] if page.trace else []
+    )
     if planned:
-        traces.append(charts.line(axis, *_split(planned), "building", unit="%", name="Planned"))
+        traces.append(charts.line(axis, *_split(planned), "building", unit="%", name=tr("Planned")))
     if page.vehicle.v2g_enabled:
         floor = page.vehicle.v2g_min_soc
-        traces.append(charts.limit(axis, 100 * floor, f"Never discharged below {percent(floor)}"))
+        traces.append(
+            charts.limit(axis, 100 * floor, tr("Never discharged below {floor}", floor=percent(floor)))
+        )
     traces.append(charts.marks(axis, _marks(page, axis)))
     figure = charts.figure(
         traces,
@@ -35,7 +40,7 @@ def trace_chart(page: VehiclePage, depot: Depot, now: datetime) -> charts.Chart 
         height_px=300,
         shapes=[charts.now_line(axis, now)] if axis.from_at <= now <= axis.to_at else [],
     )
-    return charts.Chart("trace", "State of charge", summary(page), figure, _table(page, planned, axis))
+    return charts.Chart("trace", tr("State of charge"), summary(page), figure, _table(page, planned, axis))
 
 
 def planned_trace(plan: Plan | None, vehicle_id: int, now: datetime) -> list[tuple[datetime, float]]:
@@ -52,15 +57,26 @@ def summary(page: VehiclePage) -> str:
     """Say within which bounds the charge was, and how many departures had what they needed."""
     name = page.vehicle.name
     if not page.trace:
-        return f"{name} has not said its charge in the last 3 days; the line is what is planned."
+        return tr(
+            "{name} has not said its charge in the last 3 days; the line is what is planned.", name=name
+        )
     values = [soc for _, soc in page.trace]
-    between = f"{name} was between {percent(min(values))} and {percent(max(values))} in the last 3 days"
+    between = tr(
+        "{name} was between {values} and {values2} in the last 3 days",
+        name=name,
+        values=percent(min(values)),
+        values2=percent(max(values)),
+    )
     known = [row for row in page.left if row.soc is not None]
     if not known:
         return f"{between}."
     met = sum(row.met for row in known)
-    return (
-        f"{between}; {met} of {len(known)} departure{'' if len(known) == 1 else 's'} had the charge needed."
+    return trn(
+        "{between}; {met} of {count} departure had the charge needed.",
+        "{between}; {met} of {count} departures had the charge needed.",
+        len(known),
+        between=between,
+        met=met,
     )
 
 
@@ -72,7 +88,11 @@ def _marks(page: VehiclePage, axis: charts.TimeAxis) -> list[charts.Mark]:
             100 * need.required_soc,
             need.duty.pull_out_at,
             met,
-            f"block {need.duty.block.block_id} needs {percent(need.required_soc)}",
+            tr(
+                "block {block_id} needs {required_soc}",
+                block_id=need.duty.block.block_id,
+                required_soc=percent(need.required_soc),
+            ),
         )
         for need, met in (*behind, *ahead)
         if axis.from_at <= need.duty.pull_out_at <= axis.to_at
@@ -85,13 +105,13 @@ def _split(points: list[tuple[datetime, float]]) -> tuple[list[datetime], list[f
 
 def _table(page: VehiclePage, planned: list[tuple[datetime, float]], axis: charts.TimeAxis) -> charts.Table:
     rows = [
-        *((at, "heard of", soc, "") for at, soc in _hourly(page.trace)),
+        *((at, tr("heard of"), soc, "") for at, soc in _hourly(page.trace)),
         *((row.need.duty.pull_out_at, "left", row.soc, _needs(row.need.required_soc)) for row in page.left),
         *((at, "planned", soc, "") for at, soc in _hourly(planned)),
     ]
     ordered = sorted(rows, key=lambda row: row[0])
     return charts.table_of(
-        ["Time", "What", "Charge", "Needed"],
+        [tr("Time"), tr("What"), tr("Charge"), tr("Needed")],
         [[axis.label(at), what, percent(soc), needs] for at, what, soc, needs in ordered],
     )
 
@@ -102,4 +122,4 @@ def _hourly(points: list[tuple[datetime, float]]) -> list[tuple[datetime, float]
 
 
 def _needs(soc: float) -> str:
-    return f"needs {percent(soc)}"
+    return tr("needs {soc}", soc=percent(soc))

@@ -15,6 +15,7 @@ from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot
 from depot.templatetags.depot_pages import local_moment, percent, state_word
+from depot.words import tr, trn
 from fleet.models import Vehicle
 from fleet.selectors.duties import MOMENT
 
@@ -49,18 +50,26 @@ def vehicle(request: HttpRequest, depot: Depot, vehicle_id: int) -> HttpResponse
 def fleet_answer(rows: Sequence[FleetRow]) -> str:
     """Say where the vehicles are and how many next pull-outs are in doubt."""
     if not rows:
-        return "No vehicle is entered yet."
+        return tr("No vehicle is entered yet.")
     out = sum(row.outage is not None for row in rows)
     away = sum(row.away is not None and row.outage is None for row in rows)
     plugged = sum(row.state is not None and row.state.plugged_in for row in rows)
     doubtful = sum(row.next is not None and not row.next.sure for row in rows)
-    parts = [f"{plugged} plugged in", f"{away} on a block"] + ([f"{out} out of service"] if out else [])
-    doubt = (
-        f"{doubtful} next pull-out{'' if doubtful == 1 else 's'} in doubt"
-        if doubtful
-        else "no pull-out in doubt"
+    parts = [tr("{plugged} plugged in", plugged=plugged), tr("{away} on a block", away=away)] + (
+        [tr("{out} out of service", out=out)] if out else []
     )
-    return f"{len(rows)} vehicle{'' if len(rows) == 1 else 's'}: {', '.join(parts)}; {doubt}."
+    doubt = (
+        trn("{count} next pull-out in doubt", "{count} next pull-outs in doubt", doubtful)
+        if doubtful
+        else tr("no pull-out in doubt")
+    )
+    return trn(
+        "{count} vehicle: {parts}; {doubt}.",
+        "{count} vehicles: {parts}; {doubt}.",
+        len(rows),
+        parts=", ".join(parts),
+        doubt=doubt,
+    )
 
 
 def vehicle_answer(page: VehiclePage, depot: Depot) -> str:
@@ -71,23 +80,34 @@ def vehicle_answer(page: VehiclePage, depot: Depot) -> str:
 def _whereabouts(page: VehiclePage, depot: Depot) -> str:
     name = page.vehicle.name
     if not page.vehicle.active:
-        return f"{name} is no longer in use."
-    charge = f" with {percent(page.state.soc)}" if page.state else "; its charge is not known"
+        return tr("{name} is no longer in use.", name=name)
+    charge = tr(" with {soc}", soc=percent(page.state.soc)) if page.state else tr("; its charge is not known")
     if page.running is not None:
         back = local_moment(page.running.pull_in_at, depot)
-        return f"{name} is on block {page.running.block.block_id} until {back}{charge}."
+        return tr(
+            "{name} is on block {block_id} until {back}{charge}.",
+            name=name,
+            block_id=page.running.block.block_id,
+            back=back,
+            charge=charge,
+        )
     if page.state is not None and page.state.plugged_in:
-        place = f" at {page.connector}" if page.connector else ""
-        return f"{name} is plugged in{place}{charge}."
-    return f"{name} is not plugged in{charge}."
+        place = tr(" at {connector}", connector=page.connector) if page.connector else ""
+        return tr("{name} is plugged in{place}{charge}.", name=name, place=place, charge=charge)
+    return tr("{name} is not plugged in{charge}.", name=name, charge=charge)
 
 
 def _leaves(page: VehiclePage, depot: Depot) -> str:
     if not page.vehicle.active:
         return ""
     if not page.coming:
-        return " No block is ahead in the next 7 days."
+        return tr(" No block is ahead in the next 7 days.")
     first = page.coming[0]
     leaves = local_moment(first.need.duty.pull_out_at, depot)
     verdict = f": {state_word(first.verdict.state).lower()}" if first.verdict else ""
-    return f" It leaves {leaves} and needs {percent(first.need.required_soc)}{verdict}."
+    return tr(
+        " It leaves {leaves} and needs {required_soc}{verdict}.",
+        leaves=leaves,
+        required_soc=percent(first.need.required_soc),
+        verdict=verdict,
+    )

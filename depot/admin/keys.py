@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
 
 from depot.access.keys import expiry_problem, make_key, revoke
 from depot.admin.base import OWN_DEPOTS, DepotAdmin
@@ -77,7 +78,7 @@ class ApiKeys(DepotAdmin):
         secrets = [(f"{obj.name} of {obj.depot}", request.new_secret)]  # type: ignore[attr-defined]
         return show_once(request, "The new API key", secrets, "admin:depot_apikey_changelist")
 
-    @admin.action(description="End the selected keys at once", permissions=["add"])
+    @admin.action(description=_("End the selected keys at once"), permissions=["add"])
     def end(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         for key in queryset.select_related("depot"):
             if self.allowed(request, self.ability, key):

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from depot import clock
 from depot.admin.base import DepotAdmin
@@ -17,11 +18,11 @@ class MeterSourceForm(forms.ModelForm):
     """A source; its password can be set and is never shown."""
 
     new_password = forms.CharField(
-        label="Password",
+        label=_("Password"),
         required=False,
         max_length=200,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="Empty: the one that is set stays. It goes when the user name is emptied.",
+        help_text=_("Empty: the one that is set stays. It goes when the user name is emptied."),
     )
 
     class Meta:

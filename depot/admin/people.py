@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from depot.admin.base import DepotInline
 from depot.models import Membership, User
@@ -28,8 +29,10 @@ class Users(UserAdmin):
             "Access",
             {
                 "fields": ["is_active", "is_staff", "is_superuser"],
-                "description": "Staff may open this set-up; what they see and change there comes from their "
-                "role in each depot. A superuser may do everything in every depot.",
+                "description": _(
+                    "Staff may open this set-up; what they see and change there comes from their role in "
+                    "each depot. A superuser may do everything in every depot."
+                ),
             },
         ),
         ("Dates", {"fields": ["last_login", "date_joined"]}),
@@ -55,7 +58,9 @@ class MembershipForm(forms.ModelForm):
     """A person, by the user name they log in with, and their role. Nobody can leaf through all users."""
 
     person = forms.CharField(
-        label="User name", max_length=150, help_text="As the person logs in. The administrator makes log-ins."
+        label=_("User name"),
+        max_length=150,
+        help_text=_("As the person logs in. The administrator makes log-ins."),
     )
 
     class Meta:
@@ -100,8 +105,8 @@ class MembershipInline(DepotInline):
     form = MembershipForm
     formset = MembershipFormSet
     ability = "manage_people"
-    verbose_name = "person with a role"
-    verbose_name_plural = "People and their roles"
+    verbose_name = _("person with a role")
+    verbose_name_plural = _("People and their roles")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ["person" if self.has_change_permission(request, obj) else "user", "role"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from depot.admin.base import DepotInline
 from depot.models import ElectricalNode, InterconnectionAgreement, Meter, SolarArray, StationaryBattery
@@ -40,13 +41,15 @@ class NodeInline(DepotInline):
     model = ElectricalNode
     formset = NodeFormSet
     fields = ["name", "kind", "parent", "import_limit_kw", "export_limit_kw"]
-    verbose_name_plural = "Electrical nodes: the grid connection first, then what it feeds"
+    verbose_name_plural = _("Electrical nodes: the grid connection first, then what it feeds")
 
 
 class AgreementInline(DepotInline):
     model = InterconnectionAgreement
     fields = ["state", "export_limit_kw", "bidirectional_meter", "reference", "approved_on"]
-    verbose_name_plural = "Interconnection agreement: no export and no V2G to the grid before it is approved"
+    verbose_name_plural = _(
+        "Interconnection agreement: no export and no V2G to the grid before it is approved"
+    )
 
 
 class MeterInline(DepotInline):

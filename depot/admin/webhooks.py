@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 
 from depot.admin.base import OWN_DEPOTS, DepotAdmin, Records
 from depot.admin.keys import show_once
@@ -46,7 +47,7 @@ class Webhooks(DepotAdmin):
         secrets = [(f"{obj.name} of {obj.depot}", signing.readable(obj.secret))]
         return show_once(request, "The webhook's secret", secrets, "admin:depot_webhook_changelist")
 
-    @admin.action(description="Make a new secret; the old one ends at once", permissions=["change"])
+    @admin.action(description=_("Make a new secret; the old one ends at once"), permissions=["change"])
     def renew(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> HttpResponse:
         secrets = [
             (f"{webhook.name} of {webhook.depot}", renew_secret(webhook, cast(User, request.user)))
@@ -69,7 +70,7 @@ class WebhookDeliveries(Records):
     def has_send_permission(self, request: HttpRequest) -> bool:
         return self.allowed(request, self.ability)
 
-    @admin.action(description="Send again what was heard or given up", permissions=["send"])
+    @admin.action(description=_("Send again what was heard or given up"), permissions=["send"])
     def again(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> None:
         for delivery in queryset.select_related("webhook__depot"):
             if self.allowed(request, self.ability, delivery):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from depot.words import mark
+
 
 @dataclass(frozen=True, slots=True)
 class Role:
@@ -21,18 +23,18 @@ def _role(word: str, token: str, *, line: str = "", **style: float | str) -> Rol
 
 
 ROLES: dict[str, Role] = {
-    "charge": _role("Charging", "charge"),
-    "discharge": _role("Discharging", "discharge"),
-    "solar": _role("Solar", "solar", line="solar-line"),
-    "building": _role("Building", "building"),
-    "import": Role("Grid", "var(--import)", "var(--building-fill)", width=2.0),
-    "limit": Role("Limit", "var(--limit)", "var(--will-miss-fill)", dash="dash"),
-    "peak": Role("Peak so far", "var(--limit)", "var(--will-miss-fill)", dash="dot"),
-    "price": _role("Price", "price"),
-    "ready": _role("Ready", "good"),
-    "at_risk": Role("At risk", "var(--at-risk)", "var(--at-risk-fill)"),
-    "will_miss": Role("Will miss", "var(--will-miss)", "var(--will-miss-fill)"),
-    "away": Role("Away", "var(--chart-axis)", "var(--chart-away)"),
-    "soc": _role("State of charge", "charge", width=2.0),
+    "charge": _role(mark("Charging"), "charge"),
+    "discharge": _role(mark("Discharging"), "discharge"),
+    "solar": _role(mark("Solar"), "solar", line="solar-line"),
+    "building": _role(mark("Building"), "building"),
+    "import": Role(mark("Grid"), "var(--import)", "var(--building-fill)", width=2.0),
+    "limit": Role(mark("Limit"), "var(--limit)", "var(--will-miss-fill)", dash="dash"),
+    "peak": Role(mark("Peak so far"), "var(--limit)", "var(--will-miss-fill)", dash="dot"),
+    "price": _role(mark("Price"), "price"),
+    "ready": _role(mark("Ready"), "good"),
+    "at_risk": Role(mark("At risk"), "var(--at-risk)", "var(--at-risk-fill)"),
+    "will_miss": Role(mark("Will miss"), "var(--will-miss)", "var(--will-miss-fill)"),
+    "away": Role(mark("Away"), "var(--chart-axis)", "var(--chart-away)"),
+    "soc": _role(mark("State of charge"), "charge", width=2.0),
 }
 """Meaning -> style. Every chart of the product draws only with these."""

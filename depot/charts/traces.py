@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from depot.charts.roles import ROLES
 from depot.charts.time_axis import TimeAxis
+from depot.words import tr
 
 Values = Sequence[float | None]
 Trace = dict[str, Any]
@@ -92,7 +93,7 @@ def line(
     return told | _scatter(
         x=axis.xs(moments),
         y=list(values),
-        name=name or style.word,
+        name=name or tr(style.word),
         meta=role,
         mode="lines",
         yaxis=yaxis_of(panel),
@@ -177,7 +178,7 @@ def bars(
     return _bar(
         x=list(labels),
         y=list(values),
-        name=name or style.word,
+        name=name or tr(style.word),
         meta=role,
         yaxis=yaxis_of(panel),
         marker={"color": style.fill, "line": {"color": style.line, "width": 1}},
@@ -202,7 +203,7 @@ def gantt(axis: TimeAxis, spans: Sequence[Span], role: str, *, name: str = "", p
         insidetextanchor="start",
         textangle=0,
         textfont={"color": "var(--muted)", "size": 11},
-        name=name or style.word,
+        name=name or tr(style.word),
         meta=role,
         yaxis=yaxis_of(panel),
         width=0.62,

@@ -11,6 +11,7 @@ from django.db.models import Max
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from billing.models import Interval, Tariff
 from billing.selectors.cycles import billed_otherwise
@@ -65,7 +66,7 @@ class DepotForm(forms.ModelForm):
     """The depot itself; refuses what would contradict its ledger or its tariffs."""
 
     meter_read_on = Days(
-        label="meter read on",
+        label=_("meter read on"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 4, "cols": 24}),
         help_text=Depot._meta.get_field("meter_read_on").help_text,
@@ -165,13 +166,13 @@ class Depots(DepotAdmin):
     prepopulated_fields = {"slug": ["name"]}
     readonly_fields = ["still_missing"]
     fieldsets = [
-        ("What is still missing", {"fields": ["still_missing"]}),
+        (_("What is still missing"), {"fields": ["still_missing"]}),
         (None, {"fields": ["name", "slug", "time_zone", "currency", "units"]}),
         (
-            "Billing cycles",
+            _("Billing cycles"),
             {
                 "fields": ["meter_reading_day", "meter_read_since", "meter_read_on"],
-                "description": "A cycle is named by the month in which it begins.",
+                "description": _("A cycle is named by the month in which it begins."),
             },
         ),
         ("Place", {"fields": [("latitude", "longitude", "elevation_m")]}),
@@ -179,7 +180,9 @@ class Depots(DepotAdmin):
             "Planning",
             {
                 "fields": ["dispatch_enabled", "horizon_hours", "step_minutes"],
-                "description": "When dispatch is switched off every charger is sent its safe level at once.",
+                "description": _(
+                    "When dispatch is switched off every charger is sent its safe level at once."
+                ),
             },
         ),
     ]
@@ -222,7 +225,7 @@ class Depots(DepotAdmin):
         )
         return format_html("<ul>{}</ul>", items)
 
-    @admin.display(description="still missing")
+    @admin.display(description=_("still missing"))
     def gaps(self, depot: Depot) -> str:
         count = len(missing(depot, clock.now()))
         return f"{count} things" if count > 1 else ("1 thing" if count else "nothing")

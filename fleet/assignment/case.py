@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from depot.words import tr
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -58,11 +60,11 @@ class AssignmentCase:
             ("vehicles", [one.id for one in self.vehicles]),
         ):
             if len(set(ids)) < len(ids):
-                raise ValueError(f"Two {name} of the case have the same id.")
+                raise ValueError(tr("Two {name} of the case have the same id.", name=name))
         if any(one.returns_at <= one.leaves_at for one in self.work):
-            raise ValueError("Work must return after it leaves.")
+            raise ValueError(tr("Work must return after it leaves."))
         if any(one.capacity_kwh <= 0 or one.charge_kw < 0 for one in self.vehicles):
-            raise ValueError("Capacity must be positive and charging power not negative.")
+            raise ValueError(tr("Capacity must be positive and charging power not negative."))
 
     def demand(self, work: Work, vehicle: Candidate) -> Demand | None:
         """Return what `vehicle` needs for `work`; None where its kind does not fit."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pulp
 
+from depot.words import tr
 from fleet.assignment.case import AssignmentCase, Candidate, Work
 from fleet.assignment.chain import could_do, in_order, unreachable
 
@@ -72,7 +73,7 @@ def propose(case: AssignmentCase, time_limit_s: float = TIME_LIMIT_S) -> Propose
         rounds += 1
         left = deadline - time.monotonic()
         if left <= 0:
-            raise CannotProposeError("No assignment was found in time. Propose for fewer blocks.")
+            raise CannotProposeError(tr("No assignment was found in time. Propose for fewer blocks."))
         proven = _solve(model.problem, left)
         chosen = _chosen(model)
         impossible = list(_impossible(case, model.work, chosen))
@@ -140,7 +141,7 @@ def _solve(problem: pulp.LpProblem, time_limit_s: float) -> bool:
     """Solve; return whether the answer is proven optimal."""
     problem.solve(pulp.HiGHS(msg=False, timeLimit=time_limit_s, threads=1, gapRel=GAP))
     if problem.sol_status not in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible):
-        raise CannotProposeError("No assignment was found in time. Propose for fewer blocks.")
+        raise CannotProposeError(tr("No assignment was found in time. Propose for fewer blocks."))
     return bool(problem.sol_status == pulp.LpSolutionOptimal)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from depot.words import tr
+
 STEP_SOC = 0.005
 
 
@@ -25,7 +27,7 @@ class Charging:
 
     def __post_init__(self) -> None:
         if self.capacity_kwh <= 0 or self.power_kw < 0 or not 0 < self.efficiency <= 1:
-            raise ValueError("Capacity and efficiency must be positive, the power not negative.")
+            raise ValueError(tr("Capacity and efficiency must be positive, the power not negative."))
 
     def power_at(self, soc: float) -> float:
         """Return the most power at a SoC, in kW."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from depot.words import tr
+
 _SURPLUS = 1e-9
 
 
@@ -45,29 +47,39 @@ def required_departure_soc(
     parts = _parts(energy_kwh, capacity_kwh, min_soc, kept_soc, basis)
     if needed > 1 + _SURPLUS:
         missing_kwh = (needed - 1) * capacity_kwh
-        reason = (
-            f"{parts[0].upper()}{parts[1:]} is {missing_kwh:.1f} kWh more than the full battery holds: shorten the "
-            "block, charge on the way, or assign a bigger vehicle."
+        reason = tr(
+            "{parts}{parts2} is {missing_kwh:.1f} kWh more than the full battery holds: shorten the "
+            "block, charge on the way, or assign a bigger vehicle.",
+            parts=parts[0].upper(),
+            parts2=parts[1:],
+            missing_kwh=missing_kwh,
         )
         return RequiredSoc(1.0, reason, exceeds_battery=True, missing_kwh=missing_kwh)
     if needed < min_soc_departure:
-        reason = (
-            f"The schedule asks for at least {_percent(min_soc_departure)} at departure; the block itself needs "
-            f"{_percent(needed)}."
+        reason = tr(
+            "The schedule asks for at least {min_soc_departure} at departure; the block itself needs "
+            "{needed}.",
+            min_soc_departure=_percent(min_soc_departure),
+            needed=_percent(needed),
         )
         return RequiredSoc(min_soc_departure, reason, exceeds_battery=False, missing_kwh=0.0)
-    reason = f"{_percent(needed)} because {parts}."
+    reason = tr("{needed} because {parts}.", needed=_percent(needed), parts=parts)
     return RequiredSoc(min(needed, 1.0), reason, exceeds_battery=False, missing_kwh=0.0)
 
 
 def _parts(energy_kwh: float, capacity_kwh: float, min_soc: float, reserve_soc: float, basis: str) -> str:
-    share = f"{energy_kwh:.1f} kWh ({_percent(energy_kwh / capacity_kwh)} of {capacity_kwh:.0f} kWh)"
-    block = f"{basis} = {share}" if basis else f"the block takes {share}"
+    share = tr(
+        "{energy_kwh:.1f} kWh ({energy_kwh2} of {capacity_kwh:.0f} kWh)",
+        energy_kwh=energy_kwh,
+        energy_kwh2=_percent(energy_kwh / capacity_kwh),
+        capacity_kwh=capacity_kwh,
+    )
+    block = f"{basis} = {share}" if basis else tr("the block takes {share}", share=share)
     extras = []
     if min_soc > 0:
-        extras.append(f"minimum {_percent(min_soc)}")
+        extras.append(tr("minimum {min_soc}", min_soc=_percent(min_soc)))
     if reserve_soc > 0:
-        extras.append(f"reserve {_percent(reserve_soc)}")
+        extras.append(tr("reserve {reserve_soc}", reserve_soc=_percent(reserve_soc)))
     return " + ".join([block, *extras])
 
 
@@ -77,10 +89,14 @@ def _percent(fraction: float) -> str:
 
 def _check(energy_kwh: float, usable_kwh: float, soh: float, socs: tuple[float, ...]) -> None:
     if energy_kwh < 0:
-        raise ValueError(f"The energy of a block must not be negative, not {energy_kwh} kWh.")
+        raise ValueError(
+            tr("The energy of a block must not be negative, not {energy_kwh} kWh.", energy_kwh=energy_kwh)
+        )
     if usable_kwh <= 0:
-        raise ValueError(f"A battery's usable energy must be positive, not {usable_kwh} kWh.")
+        raise ValueError(
+            tr("A battery's usable energy must be positive, not {usable_kwh} kWh.", usable_kwh=usable_kwh)
+        )
     if not 0 < soh <= 1.2:
-        raise ValueError(f"A state of health is a share of the new capacity (0.85), not {soh}.")
+        raise ValueError(tr("A state of health is a share of the new capacity (0.85), not {soh}.", soh=soh))
     if any(not 0 <= soc <= 1 for soc in socs):
-        raise ValueError("Minimum, reserve and departure SoC must lie between 0 and 1.")
+        raise ValueError(tr("Minimum, reserve and departure SoC must lie between 0 and 1."))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from depot.words import tr
+
 REFERENCE_TEMPERATURE_C = 20.0
 
 
@@ -22,11 +24,11 @@ class TemperatureCurve:
 
     def __post_init__(self) -> None:
         if not self.points:
-            raise ValueError("A temperature curve needs at least one point.")
+            raise ValueError(tr("A temperature curve needs at least one point."))
         if any(later[0] <= earlier[0] for earlier, later in pairwise(self.points)):
-            raise ValueError("The temperatures of a curve must rise.")
+            raise ValueError(tr("The temperatures of a curve must rise."))
         if any(factor <= 0 for _, factor in self.points):
-            raise ValueError("The factors of a temperature curve must be positive.")
+            raise ValueError(tr("The factors of a temperature curve must be positive."))
 
     def factor(self, temperature_c: float) -> float:
         """Return the factor at a temperature."""
@@ -61,7 +63,7 @@ class Consumption:
 
     def __post_init__(self) -> None:
         if self.kwh_per_km < 0 or self.auxiliary_kw < 0:
-            raise ValueError("Consumption per km and auxiliary power must not be negative.")
+            raise ValueError(tr("Consumption per km and auxiliary power must not be negative."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def energy_needed(
     `required_departure_soc`. Raises ValueError for a negative input.
     """
     if min(distance_km, hours, preconditioning_kwh, given_kwh or 0.0) < 0:
-        raise ValueError("Distance, hours and energies of a block must not be negative.")
+        raise ValueError(tr("Distance, hours and energies of a block must not be negative."))
     if given_kwh is not None:
         return EnergyNeed(given_kwh, given_kwh, 0.0, 0.0, 0.0, given=True)
     driving = distance_km * consumption.kwh_per_km

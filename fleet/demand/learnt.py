@@ -20,6 +20,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from depot.words import tr
 from fleet.demand.energy import DEFAULT_CURVE, REFERENCE_TEMPERATURE_C, Consumption, TemperatureCurve
 
 Floats = npt.NDArray[np.float64]
@@ -101,7 +102,7 @@ def learn(trips: Sequence[TripUse], vehicles: Sequence[int], rated_kwh_per_km: f
     energy or distance.
     """
     if any(trip.driving_kwh <= 0 or trip.distance_km <= 0 for trip in trips):
-        raise ValueError("A measured trip has a distance and an energy above zero.")
+        raise ValueError(tr("A measured trip has a distance and an energy above zero."))
     known = [trip for trip in trips if trip.outside_temp_c is not None]
     by_temperature = len(known) >= ENOUGH_WITH_TEMPERATURE
     used = known if by_temperature else list(trips)

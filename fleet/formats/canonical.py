@@ -28,6 +28,7 @@ from depot.imports import (
     read_delimited,
     write_delimited,
 )
+from depot.words import tr
 from fleet.formats import school
 from fleet.formats.blocks import BlockRow, Fleet, Place, Reading
 from fleet.formats.checks import Names
@@ -123,7 +124,9 @@ def read_table(table: Table, misshapen: Sequence[RowError], file_format: str, fl
     rows, row_errors, unfilled = _rows(table, columns)
     errors += [*misshapen, *row_errors]
     if not rows and not errors:
-        errors.append(RowError(name, None, "", "", f"{name} has no blocks. Add one row for each block."))
+        errors.append(
+            RowError(name, None, "", "", tr("{name} has no blocks. Add one row for each block.", name=name))
+        )
     facts = (*table.facts, *columns.facts, ("Rows", f"{len(table.rows):,}"))
     warnings = _unfilled_warning(name, unfilled)
     fields = frozenset(matched.index)
@@ -153,7 +156,11 @@ def _missing_choices(table: Table, index: Mapping[str, int]) -> list[RowError]:
     choices = (("service_days", "date"), ("distance_km", "energy_kwh"))
     return [
         RowError(
-            table.sheet, table.header.number, one, "", f"The file has neither {one} nor {other}. Add one."
+            table.sheet,
+            table.header.number,
+            one,
+            "",
+            tr("The file has neither {one} nor {other}. Add one.", one=one, other=other),
         )
         for one, other in choices
         if one not in index and other not in index
@@ -189,8 +196,8 @@ def _typed(texts: Mapping[str, list[str]], headers: Mapping[str, str], fleet: Fl
         "precondition": parse_yes_no,
     }
     values = {name: parse_column(cells, parsers[name]) for name, cells in texts.items()}
-    marks = {".": "point", ",": "comma", "mixed": "point and comma", "": "not needed"}
-    facts = (("Decimal mark", marks[mark]), ("Dates with slashes", style or "unambiguous"))
+    marks = {".": "point", ",": "comma", "mixed": tr("point and comma"), "": tr("not needed")}
+    facts = ((tr("Decimal mark"), marks[mark]), (tr("Dates with slashes"), style or "unambiguous"))
     return _Columns(texts, values, headers, facts)
 
 
@@ -234,14 +241,20 @@ def _days_problems(cells: Mapping[str, Any], _texts: Mapping[str, str]) -> dict[
     first, last = cells.get("valid_from"), cells.get("valid_to")
     if day is None and weekdays is None:
         name = "service_days" if "service_days" in cells else "date"
-        return {name: "The block has no days. Enter service days like Mon-Fri, or one date."}
+        return {name: tr("The block has no days. Enter service days like Mon-Fri, or one date.")}
     if day is not None and weekdays is not None:
-        return {"date": "The block has service days and a date. Delete one of the two."}
+        return {"date": tr("The block has service days and a date. Delete one of the two.")}
     if day is not None and (first or last):
         name = "valid_from" if first else "valid_to"
-        return {name: "A block on one date has no validity. Delete it, or use service days."}
+        return {name: tr("A block on one date has no validity. Delete it, or use service days.")}
     if first and last and last < first:
-        return {"valid_to": f"The validity ends on {last}, before it begins on {first}. Change one of them."}
+        return {
+            "valid_to": tr(
+                "The validity ends on {last}, before it begins on {first}. Change one of them.",
+                last=last,
+                first=first,
+            )
+        }
     return {}
 
 
@@ -250,8 +263,13 @@ def _times_problems(cells: Mapping[str, Any], texts: Mapping[str, str]) -> dict[
     if back > depart:
         return {}
     return {
-        "return_at": f"The block returns at {texts['return_at']}, not after it leaves at {texts['depart_at']}. "
-        f"If it returns on the next day, write {clock(back % MINUTES_PER_DAY)}+1."
+        "return_at": tr(
+            "The block returns at {return_at}, not after it leaves at {depart_at}. If it returns on "
+            "the next day, write {back}+1.",
+            return_at=texts["return_at"],
+            depart_at=texts["depart_at"],
+            back=clock(back % MINUTES_PER_DAY),
+        )
     }
 
 
@@ -259,7 +277,7 @@ def _use_problems(cells: Mapping[str, Any], _texts: Mapping[str, str]) -> dict[s
     if cells.get("distance_km") or cells.get("energy_kwh"):
         return {}
     name = "distance_km" if "distance_km" in cells else "energy_kwh"
-    return {name: "The block has neither a distance nor an energy. Enter the km or the kWh it needs."}
+    return {name: tr("The block has neither a distance nor an energy. Enter the km or the kWh it needs.")}
 
 
 FITS: tuple[tuple[frozenset[str], Callable[[Mapping[str, Any], Mapping[str, str]], dict[str, str]]], ...] = (
@@ -296,26 +314,42 @@ def _optional(parse: Callable[[str], Value]) -> Callable[[str], Value | None]:
 def _depot(text: str, fleet: Fleet) -> None:
     if text and text.casefold() not in {name.casefold() for name in fleet.depot_names}:
         raise CellError(
-            f"“{text}” is another depot. Upload its rows there, or write {min(fleet.depot_names)} or nothing."
+            tr(
+                "“{text}” is another depot. Upload its rows there, or write {depot_names} or nothing.",
+                text=text,
+                depot_names=min(fleet.depot_names),
+            )
         )
 
 
 def _block_id(text: str) -> str:
     if not text:
-        raise CellError("The block has no name. Enter its block_id, like 101.")
+        raise CellError(tr("The block has no name. Enter its block_id, like 101."))
     if len(text) > LONGEST_BLOCK_ID:
-        raise CellError(f"“{text[:30]}…” has {len(text)} characters. Use at most {LONGEST_BLOCK_ID}.")
+        raise CellError(
+            tr(
+                "“{text}…” has {text2} characters. Use at most {LONGEST_BLOCK_ID}.",
+                text=text[:30],
+                text2=len(text),
+                LONGEST_BLOCK_ID=LONGEST_BLOCK_ID,
+            )
+        )
     return text
 
 
 def _moment(text: str, latest_minute: int, movement: str) -> int:
     if not text:
-        raise CellError(f"The block has no {movement} time. Enter it like 06:30.")
+        raise CellError(tr("The block has no {movement} time. Enter it like 06:30.", movement=movement))
     minute = parse_clock(text)
     if minute > latest_minute:
         raise CellError(
-            f"“{text}” is too late for a {movement}: at most {latest_minute // 60}:00, counted from the service day. "
-            "Use the service day on which the block leaves."
+            tr(
+                "“{text}” is too late for a {movement}: at most {latest_minute}:00, counted from the "
+                "service day. Use the service day on which the block leaves.",
+                text=text,
+                movement=movement,
+                latest_minute=latest_minute // 60,
+            )
         )
     return minute
 
@@ -323,11 +357,17 @@ def _moment(text: str, latest_minute: int, movement: str) -> int:
 def _amount(text: str, mark: DecimalMark, largest: float, unit: str, small_unit: str) -> float:
     value = parse_number(text, mark)
     if value < 0:
-        raise CellError(f"“{text}” is negative. Enter {unit} of 0 or more.")
+        raise CellError(tr("“{text}” is negative. Enter {unit} of 0 or more.", text=text, unit=unit))
     if value > largest:
         raise CellError(
-            f"“{text}” {unit} is more than a vehicle can use in one block ({largest:,.0f} {unit}). "
-            f"Write it in {unit}, not in {small_unit}."
+            tr(
+                "“{text}” {unit} is more than a vehicle can use in one block ({largest:,.0f} {unit}). "
+                "Write it in {unit}, not in {small_unit}.",
+                text=text,
+                unit=unit,
+                largest=largest,
+                small_unit=small_unit,
+            )
         )
     return value
 
@@ -335,10 +375,18 @@ def _amount(text: str, mark: DecimalMark, largest: float, unit: str, small_unit:
 def _unfilled_warning(name: str, unfilled: Sequence[int]) -> tuple[RowError, ...]:
     if not unfilled:
         return ()
-    rows = ", ".join(str(number) for number in unfilled[:5]) + (" and others" if len(unfilled) > 5 else "")
+    rows = ", ".join(str(number) for number in unfilled[:5]) + (
+        tr(" and others") if len(unfilled) > 5 else ""
+    )
     noun, have, are = ("Row", "has", "is") if len(unfilled) == 1 else ("Rows", "have", "are")
-    what = f"{noun} {rows} {have} a vehicle but no block and {are} left out."
-    message = f"{what} Fill them in if these vehicles have work."
+    what = tr(
+        "{noun} {rows} {have} a vehicle but no block and {are} left out.",
+        noun=noun,
+        rows=rows,
+        have=have,
+        are=are,
+    )
+    message = tr("{what} Fill them in if these vehicles have work.", what=what)
     return (RowError(name, None, "", "", message),)
 
 

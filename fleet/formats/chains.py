@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 
+from depot.words import tr
 from fleet.formats.problems import Problems
 from fleet.formats.trips import DETOUR, Days, Trip, straight_km
 
@@ -108,7 +109,12 @@ def warn_of_overlaps(block: str, chain: Chain, sheet: str, problems: Problems) -
         if other.depart_second < one.arrive_second and len(problems.warnings) < LISTED:
             problems.warn(
                 sheet,
-                f"Block {block}: trip {other.trip_id} leaves before trip {one.trip_id} has arrived. "
-                "The block is taken from the first departure to the last arrival; check it.",
+                tr(
+                    "Block {block}: trip {trip_id} leaves before trip {trip_id2} has arrived. The block is "
+                    "taken from the first departure to the last arrival; check it.",
+                    block=block,
+                    trip_id=other.trip_id,
+                    trip_id2=one.trip_id,
+                ),
                 other.row,
             )

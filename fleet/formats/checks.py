@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from depot.imports import CellError, RowError
+from depot.words import tr
 from fleet.demand.energy import Consumption, energy_needed
 from fleet.formats.blocks import BlockRow, Fleet, KnownType
 
@@ -37,10 +38,19 @@ class Names:
             return ""
         vehicle = self._vehicles.get(text.casefold())
         if vehicle is None:
-            raise CellError(f"This depot has no vehicle “{text}”. {_suggestion(text, self._in_service)}")
+            raise CellError(
+                tr(
+                    "This depot has no vehicle “{text}”. {text2}",
+                    text=text,
+                    text2=_suggestion(text, self._in_service),
+                )
+            )
         if not vehicle.active:
             raise CellError(
-                f"{vehicle.name} is out of service. Choose another vehicle or put it back into service first."
+                tr(
+                    "{name} is out of service. Choose another vehicle or put it back into service first.",
+                    name=vehicle.name,
+                )
             )
         return vehicle.name
 
@@ -50,7 +60,13 @@ class Names:
             return ""
         if text.casefold() not in self._types:
             known = list(self._types.values())
-            raise CellError(f"This depot has no vehicle type “{text}”. {_suggestion(text, known)}")
+            raise CellError(
+                tr(
+                    "This depot has no vehicle type “{text}”. {text2}",
+                    text=text,
+                    text2=_suggestion(text, known),
+                )
+            )
         return self._types[text.casefold()]
 
     def type_of(self, vehicle: str) -> str:
@@ -75,9 +91,12 @@ def with_known_names(rows: Sequence[BlockRow], fleet: Fleet) -> Checked:
             errors.append(row.place.error("vehicle_type", row.vehicle_type, str(problem)))
             continue
         if vehicle and kind and names.type_of(vehicle) != kind:
-            message = (
-                f"{vehicle} is a {names.type_of(vehicle)}, not a {kind}. Choose another vehicle or type, or "
-                "leave the type empty."
+            message = tr(
+                "{vehicle} is a {vehicle2}, not a {kind}. Choose another vehicle or type, or leave the "
+                "type empty.",
+                vehicle=vehicle,
+                vehicle2=names.type_of(vehicle),
+                kind=kind,
             )
             errors.append(row.place.error("vehicle_type", row.vehicle_type, message))
             continue
@@ -92,13 +111,21 @@ def without_doubles(rows: Sequence[BlockRow]) -> Checked:
     for row in rows:
         twin = first.setdefault(row.key, row)
         if twin is not row:
-            place = f"row {twin.place.row}" if twin.place.sheet == row.place.sheet else twin.place.sheet
+            place = (
+                tr("row {row}", row=twin.place.row)
+                if twin.place.sheet == row.place.sheet
+                else twin.place.sheet
+            )
             errors.append(
                 row.place.error(
                     "block_id",
                     row.block_id,
-                    f"Block “{row.block_id}” with the same days stands in {place} already. "
-                    "Delete one of the two rows or give it another block_id.",
+                    tr(
+                        "Block “{block_id}” with the same days stands in {place} already. Delete one of the two "
+                        "rows or give it another block_id.",
+                        block_id=row.block_id,
+                        place=place,
+                    ),
                 )
             )
     return Checked(tuple(first.values()), tuple(errors))
@@ -121,20 +148,29 @@ def within_battery(rows: Sequence[BlockRow], fleet: Fleet) -> Checked:
         holds_kwh = kind.usable_kwh * (kind.max_soc - kind.min_soc)
         spare_kwh = holds_kwh - kind.usable_kwh * kind.reserve_soc
         if need_kwh > holds_kwh:
-            errors.append(_too_far(row, kind, need_kwh, f"gives {holds_kwh:.0f} kWh"))
+            errors.append(_too_far(row, kind, need_kwh, tr("gives {holds_kwh:.0f} kWh", holds_kwh=holds_kwh)))
         elif need_kwh > spare_kwh:
-            warnings.append(_too_far(row, kind, need_kwh, f"gives {spare_kwh:.0f} kWh above its reserve"))
+            warnings.append(
+                _too_far(
+                    row,
+                    kind,
+                    need_kwh,
+                    tr("gives {spare_kwh:.0f} kWh above its reserve", spare_kwh=spare_kwh),
+                )
+            )
     return Checked(tuple(rows), tuple(errors), tuple(warnings))
 
 
 def _suggestion(name: str, known: Sequence[str]) -> str:
     if not known:
-        return "Add it in the set-up first."
+        return tr("Add it in the set-up first.")
     spelled = {_spelling(candidate): candidate for candidate in known}
     close = difflib.get_close_matches(_spelling(name), spelled, n=1, cutoff=0.6)
     if close:
-        return f"Do you mean {spelled[close[0]]}?"
-    return f"It has {', '.join(known[:3])}{' and others' if len(known) > 3 else ''}."
+        return tr("Do you mean {spelled}?", spelled=spelled[close[0]])
+    return tr(
+        "It has {known}{rest}.", known=", ".join(known[:3]), rest=" and others" if len(known) > 3 else ""
+    )
 
 
 def _spelling(name: str) -> str:
@@ -155,6 +191,12 @@ def _too_far(row: BlockRow, kind: KnownType, need_kwh: float, gives: str) -> Row
     return row.place.error(
         name,
         f"{value:g}",
-        f"Block {row.block_id} needs {need_kwh:.0f} kWh, but {row.vehicle or kind.name} {gives}. "
-        "Shorten the block or assign a bigger vehicle.",
+        tr(
+            "Block {block_id} needs {need_kwh:.0f} kWh, but {vehicle} {gives}. Shorten the block or "
+            "assign a bigger vehicle.",
+            block_id=row.block_id,
+            need_kwh=need_kwh,
+            vehicle=row.vehicle or kind.name,
+            gives=gives,
+        ),
     )

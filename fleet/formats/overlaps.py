@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from depot.imports import RowError
+from depot.words import tr
 from fleet.formats.blocks import EVER_FROM, BlockRow
 from fleet.formats.clock import MINUTES_PER_DAY, clock
 from fleet.formats.service_days import describe_service_days
@@ -93,25 +94,38 @@ def _collision(block: BlockRow, stands: bool, running: Iterable[tuple[BlockRow, 
 
 
 def _error(block: BlockRow, other: BlockRow, day: date) -> RowError:
-    where = f"row {other.place.row}" if other.place.row else "already in the schedule"
+    where = tr("row {row}", row=other.place.row) if other.place.row else tr("already in the schedule")
     cure = (
-        "Change a time, a day or the vehicle."
+        tr("Change a time, a day or the vehicle.")
         if other.place.row
-        else "Replace the schedule, or put block "
-        f"{other.block_id} with its end or another vehicle into the file as well."
+        else tr(
+            "Replace the schedule, or put block {block_id} with its end or another vehicle into the "
+            "file as well.",
+            block_id=other.block_id,
+        )
     )
     return block.place.error(
         "vehicle",
         block.vehicle,
-        f"{block.vehicle} would drive block {block.block_id} ({_when(block)}) and block {other.block_id} "
-        f"({_when(other)}, {where}) at the same time{_since(day)}. {cure}",
+        tr(
+            "{vehicle} would drive block {block_id} ({block}) and block {block_id2} ({other}, "
+            "{where}) at the same time{day}. {cure}",
+            vehicle=block.vehicle,
+            block_id=block.block_id,
+            block=_when(block),
+            block_id2=other.block_id,
+            other=_when(other),
+            where=where,
+            day=_since(day),
+            cure=cure,
+        ),
     )
 
 
 def _since(day: date) -> str:
     """Name the first day of a collision; blocks without a first day collide whenever they run."""
     always = day.toordinal() < EVER_FROM + 7 + LONGEST_DAYS
-    return "" if always else f", first on {day}"
+    return "" if always else tr(", first on {day}", day=day)
 
 
 def _when(block: BlockRow) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from depot.imports import Difference, RowError, difference
+from depot.words import tr
 from fleet.formats.blocks import BlockRow, Fleet, Reading
 from fleet.formats.checks import with_known_names, within_battery, without_doubles
 from fleet.formats.overlaps import overlap_errors
@@ -126,8 +127,12 @@ def _left_out(reading: Reading, number: int) -> tuple[RowError, ...]:
     if not number:
         return ()
     sheet = reading.rows[0].place.sheet
-    rows = "1 row runs" if number == 1 else f"{number:,} rows run"
-    return (RowError(sheet, None, "", "", f"{rows} only outside the chosen days and will not be saved."),)
+    rows = tr("1 row runs") if number == 1 else tr("{number:,} rows run", number=number)
+    return (
+        RowError(
+            sheet, None, "", "", tr("{rows} only outside the chosen days and will not be saved.", rows=rows)
+        ),
+    )
 
 
 def _by_row(errors: Sequence[RowError]) -> tuple[RowError, ...]:

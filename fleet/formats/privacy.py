@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from depot.imports import RowError, Table, plain_title
+from depot.words import tr
 
 PERSONAL = re.compile(
     r"(^|_)(student|students|pupil|pupils|child|children|rider|riders|guardian|parent|parents|dob|birth|birthdate"
@@ -26,8 +27,11 @@ def private_errors(table: Table) -> tuple[RowError, ...]:
             table.header.number,
             title,
             title,
-            f"“{title}” holds data of pupils, which a depot has no business with. Delete the column and upload the "
-            "file again; this one was not kept.",
+            tr(
+                "“{title}” holds data of pupils, which a depot has no business with. Delete the column "
+                "and upload the file again; this one was not kept.",
+                title=title,
+            ),
         )
         for title in titles
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from depot.imports import RowError
+from depot.words import tr
 from fleet.formats.blocks import EVER_FROM, EVER_TO, BlockRow
 from fleet.formats.clock import day_text
 
@@ -43,9 +44,9 @@ class DateRange:
         return row.first_day >= self.first_day and row.last_day <= self.last_day
 
     def __str__(self) -> str:
-        begin = f"from {day_text(self.from_date)}" if self.from_date else ""
-        end = f"to {day_text(self.to_date)}" if self.to_date else ""
-        return f"{begin} {end}".strip() or "all days"
+        begin = tr("from {from_date}", from_date=day_text(self.from_date)) if self.from_date else ""
+        end = tr("to {to_date}", to_date=day_text(self.to_date)) if self.to_date else ""
+        return f"{begin} {end}".strip() or tr("all days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,9 @@ def _without(row: BlockRow, days: DateRange) -> BlockRow | None:
 
 
 def _too_long(row: BlockRow) -> RowError:
-    message = (
-        f"Block {row.block_id} runs on after the chosen days, and they hold more than a year of its days. Choose a "
-        "first day, and a shorter span."
+    message = tr(
+        "Block {block_id} runs on after the chosen days, and they hold more than a year of its "
+        "days. Choose a first day, and a shorter span.",
+        block_id=row.block_id,
     )
     return RowError("schedule", None, "", row.block_id, message)

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from zipfile import BadZipFile, ZipFile
 
 from depot.imports import FileError, RowError
+from depot.words import tr
 from fleet.formats import canonical, gtfs, vdv452, workbook
 from fleet.formats.blocks import Fleet, Reading
 
@@ -30,8 +31,12 @@ def read_schedule(content: bytes, name: str, fleet: Fleet, file_format: str = "a
     try:
         if chosen not in READERS:
             raise FileError(
-                f"Files of format “{chosen}” are not supported; {name} was not read. Save the schedule as CSV with "
-                "the columns of the template."
+                tr(
+                    "Files of format “{chosen}” are not supported; {name} was not read. Save the schedule as "
+                    "CSV with the columns of the template.",
+                    chosen=chosen,
+                    name=name,
+                )
             )
         return READERS[chosen](content, name, fleet)
     except FileError as problem:

@@ -17,6 +17,7 @@ from depot.imports import (
     parse_number,
     plain_title,
 )
+from depot.words import tr
 from fleet.formats.blocks import BlockRow, Fleet, Place, Reading
 from fleet.formats.checks import Names
 from fleet.formats.service_days import WEEKDAYS, parse_service_days
@@ -78,23 +79,32 @@ def read_runs(table: Table, misshapen: Sequence[RowError], file_format: str, fle
     if not {"vehicle", "start_time", "end_time"} <= matched.index.keys():
         return Reading(file_format, (), tuple(errors), (), table.facts, unknown_columns=matched.unknown)
     if not {"distance_km", "miles"} & matched.index.keys():
-        message = "The file has neither distance_km nor miles. Add one."
+        message = tr("The file has neither distance_km nor miles. Add one.")
         errors.append(RowError(table.sheet, table.header.number, "distance_km", "", message))
     runs, row_errors = _runs(table, matched.index, matched.header, fleet)
     errors += row_errors
     rows = _blocks(table.sheet, runs, fleet.deadhead or (0, 0.0))
     if not rows and not errors:
         errors.append(
-            RowError(table.sheet, None, "", "", f"{table.sheet} has no runs. Add one row for each run.")
+            RowError(
+                table.sheet,
+                None,
+                "",
+                "",
+                tr("{sheet} has no runs. Add one row for each run.", sheet=table.sheet),
+            )
         )
     notes = []
     if "service_days" not in matched.index:
         notes.append(
-            "The file does not say the days; Mon-Fri is taken. Add a column service_days where runs differ."
+            tr(
+                "The file does not say the days; Mon-Fri is taken. Add a column service_days where runs "
+                "differ."
+            )
         )
     if fleet.deadhead is None:
         notes.append(
-            "The way from the depot to the first stop and back is left out. Enter its minutes and km."
+            tr("The way from the depot to the first stop and back is left out. Enter its minutes and km.")
         )
     warnings = tuple(RowError(table.sheet, None, "", "", note) for note in notes)
     facts = (*table.facts, ("Runs", f"{len(runs):,}"))
@@ -124,7 +134,7 @@ def _runs(
         start, end = int(found["start_time"]), int(found["end_time"])
         if end <= start:
             errors.append(
-                place.error("end_time", cells["end_time"], "The run ends before it starts. Correct it.")
+                place.error("end_time", cells["end_time"], tr("The run ends before it starts. Correct it."))
             )
             continue
         km = float(found.get("distance_km") or 0.0) or float(found.get("miles") or 0.0) * KM_PER_MILE
@@ -139,7 +149,7 @@ def _runs(
 def _value(name: str, text: str, names: Names, mark: str) -> int | float | str:
     if name == "vehicle":
         if not text:
-            raise CellError("The run has no bus. Enter its number.")
+            raise CellError(tr("The run has no bus. Enter its number."))
         return names.vehicle(text)
     if name in ("start_time", "end_time"):
         return parse_clock(text)

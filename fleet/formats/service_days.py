@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from depot.imports import CellError
+from depot.words import tr
 
 NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 SHORT = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -66,11 +67,18 @@ def _day(text: str, name: str) -> int:
     if name in {"tues", "thur", "thurs"}:
         found = [1 if name == "tues" else 3]
     if len(found) != 1:
-        raise CellError(f"“{text}” does not name service days: “{name}” is no day. {CURE}")
+        raise CellError(
+            tr(
+                "“{text}” does not name service days: “{name}” is no day. {CURE}",
+                text=text,
+                name=name,
+                CURE=CURE,
+            )
+        )
     return found[0]
 
 
 def _some(text: str, bits: int) -> int:
     if not bits:
-        raise CellError(f"“{text}” names no day. {CURE}")
+        raise CellError(tr("“{text}” names no day. {CURE}", text=text, CURE=CURE))
     return bits

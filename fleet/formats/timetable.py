@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
+from depot.words import tr
 from fleet.formats.blocks import BlockRow, Fleet, Place
 from fleet.formats.chains import Chain, by_days, length_km, parts, warn_of_overlaps
 from fleet.formats.problems import Problems, sheet_of
@@ -60,8 +61,14 @@ def _row(name: str, chain: Chain, source: Source, problems: Problems) -> BlockRo
             place.error(
                 "block_id",
                 name[:80],
-                f"Block “{name[:60]}” leaves at minute {depart} and returns at minute {back} of its service day. "
-                "Names have at most 60 characters; blocks leave from 0:00 to 48:00 and return by 72:00.",
+                tr(
+                    "Block “{name}” leaves at minute {depart} and returns at minute {back} of its service "
+                    "day. Names have at most 60 characters; blocks leave from 0:00 to 48:00 and return by "
+                    "72:00.",
+                    name=name[:60],
+                    depart=depart,
+                    back=back,
+                ),
             )
         )
         return None

@@ -10,11 +10,12 @@ from datetime import date, timedelta
 
 from depot.models import Depot
 from depot.timegrid import days
+from depot.words import mark, tr
 from fleet.calendars.rules import DayRule
 from fleet.models import Block, DayTemperature, ServiceCalendar
 from fleet.selectors.duties import blocks_of_days, differing_days
 
-NO_CALENDAR = "Without a calendar"
+NO_CALENDAR = mark("Without a calendar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def _running(
     names: Mapping[int, str],
 ) -> dict[str, int]:
     count = Counter(
-        names.get(block.calendar_id or 0, NO_CALENDAR)
+        names.get(block.calendar_id or 0) or tr(NO_CALENDAR)
         for block in blocks
         if block.runs_on(day, differing.get(block.calendar_id or 0, {}))
     )

@@ -10,6 +10,7 @@ from statistics import fmean
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from depot.models import Depot
+from depot.words import tr
 from fleet.demand.learnt import Learnt
 from fleet.models import DayTemperature, LearntConsumption, Vehicle
 
@@ -50,7 +51,7 @@ class ConsumptionBook:
         ]
         if not before:
             return None
-        return DayWeather(fmean(before[-DAYS_TAKEN:]), SIGMA_AS_LATELY_C, "as lately")
+        return DayWeather(fmean(before[-DAYS_TAKEN:]), SIGMA_AS_LATELY_C, tr("as lately"))
 
 
 def consumption_book(depot: Depot, first: date, last: date) -> ConsumptionBook:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from depot.words import tr, trn
 from fleet.demand.departure import required_departure_soc
 from fleet.demand.energy import REFERENCE_TEMPERATURE_C, Consumption, EnergyNeed, energy_needed
 from fleet.demand.learnt import Learnt, margin
@@ -81,8 +82,11 @@ def _as_entered(duty: Duty, vehicle: Vehicle) -> _Use:
     kind = vehicle.type
     energy = _energy(duty, vehicle, Consumption(kind.consumption_kwh_per_km, kind.auxiliary_kw))
     if energy.given:
-        return _Use(energy, 0.0, "the energy in the schedule")
-    per_km = f"{kind.consumption_kwh_per_km:.2f} kWh/km (as entered for its type)"
+        return _Use(energy, 0.0, tr("the energy in the schedule"))
+    per_km = tr(
+        "{consumption_kwh_per_km:.2f} kWh/km (as entered for its type)",
+        consumption_kwh_per_km=kind.consumption_kwh_per_km,
+    )
     return _Use(energy, 0.0, _basis(duty, energy, per_km))
 
 
@@ -93,8 +97,12 @@ def _as_learnt(duty: Duty, vehicle: Vehicle, learnt: Learnt) -> _Use:
     )
     energy = _energy(duty, vehicle, learnt.consumption(vehicle.type.auxiliary_kw), celsius)
     driving_kwh = energy.driving_kwh + energy.weather_kwh
-    trips = f"{learnt.trips} trip{'' if learnt.trips == 1 else 's'}"
-    at = f"at {celsius:.0f} °C{', ' + weather.source if weather.source else ''}" if weather else ""
+    trips = trn("{count} trip", "{count} trips", learnt.trips)
+    at = (
+        tr("at {celsius:.0f} °C{rest}", celsius=celsius, rest=", " + weather.source if weather.source else "")
+        if weather
+        else ""
+    )
     per_km = f"{driving_kwh / (duty.block.distance_km or 1.0):.2f} kWh/km ({trips}{', ' + at if at else ''})"
     margin_kwh = driving_kwh * margin(learnt.sigma(celsius, sigma_c))
     return _Use(energy, margin_kwh, _basis(duty, energy, per_km))
@@ -105,7 +113,7 @@ def _weather(duty: Duty, learnt: Learnt) -> DayWeather | None:
     if learnt.mean_temp_c is None:
         return None
     return duty.book.weather(duty.service_date) or DayWeather(
-        learnt.mean_temp_c, UNTOLD_SIGMA_C, "as on its trips"
+        learnt.mean_temp_c, UNTOLD_SIGMA_C, tr("as on its trips")
     )
 
 
@@ -126,7 +134,12 @@ def _energy(
 def _basis(duty: Duty, energy: EnergyNeed, per_km: str) -> str:
     parts = [f"{duty.block.distance_km or 0:.0f} km × {per_km}"]
     if energy.auxiliary_kwh:
-        parts.append(f"{energy.auxiliary_kwh:.1f} kWh auxiliaries")
+        parts.append(tr("{auxiliary_kwh:.1f} kWh auxiliaries", auxiliary_kwh=energy.auxiliary_kwh))
     if energy.preconditioning_kwh:
-        parts.append(f"{energy.preconditioning_kwh:.1f} kWh pre-conditioning")
+        parts.append(
+            tr(
+                "{preconditioning_kwh:.1f} kWh pre-conditioning",
+                preconditioning_kwh=energy.preconditioning_kwh,
+            )
+        )
     return " + ".join(parts)

@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta
 from django.db.models import F, Q, QuerySet
 
 from depot.models import Depot, ImportBatch
+from depot.words import tr
 from fleet.models import Block
 from fleet.selectors.duties import Duty, duties
 from fleet.selectors.needs import Need, need_of
@@ -18,21 +19,28 @@ LOOK_AHEAD = (timedelta(days=2), timedelta(days=16))
 def schedule_answer(depot: Depot, coming: Sequence[Duty], now: datetime) -> str:
     """Say how many vehicles have how many blocks on the next day of service, and who leaves next."""
     if not Block.objects.of_depot(depot).exists():
-        return "There is no schedule yet: upload one, and every block gets the charge it needs."
+        return tr("There is no schedule yet: upload one, and every block gets the charge it needs.")
     after_now = [duty for duty in coming if duty.pull_out_at >= now]
     if not after_now:
-        return "No block of the schedule runs in the next two weeks."
+        return tr("No block of the schedule runs in the next two weeks.")
     following = after_now[0]
     day = following.service_date
     of_day = [duty for duty in coming if duty.service_date == day]
     vehicles = len({duty.vehicle.pk for duty in of_day if duty.vehicle})
     open_blocks = sum(duty.vehicle is None for duty in of_day)
     local = depot.local(following.pull_out_at)
-    who = following.vehicle or f"block {following.block.block_id}, which has no vehicle"
-    missing = f" ({open_blocks} without a vehicle)" if open_blocks else ""
-    return (
-        f"{_count(vehicles, 'vehicle has', 'vehicles have')} {_count(len(of_day), 'block', 'blocks')}{missing} on "
-        f"{day:%a} {day.day} {day:%b}; next pull-out {local:%H:%M} {local:%a}: {who}."
+    who = following.vehicle or tr("block {block_id}, which has no vehicle", block_id=following.block.block_id)
+    missing = tr(" ({open_blocks} without a vehicle)", open_blocks=open_blocks) if open_blocks else ""
+    return tr(
+        "{vehicles} {of_day}{missing} on {day:%a} {day2} {day:%b}; next pull-out {local:%H:%M} "
+        "{local:%a}: {who}.",
+        vehicles=_count(vehicles, "vehicle has", "vehicles have"),
+        of_day=_count(len(of_day), "block", "blocks"),
+        missing=missing,
+        day=day,
+        day2=day.day,
+        local=local,
+        who=who,
     )
 
 

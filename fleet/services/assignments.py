@@ -14,6 +14,7 @@ from depot import audit
 from depot.jobs import enqueue
 from depot.jobs.registry import KINDS
 from depot.models import Depot, User
+from depot.words import tr
 from fleet.models import Assignment, Outage, Vehicle
 from fleet.selectors.duties import Duty, duties
 
@@ -60,7 +61,7 @@ def read_choice(text: str) -> Choice:
         return Choice(int(block), date.fromisoformat(day), *ids)
     except ValueError:
         raise AssignmentRefused(
-            "Nothing was changed: the form was not complete. Open the page again."
+            tr("Nothing was changed: the form was not complete. Open the page again.")
         ) from None
 
 
@@ -92,18 +93,18 @@ def assign(
     places. `fixed` keeps later proposals from changing it.
     """
     if not choices:
-        raise AssignmentRefused("Nothing was changed: no block was chosen.")
+        raise AssignmentRefused(tr("Nothing was changed: no block was chosen."))
     today = depot.local(now).date()
     if any(abs(one.service_date - today) > FARTHEST for one in choices):
         raise AssignmentRefused(
-            f"Nothing was changed: only days within {FARTHEST.days} of today can be changed."
+            tr("Nothing was changed: only days within {days} of today can be changed.", days=FARTHEST.days)
         )
     with transaction.atomic():
         depot = Depot.objects.select_for_update(no_key=True).get(pk=depot.pk)
         wanted_ids = {one.vehicle_id for one in choices if one.vehicle_id is not None}
         vehicles = Vehicle.objects.of_depot(depot).filter(active=True).in_bulk(wanted_ids)
         if len(vehicles) < len(wanted_ids):
-            raise AssignmentRefused("Nothing was changed: the depot has no such vehicle in service.")
+            raise AssignmentRefused(tr("Nothing was changed: the depot has no such vehicle in service."))
         known = _coming(depot, choices)
         told = []
         for one in choices:
@@ -113,15 +114,20 @@ def assign(
             vehicle = vehicles[one.vehicle_id] if one.vehicle_id is not None else None
             _write(duty, user, now, reason, vehicle=vehicle, fixed=fixed)
             told.append(
-                f"{duty.block.block_id} {vehicle or 'no vehicle'} instead of {duty.vehicle or 'none'}"
+                tr(
+                    "{block_id} {vehicle} instead of {vehicle2}",
+                    block_id=duty.block.block_id,
+                    vehicle=vehicle or "no vehicle",
+                    vehicle2=duty.vehicle or "none",
+                )
             )
         _refuse_clashes(depot, choices, wanted_ids)
-        shown = "; ".join(told[:6]) + (f" and {len(told) - 6} more" if len(told) > 6 else "")
+        shown = "; ".join(told[:6]) + (tr(" and {len} more", len=len(told) - 6) if len(told) > 6 else "")
         _tell(
             depot,
             user,
             "assignment.changed",
-            f"Assigned vehicles: {shown}.",
+            tr("Assigned vehicles: {shown}.", shown=shown),
             [one.as_text for one in choices],
         )
     return len(choices)
@@ -139,18 +145,25 @@ def come_back_late(
         duty = _coming(depot, [choice]).get(choice.key)
         if duty is None or duty.vehicle is None:
             raise AssignmentRefused(
-                "Nothing was changed: this block does not run with a vehicle on that day."
+                tr("Nothing was changed: this block does not run with a vehicle on that day.")
             )
         usual = duty.block.pull_in_at(duty.service_date, duty.earlier_minutes)
         if back_at <= max(duty.pull_out_at, now) or back_at > usual + LONGEST_DELAY:
             raise AssignmentRefused(
-                "Nothing was changed: enter a time after now and after the pull-out, within a day."
+                tr("Nothing was changed: enter a time after now and after the pull-out, within a day.")
             )
         midnight = datetime.combine(duty.service_date, datetime.min.time())
         minute = int((depot.local(back_at).replace(tzinfo=None) - midnight).total_seconds() // 60)
         _write(duty, user, now, reason, vehicle=duty.vehicle, fixed=duty.fixed, return_minute=minute)
-        words = f"{duty.vehicle} comes back from {duty.block.block_id} at {depot.local(back_at):%H:%M}"
-        sentence = f"{words} instead of {depot.local(duty.pull_in_at):%H:%M}."
+        words = tr(
+            "{vehicle} comes back from {block_id} at {back_at:%H:%M}",
+            vehicle=duty.vehicle,
+            block_id=duty.block.block_id,
+            back_at=depot.local(back_at),
+        )
+        sentence = tr(
+            "{words} instead of {pull_in_at:%H:%M}.", words=words, pull_in_at=depot.local(duty.pull_in_at)
+        )
         _tell(depot, user, "assignment.late", sentence, [choice.as_text])
 
 
@@ -165,21 +178,33 @@ def take_out(
 ) -> Outage:
     """Take a vehicle out of service and plan again; raises AssignmentRefused when it is out already then."""
     if to_at is not None and to_at <= from_at:
-        raise AssignmentRefused("Nothing was changed: the end must be after the beginning.")
+        raise AssignmentRefused(tr("Nothing was changed: the end must be after the beginning."))
     if any(at is not None and abs(at - now) > LONGEST_OUTAGE for at in (from_at, to_at)):
-        raise AssignmentRefused("Nothing was changed: enter times within five years of today.")
+        raise AssignmentRefused(tr("Nothing was changed: enter times within five years of today."))
     with transaction.atomic():
         depot = Depot.objects.select_for_update(no_key=True).get(pk=depot.pk)
         end = to_at or datetime.max.replace(tzinfo=from_at.tzinfo)
         if any(row.covers(from_at, end) for row in vehicle.outages.all()):
-            raise AssignmentRefused(f"Nothing was changed: {vehicle} is out of service in that time already.")
+            raise AssignmentRefused(
+                tr("Nothing was changed: {vehicle} is out of service in that time already.", vehicle=vehicle)
+            )
         made_by = user if isinstance(user, User) else None
         outage = Outage.objects.create(
             vehicle=vehicle, from_at=from_at, to_at=to_at, reason=reason[:200], made_by=made_by, made_at=now
         )
-        until = f"until {depot.local(to_at):%a %d %b %H:%M}" if to_at else "until further notice"
+        until = (
+            tr("until {to_at:%a %d %b %H:%M}", to_at=depot.local(to_at))
+            if to_at
+            else tr("until further notice")
+        )
         why = f": {reason.rstrip('.')}" if reason else ""
-        sentence = f"{vehicle} is out of service from {depot.local(from_at):%a %d %b %H:%M} {until}{why}."
+        sentence = tr(
+            "{vehicle} is out of service from {from_at:%a %d %b %H:%M} {until}{why}.",
+            vehicle=vehicle,
+            from_at=depot.local(from_at),
+            until=until,
+            why=why,
+        )
         _tell(depot, user, "vehicle.out", sentence, [str(vehicle.pk)])
     return outage
 
@@ -197,7 +222,13 @@ def bring_back(depot: Depot, user: Any, outage: Outage, now: datetime) -> None:
         else:
             outage.to_at = now
             outage.save(update_fields=["to_at"])
-        _tell(depot, user, "vehicle.back", f"{outage.vehicle} is in service again.", [str(outage.vehicle_id)])
+        _tell(
+            depot,
+            user,
+            "vehicle.back",
+            tr("{vehicle} is in service again.", vehicle=outage.vehicle),
+            [str(outage.vehicle_id)],
+        )
 
 
 def _coming(depot: Depot, choices: Sequence[Choice]) -> dict[str, Duty]:
@@ -207,10 +238,16 @@ def _coming(depot: Depot, choices: Sequence[Choice]) -> dict[str, Duty]:
 
 def _check(depot: Depot, duty: Duty | None, choice: Choice, now: datetime) -> None:
     if duty is None or (duty.vehicle.pk if duty.vehicle else None) != choice.seen_vehicle_id:
-        raise AssignmentRefused("Nothing was changed: the schedule changed meanwhile. Look at it again.")
+        raise AssignmentRefused(tr("Nothing was changed: the schedule changed meanwhile. Look at it again."))
     if duty.pull_out_at <= now:
         left = f"{depot.local(duty.pull_out_at):%H:%M}"
-        raise AssignmentRefused(f"Nothing was changed: block {duty.block.block_id} left at {left}.")
+        raise AssignmentRefused(
+            tr(
+                "Nothing was changed: block {block_id} left at {left}.",
+                block_id=duty.block.block_id,
+                left=left,
+            )
+        )
 
 
 def _refuse_clashes(depot: Depot, choices: Sequence[Choice], vehicle_ids: set[int]) -> None:
@@ -227,12 +264,19 @@ def _refuse_clashes(depot: Depot, choices: Sequence[Choice], vehicle_ids: set[in
         for before, after in pairwise(own):
             if after.pull_out_at < before.pull_in_at and {before.key, after.key} & changed:
                 raise AssignmentRefused(
-                    f"Nothing was changed: {after.vehicle} would drive blocks {before.block.block_id} and "
-                    f"{after.block.block_id} at the same time."
+                    tr(
+                        "Nothing was changed: {vehicle} would drive blocks {block_id} and {block_id2} at the "
+                        "same time.",
+                        vehicle=after.vehicle,
+                        block_id=before.block.block_id,
+                        block_id2=after.block.block_id,
+                    )
                 )
         for duty in own:
             if duty.outage is not None and duty.key in changed:
-                raise AssignmentRefused(f"Nothing was changed: {duty.vehicle} is out of service then.")
+                raise AssignmentRefused(
+                    tr("Nothing was changed: {vehicle} is out of service then.", vehicle=duty.vehicle)
+                )
 
 
 def _write(
@@ -263,4 +307,6 @@ def _tell(depot: Depot, user: Any, verb: str, sentence: str, changes: list[str])
     event = audit.record(depot, user, verb, sentence, changes=changes)
     if "plan" in KINDS:
         asker = user if isinstance(user, User) else None
-        enqueue("plan", depot, f"assignment {event.pk}", {"trigger": "A dispatcher changed the day"}, asker)
+        enqueue(
+            "plan", depot, f"assignment {event.pk}", {"trigger": tr("A dispatcher changed the day")}, asker
+        )

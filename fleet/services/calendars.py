@@ -11,6 +11,7 @@ from simple_history.utils import bulk_update_with_history
 
 from depot import audit, clock
 from depot.models import Depot
+from depot.words import tr
 from fleet.calendars.rules import DayRule
 from fleet.models import Block, CalendarException, DayTemperature, ServiceCalendar
 from fleet.services.departures import ask_for_plan
@@ -24,9 +25,20 @@ def save_calendar(calendar: ServiceCalendar, user: Any) -> None:
     calendar.save()
     place = "-".join(part for part in (calendar.country, calendar.subdivision) if part)
     holidays = (
-        f"holidays of {place}, {calendar.get_on_holidays_display().lower()}" if place else "no holidays"
+        tr(
+            "holidays of {place}, {get_on_holidays_display}",
+            place=place,
+            get_on_holidays_display=calendar.get_on_holidays_display().lower(),
+        )
+        if place
+        else tr("no holidays")
     )
-    _tell(calendar.depot, user, "calendar.saved", f"Saved the calendar {calendar.name}: {holidays}.")
+    _tell(
+        calendar.depot,
+        user,
+        "calendar.saved",
+        tr("Saved the calendar {name}: {holidays}.", name=calendar.name, holidays=holidays),
+    )
 
 
 def set_days(
@@ -38,7 +50,7 @@ def set_days(
     """
     chosen = sorted(set(on))
     if len(chosen) > MOST_DAYS:
-        raise ValueError("Nothing was changed: more than a year of days. Enter them in parts.")
+        raise ValueError(tr("Nothing was changed: more than a year of days. Enter them in parts."))
     with transaction.atomic():
         CalendarException.objects.filter(calendar=calendar, date__in=chosen).delete()
         if rule is not None:
@@ -55,8 +67,12 @@ def set_days(
                     for day in chosen
                 ]
             )
-        span = f"{chosen[0]} to {chosen[-1]}" if len(chosen) > 1 else f"{chosen[0]}"
-        words = rule.in_words() if rule is not None else "as usual"
+        span = (
+            tr("{chosen} to {chosen2}", chosen=chosen[0], chosen2=chosen[-1])
+            if len(chosen) > 1
+            else f"{chosen[0]}"
+        )
+        words = rule.in_words() if rule is not None else tr("as usual")
         sentence = f"{calendar.name}, {span}: {words}{f' ({note})' if note else ''}."
         _tell(calendar.depot, user, "calendar.days", sentence)
     return len(chosen)
@@ -72,8 +88,10 @@ def follow(depot: Depot, user: Any, calendar: ServiceCalendar) -> int:
         for block in blocks:
             block.calendar = calendar
         bulk_update_with_history(blocks, Block, ["calendar"], batch_size=BULK, default_date=clock.now())
-        sentence = (
-            f"{len(blocks):,} blocks without a calendar now follow {calendar.name}, and so do new ones."
+        sentence = tr(
+            "{blocks:,} blocks without a calendar now follow {name}, and so do new ones.",
+            blocks=len(blocks),
+            name=calendar.name,
         )
         _tell(depot, user, "calendar.followed", sentence)
     return len(blocks)
@@ -86,14 +104,16 @@ def expect_temperature(depot: Depot, user: Any, day: date, outside_temp_c: float
     """
     told = DayTemperature.objects.of_depot(depot).filter(date=day, source=DayTemperature.Source.TOLD)
     if told.exists():
-        raise ValueError(f"Nothing was changed: vehicles have told the temperature of {day} already.")
+        raise ValueError(
+            tr("Nothing was changed: vehicles have told the temperature of {day} already.", day=day)
+        )
     if outside_temp_c is None:
         DayTemperature.objects.of_depot(depot).filter(date=day).delete()
-        words = "is taken to be as on the last days"
+        words = tr("is taken to be as on the last days")
     else:
         values = {"outside_temp_c": outside_temp_c, "source": DayTemperature.Source.ENTERED}
         DayTemperature.objects.update_or_create(depot=depot, date=day, defaults=values)
-        words = f"is expected with {outside_temp_c:g} °C"
+        words = tr("is expected with {outside_temp_c:g} °C", outside_temp_c=outside_temp_c)
     _tell(depot, user, "calendar.temperature", f"{day} {words}.")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 
 from depot.models import Depot
+from depot.words import tr
 from fleet.formats.vdv463 import ChargingRequest as Asked
 from fleet.formats.vdv463 import read_requests, stamp, trips
 from fleet.models import ChargingRequest, Vehicle
@@ -75,13 +76,18 @@ def _match(
     for request in requests:
         named = directory.get(request.vehicle)
         if named is None:
-            rejected[request.request_id] = (
-                f"No active vehicle has the name, VIN or external id “{request.vehicle}”. Enter it first."
+            rejected[request.request_id] = tr(
+                "No active vehicle has the name, VIN or external id “{vehicle}”. Enter it first.",
+                vehicle=request.vehicle,
             )
         elif request.charging_point and request.charging_point not in points:
-            rejected[request.request_id] = f"There is no charging point “{request.charging_point}”."
+            rejected[request.request_id] = tr(
+                "There is no charging point “{charging_point}”.", charging_point=request.charging_point
+            )
         elif named.pk in taken:
-            rejected[request.request_id] = f"{named.name} is requested by {taken[named.pk]}."
+            rejected[request.request_id] = tr(
+                "{name} is requested by {taken}.", name=named.name, taken=taken[named.pk]
+            )
         else:
             wanted[named].append(request)
     return dict(wanted)

@@ -15,6 +15,7 @@ from django.db.models import Min
 
 from depot.models import Depot, Job
 from depot.timegrid import local_to_utc
+from depot.words import tr
 from fleet.demand.learnt import Learnt, TripUse, learn
 from fleet.demand.measured_trips import LATE, NEAR, Said, measure_trip
 from fleet.models import DayTemperature, LearntConsumption, MeasuredTrip, TelemetryReading, Vehicle
@@ -85,7 +86,7 @@ def measure_trips(depot: Depot, until: date, now: datetime, progress: Report | N
     while day <= until:
         last = min(day + CHUNK - timedelta(days=1), until)
         if progress is not None:
-            progress(0.9 * (day - first).days / total, f"Trips from {day:%d %b}")
+            progress(0.9 * (day - first).days / total, tr("Trips from {day:%d %b}", day=day))
         number += _measure(depot, day, last, now)
         day = last + timedelta(days=1)
     return number

@@ -16,6 +16,7 @@ from depot import audit
 from depot.jobs import enqueue
 from depot.jobs.registry import KINDS
 from depot.models import Depot, User
+from depot.words import tr
 from fleet.formats.blocks import BlockRow
 from fleet.formats.canonical import LONGEST_BLOCK_ID
 from fleet.models import Assignment, Block, ServiceCalendar, Vehicle
@@ -96,22 +97,23 @@ def _problems(wanted: Sequence[Departure], now: datetime) -> dict[int, str]:
     )
     for before, after in pairwise(in_time):
         if wanted[after].departs_at < wanted[before].returns_at:
-            problems[after] = (
-                f"It leaves at {wanted[after].departs_at.isoformat()}, before departure {before} is back. "
-                "Change one of them."
+            problems[after] = tr(
+                "It leaves at {departs_at}, before departure {before} is back. Change one of them.",
+                departs_at=wanted[after].departs_at.isoformat(),
+                before=before,
             )
     return problems
 
 
 def _problem(item: Departure, now: datetime) -> str:
     if item.returns_at <= item.departs_at:
-        return "It returns at or before its departure. Correct returns_at."
+        return tr("It returns at or before its departure. Correct returns_at.")
     if item.returns_at - item.departs_at > LONGEST:
-        return "It is away for more than 47 hours. Split it."
+        return tr("It is away for more than 47 hours. Split it.")
     if item.departs_at > now + FURTHEST:
-        return "It leaves more than a year from now. Send it later."
+        return tr("It leaves more than a year from now. Send it later.")
     if not item.distance_km and not item.energy_kwh:
-        return "It has neither distance_km nor energy_kwh. Send what it needs."
+        return tr("It has neither distance_km nor energy_kwh. Send what it needs.")
     return ""
 
 
@@ -146,14 +148,20 @@ def _refuse_taken(
     places: dict[str, int] = {}
     for place, row in rows.items():
         if places.setdefault(row.key, place) != place:
-            problems[place] = (
-                f"“{row.block_id}” on {row.service_date} stands twice. Give each its own external_id."
+            problems[place] = tr(
+                "“{block_id}” on {service_date} stands twice. Give each its own external_id.",
+                block_id=row.block_id,
+                service_date=row.service_date,
             )
     taken = Block.objects.of_depot(depot).filter(key__in=list(places)).exclude(vehicle=vehicle)
     for key, other in taken.values_list("key", "vehicle__name"):
         place = places[key]
         who = f"{other}'s" if other else "another"
-        problems[place] = f"“{rows[place].block_id}” is {who} block on that day. Use another external_id."
+        problems[place] = tr(
+            "“{block_id}” is {who} block on that day. Use another external_id.",
+            block_id=rows[place].block_id,
+            who=who,
+        )
     out = [
         duty
         for duty in duties(depot, now, now + timedelta(minutes=1))
@@ -162,9 +170,10 @@ def _refuse_taken(
     for place, item in future.items():
         for duty in out:
             if item.departs_at < duty.pull_in_at:
-                problems[place] = (
-                    f"The vehicle is out with block {duty.block.block_id} until {duty.pull_in_at.isoformat()}. "
-                    "Let it leave after that."
+                problems[place] = tr(
+                    "The vehicle is out with block {block_id} until {pull_in_at}. Let it leave after that.",
+                    block_id=duty.block.block_id,
+                    pull_in_at=duty.pull_in_at.isoformat(),
                 )
     if problems:
         raise DeparturesRefused(problems)
@@ -245,9 +254,12 @@ def _block(depot: Depot, vehicle: Vehicle, row: BlockRow) -> Block:
 
 
 def _tell(depot: Depot, vehicle: Vehicle, done: Replaced, actor: Any) -> None:
-    sentence = (
-        f"Replaced the departures of {vehicle.name}: {done.created} made, {done.removed} removed, "
-        f"{done.unchanged} unchanged."
+    sentence = tr(
+        "Replaced the departures of {name}: {created} made, {removed} removed, {unchanged} unchanged.",
+        name=vehicle.name,
+        created=done.created,
+        removed=done.removed,
+        unchanged=done.unchanged,
     )
     audit.record(depot, actor, "departures.replaced", sentence, vehicle=vehicle.pk)
 
@@ -256,4 +268,4 @@ def ask_for_plan(depot: Depot, window: str, actor: Any) -> None:
     """Ask for a plan with the departures as they are now."""
     if "plan" in KINDS:
         asker = actor if isinstance(actor, User) else None
-        enqueue("plan", depot, window, {"trigger": "The schedule changed"}, asker)
+        enqueue("plan", depot, window, {"trigger": tr("The schedule changed")}, asker)

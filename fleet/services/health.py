@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from depot.models import Depot
 from depot.timegrid import local_to_utc
+from depot.words import tr
 from fleet.battery.ageing import AgeingState, advance, new_cell
 from fleet.battery.cells import cell_models
 from fleet.battery.health import HealthReport, History, assess_health, without_discharge
@@ -56,7 +57,7 @@ def assess_fleet(
     done = 0
     for number, vehicle in enumerate(vehicles):
         if progress is not None:
-            progress(number / len(vehicles), f"Battery of {vehicle.name}")
+            progress(number / len(vehicles), tr("Battery of {name}", name=vehicle.name))
         done += assess_vehicle(vehicle, day, computed_at) is not None
     return done
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from depot.models import Depot
+from depot.words import tr
 from fleet.models import IngestBatch
 
 KEEP = timedelta(days=14)
@@ -61,4 +62,4 @@ def _problem(index: int, result: Result, raw: object) -> dict[str, Any]:
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:
-    return f"Item {problem['index']}: {problem['message']}"
+    return tr("Item {index}: {message}", index=problem["index"], message=problem["message"])

@@ -11,6 +11,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import Model
 
+from depot.words import tr
+
 
 def insert_new(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows, given by the names of all their fields but the id; one that breaks a constraint is left out."""
@@ -89,7 +91,7 @@ def _by_column(model: type[Model], row: Mapping[str, Any]) -> dict[str, Any]:
 def _moment(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"{value!r} is no value of a row.")
+    raise TypeError(tr("{value!r} is no value of a row.", value=value))
 
 
 def _quoted(name: str) -> str:
@@ -100,7 +102,7 @@ def _column(model: type[Model], name: str) -> str:
     """Return the column of a field; a foreign key may be named as its id is."""
     columns = _columns(model)
     if name not in columns:
-        raise ValueError(f"{model.__name__} has no field {name!r}.")
+        raise ValueError(tr("{name} has no field {name2!r}.", name=model.__name__, name2=name))
     return columns[name]
 
 

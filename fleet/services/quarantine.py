@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 
 from depot import audit
 from depot.models import Depot
+from depot.words import tr
 from fleet.models import QuarantinedReading
 from fleet.services.telemetry_batches import take_in
 
@@ -33,7 +34,11 @@ def adopt(readings: QuerySet[QuarantinedReading], by: Any, now: datetime) -> tup
                 ]
             QuarantinedReading.objects.filter(pk__in=done).delete()
             if done:
-                sentence = f"{by} took over {len(done)} readings of vehicles that were unknown before."
+                sentence = tr(
+                    "{by} took over {done} readings of vehicles that were unknown before.",
+                    by=by,
+                    done=len(done),
+                )
                 audit.record(depot, by, "telemetry.adopted", sentence, readings=len(done))
         taken, left = taken + len(done), left + len(mine) - len(done)
     return taken, left

@@ -20,6 +20,7 @@ from depot.jobs import Progress, enqueue
 from depot.jobs.registry import KINDS
 from depot.jobs.services import UNFINISHED
 from depot.models import Depot, ImportBatch, Job, User
+from depot.words import mark, tr, trn
 from fleet.formats.blocks import BlockRow, Fleet, KnownType, KnownVehicle
 from fleet.formats.canonical import HEADER
 from fleet.formats.lines import lines_of
@@ -36,7 +37,7 @@ ADD, REPLACE = MODES = ("add", "replace")
 QUICK_BYTES = 200_000
 QUICK_BLOCKS = 2_000
 LINES_KEPT = 200
-OUTDATED = "The schedule has changed since this file was checked. Look at the preview again, then save."
+OUTDATED = mark("The schedule has changed since this file was checked. Look at the preview again, then save.")
 LISTED_PROBLEMS = 1000
 BULK = 500
 ROW_FIELDS = (
@@ -67,7 +68,7 @@ class ScheduleRefused(Exception):  # noqa: N818 - a refusal is an answer, not a 
 
     def __init__(self, problems: Sequence[RowError]) -> None:
         self.problems = tuple(problems)
-        super().__init__(problems[0].sentence if problems else "The file may not be saved.")
+        super().__init__(problems[0].sentence if problems else tr("The file may not be saved."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +184,12 @@ def look(batch: ImportBatch, progress: Progress = _no_progress) -> ImportBatch:
     Nothing is written before everything is known. A file that was saved meanwhile stays as it is.
     """
     depot, days = batch.depot, days_of(batch)
-    progress(0.05, f"Reading {batch.file_name}")
+    progress(0.05, tr("Reading {file_name}", file_name=batch.file_name))
     found = check(depot, bytes(batch.content), batch.file_name, batch.file_format, days)
-    progress(0.6, f"Working out what {len(found.rows):,} blocks mean for the coming pull-outs")
+    progress(0.6, tr("Working out what {rows:,} blocks mean for the coming pull-outs", rows=len(found.rows)))
     now = clock.now()
     effects = {mode: effects_of(depot, found, mode == REPLACE, now) for mode in MODES}
-    progress(0.9, "Keeping the preview")
+    progress(0.9, tr("Keeping the preview"))
     with transaction.atomic():
         batch = ImportBatch.objects.select_for_update(no_key=True).get(pk=batch.pk)
         if batch.state in SETTLED:
@@ -202,8 +203,13 @@ def look(batch: ImportBatch, progress: Progress = _no_progress) -> ImportBatch:
         batch.report = report(found) | {"effects": effects, "checked_at": now.isoformat()}
         batch.save(update_fields=["state", "file_format", "content", "report"])
         if first:
-            errors = f"{len(found.errors):,} error{'' if len(found.errors) == 1 else 's'}"
-            sentence = f"Uploaded {batch.file_name}: {len(found.rows):,} blocks, {errors}; not saved yet."
+            errors = trn("{count:,} error", "{count:,} errors", len(found.errors))
+            sentence = tr(
+                "Uploaded {file_name}: {rows:,} blocks, {errors}; not saved yet.",
+                file_name=batch.file_name,
+                rows=len(found.rows),
+                errors=errors,
+            )
             audit.record(depot, batch.uploaded_by, "schedule.uploaded", sentence, batch=batch.pk)
     return batch
 
@@ -266,10 +272,10 @@ def _try_commit(
         saved = Saved(**batch.report["saved"])
         finish(saved)
         return saved
-    progress(0.05, f"Reading {batch.file_name}")
+    progress(0.05, tr("Reading {file_name}", file_name=batch.file_name))
     known = _known(batch.depot)
     found = check(batch.depot, bytes(batch.content), batch.file_name, batch.file_format, days_of(batch))
-    progress(0.4, f"Saving {len(found.rows):,} blocks, all of them or none")
+    progress(0.4, tr("Saving {rows:,} blocks, all of them or none", rows=len(found.rows)))
     with transaction.atomic():
         # No progress from here on: others would see it only at the end, and its row would be held up.
         depot = Depot.objects.select_for_update(no_key=True).get(pk=batch.depot_id)
@@ -279,7 +285,7 @@ def _try_commit(
         if problems := found.problems(replace):
             raise ScheduleRefused(problems)
         if shown and shown != change_of(found):
-            raise ScheduleRefused([RowError(batch.file_name, None, "", "", OUTDATED)])
+            raise ScheduleRefused([RowError(batch.file_name, None, "", "", tr(OUTDATED))])
         saved, undo = _write(depot, found, batch, replace)
         batch.state = ImportBatch.State.COMMITTED
         batch.committed_at = clock.now()
@@ -372,9 +378,12 @@ def settle(depot: Depot, user: Any, settings: ScheduleSettings) -> None:
     """Keep what the depot's schedule files leave out."""
     settings.depot = depot
     settings.save()
-    sentence = (
-        f"Set the way to the first stop to {settings.deadhead_minutes} min and {settings.deadhead_km:g} km, waits "
-        f"at home from {settings.split_gap_minutes or 'no'} min."
+    sentence = tr(
+        "Set the way to the first stop to {deadhead_minutes} min and {deadhead_km:g} km, waits "
+        "at home from {split_gap_minutes} min.",
+        deadhead_minutes=settings.deadhead_minutes,
+        deadhead_km=settings.deadhead_km,
+        split_gap_minutes=settings.split_gap_minutes or "no",
     )
     audit.record(depot, user, "schedule.settled", sentence)
 
@@ -388,7 +397,7 @@ def name_columns(depot: Depot, user: Any, meanings: Mapping[str, str]) -> None:
     settings.columns = settings.columns | known
     settings.save()
     said = ", ".join(f"{title} = {meaning or 'left out'}" for title, meaning in known.items())
-    audit.record(depot, user, "schedule.columns", f"Columns of schedule files: {said}.")
+    audit.record(depot, user, "schedule.columns", tr("Columns of schedule files: {said}.", said=said))
 
 
 def block_rows(depot: Depot) -> list[BlockRow]:
@@ -536,17 +545,22 @@ def _snapshot(block: Block) -> dict[str, Any]:
 
 def _tell(batch: ImportBatch, depot: Depot, user: Any, saved: Saved) -> None:
     """Write the audit sentence and ask for a new plan when something changed."""
-    removed = f", {saved.removed:,} removed" if saved.removed else ""
+    removed = tr(", {removed:,} removed", removed=saved.removed) if saved.removed else ""
     if saved.taken_out:
-        removed += f", {saved.taken_out:,} taken out of these days"
-    sentence = (
-        f"Saved the schedule {batch.file_name}: {saved.new:,} blocks new, {saved.changed:,} changed, "
-        f"{saved.unchanged:,} unchanged{removed}."
+        removed += tr(", {taken_out:,} taken out of these days", taken_out=saved.taken_out)
+    sentence = tr(
+        "Saved the schedule {file_name}: {new:,} blocks new, {changed:,} changed, {unchanged:,} "
+        "unchanged{removed}.",
+        file_name=batch.file_name,
+        new=saved.new,
+        changed=saved.changed,
+        unchanged=saved.unchanged,
+        removed=removed,
     )
     audit.record(depot, user, "schedule.committed", sentence, batch=batch.pk, **_as_dict(saved))
     if "plan" in KINDS and (saved.new or saved.changed or saved.removed or saved.taken_out):
         asker = user if isinstance(user, User) else None
-        enqueue("plan", depot, f"schedule {batch.pk}", {"trigger": "The schedule changed"}, asker)
+        enqueue("plan", depot, f"schedule {batch.pk}", {"trigger": tr("The schedule changed")}, asker)
 
 
 def _as_dict(saved: Saved) -> dict[str, int]:

@@ -17,6 +17,7 @@ from depot.access.sealing import SealError, seal, unseal
 from depot.alerts import sync
 from depot.alerts.services import Cause
 from depot.models import Depot
+from depot.words import tr
 from fleet.models import TelematicsFeed, Vehicle
 from fleet.models.telematics import PURPOSE
 from fleet.services.telemetry_batches import take_in
@@ -47,7 +48,7 @@ def poll(depot: Depot, now: datetime) -> dict[str, int]:
         except FeedError as error:
             _note(feed, str(error), refused=error.refused)
         except SealError:
-            words = "Its key cannot be opened: DEPOT_SECRET_KEY has changed. Enter the key again."
+            words = tr("Its key cannot be opened: DEPOT_SECRET_KEY has changed. Enter the key again.")
             _note(feed, words, refused=True)
         else:
             _note(feed, "")
@@ -63,8 +64,8 @@ def watch_feeds(depot: Depot) -> None:
         Cause(
             f"{ALERTS}{feed.pk}",
             "warning",
-            f"{feed.get_kind_display()} gives no data of vehicles",
-            f"{feed.trouble} Charge that is not heard of otherwise grows stale.",
+            tr("{get_kind_display} gives no data of vehicles", get_kind_display=feed.get_kind_display()),
+            tr("{trouble} Charge that is not heard of otherwise grows stale.", trouble=feed.trouble),
         )
         for feed in feeds
         if feed.wait_until is not None or wall - (feed.heard_at or feed.changed_at) > SILENT
@@ -104,7 +105,12 @@ def _keep(feed: TelematicsFeed, said: Iterable[Said], now: datetime) -> Counter[
     items = [{**one.item, "vehicle": _name(feed, one, known)} for one in said]
     counts: Counter[str] = Counter()
     for start in range(0, len(items), BATCH):
-        results = take_in(feed.depot, items[start : start + BATCH], now, f"Feed: {feed.get_kind_display()}")
+        results = take_in(
+            feed.depot,
+            items[start : start + BATCH],
+            now,
+            tr("Feed: {get_kind_display}", get_kind_display=feed.get_kind_display()),
+        )
         counts.update(result.status for result in results)
     return counts
 

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from depot.intake import IntakeError
 from depot.models import Depot
+from depot.words import tr
 from fleet.ingest import Item, Known, Limits, doubt, read_item
 from fleet.models import QuarantinedReading, TelemetryReading, Vehicle, VehicleState
 from fleet.services.ingest_log import log_batch
@@ -159,7 +160,11 @@ def _observation(entry: _Entry) -> Observation:
 
 def _result(status: str, doubt: str) -> Result:
     if doubt and status != "duplicate":
-        return Result(status, "implausible", f"{doubt} Kept as suspect; the vehicle's state is unchanged.")
+        return Result(
+            status,
+            "implausible",
+            tr("{doubt} Kept as suspect; the vehicle's state is unchanged.", doubt=doubt),
+        )
     return Result(status, status, MESSAGES[status])
 
 

@@ -13,6 +13,7 @@ from depot import audit, clock
 from depot.jobs import enqueue
 from depot.jobs.registry import KINDS
 from depot.models import Depot, ImportBatch, User
+from depot.words import tr
 from fleet.models import Assignment, Block
 from fleet.services.schedules import BULK, KIND, WRITTEN_FIELDS
 
@@ -40,27 +41,39 @@ def undo(batch: ImportBatch, user: Any) -> None:
         last = last_saved(depot)
         if last is None or last.pk != batch.pk:
             raise CannotUndo(
-                f"{batch.file_name} is not the last file that was saved. Only that can be undone."
+                tr(
+                    "{file_name} is not the last file that was saved. Only that can be undone.",
+                    file_name=batch.file_name,
+                )
             )
         before = batch.report.get("undo")
         if before is None:
             raise CannotUndo(
-                f"{batch.file_name} was saved long ago; the schedule before it is not kept any more. "
-                "Upload the schedule you want."
+                tr(
+                    "{file_name} was saved long ago; the schedule before it is not kept any more. Upload the "
+                    "schedule you want.",
+                    file_name=batch.file_name,
+                )
             )
         made = _remove_new(depot, batch, before["changed"])
         _give_back(depot, before["changed"])
         _make_again(depot, before["removed"], before["assignments"])
         batch.state = ImportBatch.State.UNDONE
         batch.save(update_fields=["state"])
-        sentence = (
-            f"Took back the schedule {batch.file_name}: {made:,} blocks removed, {len(before['changed']):,} changed "
-            f"back, {len(before['removed']):,} made again."
+        sentence = tr(
+            "Took back the schedule {file_name}: {made:,} blocks removed, {changed:,} changed back, "
+            "{removed:,} made again.",
+            file_name=batch.file_name,
+            made=made,
+            changed=len(before["changed"]),
+            removed=len(before["removed"]),
         )
         audit.record(depot, user, "schedule.undone", sentence, batch=batch.pk)
         if "plan" in KINDS:
             asker = user if isinstance(user, User) else None
-            enqueue("plan", depot, f"schedule {batch.pk} undone", {"trigger": "The schedule changed"}, asker)
+            enqueue(
+                "plan", depot, f"schedule {batch.pk} undone", {"trigger": tr("The schedule changed")}, asker
+            )
 
 
 def _remove_new(depot: Depot, batch: ImportBatch, changed: Sequence[Mapping[str, Any]]) -> int:

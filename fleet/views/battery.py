@@ -13,6 +13,7 @@ from depot import charts, clock
 from depot.access.pages import depot_page
 from depot.models import Depot
 from depot.timegrid import local_to_utc
+from depot.words import tr
 from fleet.models import BatteryHealth, Vehicle
 from fleet.selectors.battery import (
     Battery,
@@ -84,25 +85,34 @@ def _capacity_chart(depot: Depot, history: Sequence[BatteryHealth]) -> charts.Ch
     figure = charts.figure(
         [
             *charts.confidence(axis, moments, low, high, "building"),
-            charts.line(axis, moments, soh, "soc", unit="%", name="State of health"),
+            charts.line(axis, moments, soh, "soc", unit="%", name=tr("State of health")),
         ],
         axis=axis,
         panels=(charts.Panel("%", range=(floor, 101)),),
         height_px=280,
     )
     table = charts.table_of(
-        ["Day", "State of health %", "Low %", "High %", "Standing lost %", "Cycling lost %"],
+        [
+            tr("Day"),
+            tr("State of health %"),
+            tr("Low %"),
+            tr("High %"),
+            tr("Standing lost %"),
+            tr("Cycling lost %"),
+        ],
         [
             (f"{row.date:%Y-%m-%d}", health, least, most, 100 * row.calendar_loss, 100 * row.cycling_loss)
             for row, health, least, most in zip(history, soh, low, high, strict=True)
         ],
         decimals=2,
     )
-    summary = (
-        f"From {soh[0]:.2f} % to {soh[-1]:.2f} % in {(history[-1].date - history[0].date).days} days; "
-        f"the band holds the truth in about 95 of 100 cases."
+    summary = tr(
+        "From {soh:.2f} % to {soh2:.2f} % in {days} days; the band holds the truth in about 95 of 100 cases.",
+        soh=soh[0],
+        soh2=soh[-1],
+        days=(history[-1].date - history[0].date).days,
     )
-    return charts.Chart("capacity", "Capacity over time", summary, figure, table)
+    return charts.Chart("capacity", tr("Capacity over time"), summary, figure, table)
 
 
 def _charge_chart(depot: Depot, trace: Sequence[tuple[datetime, float]]) -> charts.Chart:
@@ -119,8 +129,13 @@ def _charge_chart(depot: Depot, trace: Sequence[tuple[datetime, float]]) -> char
         panels=(charts.Panel("%", range=(0, 101)),),
         height_px=260,
     )
-    summary = f"Between {min(charge):.0f} % and {max(charge):.0f} % since {axis.label(moments[0])}."
-    table = charts.table_of(
-        ["Time", "State of charge %"], list(zip(axis.labels(moments), charge, strict=True))
+    summary = tr(
+        "Between {charge:.0f} % and {charge2:.0f} % since {moments}.",
+        charge=min(charge),
+        charge2=max(charge),
+        moments=axis.label(moments[0]),
     )
-    return charts.Chart("charge", "State of charge, last 7 days", summary, figure, table)
+    table = charts.table_of(
+        [tr("Time"), tr("State of charge %")], list(zip(axis.labels(moments), charge, strict=True))
+    )
+    return charts.Chart("charge", tr("State of charge, last 7 days"), summary, figure, table)

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot
+from depot.words import tr, trn
 from fleet.calendars.rules import WEEKDAYS
 from fleet.forms import CalendarDaysForm, CalendarForm, FollowForm, TemperatureForm
 from fleet.models import ServiceCalendar
@@ -58,7 +59,14 @@ def set_days(request: HttpRequest, depot: Depot) -> HttpResponse:
     number = service.set_days(
         form.cleaned_data["calendar"], request.user, chosen, form.rule, form.cleaned_data["note"]
     )
-    messages.success(request, f"{number} day{'' if number == 1 else 's'} changed; a new plan is asked for.")
+    messages.success(
+        request,
+        trn(
+            "{count} day changed; a new plan is asked for.",
+            "{count} days changed; a new plan is asked for.",
+            number,
+        ),
+    )
     return _back(depot, chosen[0])
 
 
@@ -71,7 +79,7 @@ def edit(request: HttpRequest, depot: Depot, calendar_id: int | None = None) -> 
     form = CalendarForm(request.POST or None, instance=one, depot=depot)
     if request.method == "POST" and form.is_valid():
         service.save_calendar(form.save(commit=False), request.user)
-        messages.success(request, f"{form.instance.name} is saved.")
+        messages.success(request, tr("{name} is saved.", name=form.instance.name))
         return redirect("fleet:calendar", slug=depot.slug)
     return render(request, "fleet/calendar_edit.html", {"form": form, "calendar": one})
 
@@ -85,7 +93,10 @@ def follow(request: HttpRequest, depot: Depot) -> HttpResponse:
         return _refused(request, depot, form)
     chosen = form.cleaned_data["calendar"]
     number = service.follow(depot, request.user, chosen)
-    messages.success(request, f"{number:,} blocks now follow {chosen.name}, and new ones will.")
+    messages.success(
+        request,
+        tr("{number:,} blocks now follow {name}, and new ones will.", number=number, name=chosen.name),
+    )
     return redirect("fleet:calendar", slug=depot.slug)
 
 
@@ -99,7 +110,7 @@ def temperature(request: HttpRequest, depot: Depot) -> HttpResponse:
     day = form.cleaned_data["date"]
     try:
         service.expect_temperature(depot, request.user, day, form.cleaned_data["outside_temp_c"])
-        messages.success(request, "Kept; what blocks need on that day is worked out anew.")
+        messages.success(request, tr("Kept; what blocks need on that day is worked out anew."))
     except ValueError as refusal:
         messages.error(request, str(refusal))
     return _back(depot, day)
@@ -112,9 +123,9 @@ def _first(text: str, today: date) -> date:
     try:
         first = date.fromisoformat(f"{text}-01")
     except ValueError as error:
-        raise Http404("Write the month like 2026-03.") from error
+        raise Http404(tr("Write the month like 2026-03.")) from error
     if not 2000 <= first.year <= 2100:
-        raise Http404("The calendar reaches from 2000 to 2100.")
+        raise Http404(tr("The calendar reaches from 2000 to 2100."))
     return first
 
 
@@ -123,17 +134,26 @@ def _answer(month: Month) -> str:
     special = sum(bool(day.remarks) for day in month.days)
     name = f"{month.first:%B %Y}"
     if not running:
-        return f"No block of the schedule runs in {name}."
+        return tr("No block of the schedule runs in {name}.", name=name)
     differs = (
-        "no day differs" if not special else f"{special} differ{'s' if special == 1 else ''} from its week"
+        tr("no day differs")
+        if not special
+        else trn("{count} differs from its week", "{count} differ from its week", special)
     )
-    return f"In {name} blocks run on {len(running)} days; {differs}."
+    return tr(
+        "In {name} blocks run on {running} days; {differs}.", name=name, running=len(running), differs=differs
+    )
 
 
 def _refused(request: HttpRequest, depot: Depot, form: forms.Form) -> HttpResponse:
     for name, problems in form.errors.items():
         label = form.fields[name].label or name.replace("_", " ").capitalize() if name in form.fields else ""
-        messages.error(request, f"Nothing was changed. {label}: {problems[0]}" if label else str(problems[0]))
+        messages.error(
+            request,
+            tr("Nothing was changed. {label}: {problems}", label=label, problems=problems[0])
+            if label
+            else str(problems[0]),
+        )
     return redirect("fleet:calendar", slug=depot.slug)
 
 

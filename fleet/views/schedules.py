@@ -20,6 +20,7 @@ from depot.access.pages import depot_page
 from depot.imports import MAX_BYTES, FileError
 from depot.jobs.services import UNFINISHED
 from depot.models import Depot, ImportBatch, Job
+from depot.words import mark, tr
 from fleet.formats import canonical, gtfs, workbook
 from fleet.formats.clock import clock as clock_text
 from fleet.formats.clock import day_text
@@ -33,7 +34,7 @@ from fleet.services.undo import CannotUndo, last_saved, undo
 WORKBOOK_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 BLOCKS_A_PAGE = 200
 LINES_SHOWN = 200
-STEPS = ("File", "Check", "Preview", "Done")
+STEPS = (mark("File"), mark("Check"), mark("Preview"), mark("Done"))
 
 
 @require_GET
@@ -68,13 +69,16 @@ def upload(request: HttpRequest, depot: Depot) -> HttpResponse:
 
 def _take(request: HttpRequest, depot: Depot) -> HttpResponse:
     file = request.FILES.get("file")
-    size, name = (file.size or 0, file.name or "the file") if file else (0, "")
+    size, name = (file.size or 0, file.name or tr("the file")) if file else (0, "")
     if file is None:
-        problem = "No file was chosen. Choose a file and upload it again."
+        problem = tr("No file was chosen. Choose a file and upload it again.")
     elif size > MAX_BYTES:
-        problem = (
-            f"{name} has {size / 2**20:.0f} MB; at most {MAX_BYTES // 2**20} MB are read. Nothing was saved. "
-            "Split it, for instance by month."
+        problem = tr(
+            "{name} has {size:.0f} MB; at most {MAX_BYTES} MB are read. Nothing was saved. Split it, "
+            "for instance by month.",
+            name=name,
+            size=size / 2**20,
+            MAX_BYTES=MAX_BYTES // 2**20,
         )
     else:
         return _look(request, service.keep(depot, request.user, file.read(), name))
@@ -164,7 +168,7 @@ def save(request: HttpRequest, depot: Depot, batch_id: int) -> HttpResponse:
     try:
         service.commit(batch, request.user, replacing, shown)
     except service.ScheduleRefused as refusal:
-        messages.error(request, f"Nothing was saved. {refusal}")
+        messages.error(request, tr("Nothing was saved. {refusal}", refusal=refusal))
         return _look(request, batch)
     return redirect("fleet:schedule-preview", slug=depot.slug, batch_id=batch.pk)
 
@@ -176,7 +180,10 @@ def take_back(request: HttpRequest, depot: Depot, batch_id: int) -> HttpResponse
     batch = _batch(depot, batch_id)
     try:
         undo(batch, request.user)
-        messages.success(request, f"{batch.file_name} is taken back; the schedule is what it was before.")
+        messages.success(
+            request,
+            tr("{file_name} is taken back; the schedule is what it was before.", file_name=batch.file_name),
+        )
     except CannotUndo as refusal:
         messages.error(request, str(refusal))
     return redirect("fleet:schedules", slug=depot.slug)
@@ -224,7 +231,7 @@ def settle(request: HttpRequest, depot: Depot) -> HttpResponse:
     form = ScheduleSettingsForm(request.POST, instance=service.settings_of(depot))
     if form.is_valid():
         service.settle(depot, request.user, form.save(commit=False))
-        messages.success(request, "Kept for this and all later feeds of this depot.")
+        messages.success(request, tr("Kept for this and all later feeds of this depot."))
     else:
         messages.error(request, _problems_of(form))
     return _look(request, _batch(depot, form.batch_id))
@@ -254,7 +261,7 @@ def _batch(depot: Depot, batch_id: int) -> ImportBatch:
 def _why_empty(batch: ImportBatch) -> str:
     """Return why the bytes of a file are not there: it is old, or was refused and not kept."""
     if batch.report.get("emptied") or not batch.report.get("errors"):
-        return f"{batch.file_name} is not kept any more. Upload it again."
+        return tr("{file_name} is not kept any more. Upload it again.", file_name=batch.file_name)
     return str(batch.report["errors"][0]["message"])
 
 
@@ -276,7 +283,7 @@ def _file(content: str | bytes, content_type: str, name: str) -> HttpResponse:
 def _steps(current: int) -> list[dict[str, Any]]:
     """Return the steps of the upload with what is behind and where it stands."""
     return [
-        {"name": name, "done": index < current, "current": index == current}
+        {"name": tr(name), "done": index < current, "current": index == current}
         for index, name in enumerate(STEPS)
     ]
 

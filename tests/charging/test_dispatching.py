@@ -125,7 +125,7 @@ def test_a_large_depots_proposal_is_worked_out_in_the_background_and_refused_onc
     stale = browser.get(answer.request["PATH_INFO"], {"date": str(DAY), "job": str(job.pk)})
     assert "The day has changed since these vehicles were proposed." in stale.content.decode()
     refused = browser.post(url(depot, "proposal"), form, follow=True).content.decode()
-    assert "Nothing was changed: the day has changed since these vehicles were proposed." in refused
+    assert "Nothing was changed. The day has changed since these vehicles were proposed." in refused
     assert not Assignment.objects.exists()
 
 

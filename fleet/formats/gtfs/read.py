@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from depot.imports import FileError
 from depot.imports.archive import Archive
+from depot.words import tr
 from fleet.formats.blocks import BlockRow, Fleet, Reading
 from fleet.formats.chains import named_blocks, proposed_blocks
 from fleet.formats.gtfs.services import CALENDAR, EXCEPTIONS, service_days
@@ -36,10 +37,10 @@ def read(content: bytes, name: str, fleet: Fleet) -> Reading:
         trips, source = read_trips(archive, problems)
         rows = list(_rows(_known(trips, days, problems), days, fleet, problems))
     except Stop:
-        problems.warn("", "There are more errors; the first thousand are shown.")
+        problems.warn("", tr("There are more errors; the first thousand are shown."))
     if not rows and not problems.errors:
         problems.error(
-            TRIPS, None, "", "", "The feed has no trip that ever runs. Export it for days to come."
+            TRIPS, None, "", "", tr("The feed has no trip that ever runs. Export it for days to come.")
         )
     _warn_of_unread(archive, problems)
     facts = [("Files", f"{len(archive.members)}"), ("Distances", source)] if rows else []
@@ -54,11 +55,15 @@ def read(content: bytes, name: str, fleet: Fleet) -> Reading:
 def _require(archive: Archive) -> None:
     lacking = [member for member in (TRIPS, STOP_TIMES) if member not in archive]
     if CALENDAR not in archive and EXCEPTIONS not in archive:
-        lacking.append(f"{CALENDAR} or {EXCEPTIONS}")
+        lacking.append(tr("{CALENDAR} or {EXCEPTIONS}", CALENDAR=CALENDAR, EXCEPTIONS=EXCEPTIONS))
     if lacking:
         raise FileError(
-            f"{archive.name} has no {' and no '.join(lacking)}, so it is no GTFS feed. "
-            "Upload the feed's ZIP file as the planning system exports it."
+            tr(
+                "{name} has no {lacking}, so it is no GTFS feed. Upload the feed's ZIP file as the "
+                "planning system exports it.",
+                name=archive.name,
+                lacking=" and no ".join(lacking),
+            )
         )
 
 
@@ -70,7 +75,7 @@ def _check_zone(archive: Archive, fleet: Fleet, problems: Problems) -> None:
         try:
             clocks = [ZoneInfo(zone), ZoneInfo(fleet.time_zone)]
         except (ZoneInfoNotFoundError, ValueError):
-            problems.error(AGENCIES, row, "agency_timezone", zone, f"“{zone}” is no time zone.")
+            problems.error(AGENCIES, row, "agency_timezone", zone, tr("“{zone}” is no time zone.", zone=zone))
             continue
         winter, summer = datetime(2026, 1, 15, 12), datetime(2026, 7, 15, 12)  # noqa: DTZ001 - the zones follow
         offsets = [
@@ -82,8 +87,12 @@ def _check_zone(archive: Archive, fleet: Fleet, problems: Problems) -> None:
                 row,
                 "agency_timezone",
                 zone,
-                f"The feed's times are those of {zone}, this depot's those of {fleet.time_zone}. "
-                "Upload it to a depot there.",
+                tr(
+                    "The feed's times are those of {zone}, this depot's those of {time_zone}. Upload it to a "
+                    "depot there.",
+                    zone=zone,
+                    time_zone=fleet.time_zone,
+                ),
             )
 
 
@@ -96,7 +105,12 @@ def _known(trips: list[Trip], days: Mapping[str, Days], problems: Problems) -> l
                 trip.row,
                 "service_id",
                 trip.service_id,
-                f"Service “{trip.service_id}” stands neither in {CALENDAR} nor in {EXCEPTIONS}. Add it.",
+                tr(
+                    "Service “{service_id}” stands neither in {CALENDAR} nor in {EXCEPTIONS}. Add it.",
+                    service_id=trip.service_id,
+                    CALENDAR=CALENDAR,
+                    EXCEPTIONS=EXCEPTIONS,
+                ),
             )
     return [trip for trip in trips if trip.service_id in days]
 
@@ -108,14 +122,20 @@ def _rows(
     if proposed:
         problems.warn(
             TRIPS,
-            f"{sum(map(len, proposed.values())):,} trips have no block_id. They are chained to {len(proposed):,} "
-            "blocks (names with ~) by stop and time. This is a proposal; check it.",
+            tr(
+                "{len:,} trips have no block_id. They are chained to {proposed:,} blocks (names with ~) "
+                "by stop and time. This is a proposal; check it.",
+                len=sum(map(len, proposed.values())),
+                proposed=len(proposed),
+            ),
         )
     if fleet.deadhead is None and not any(trip.empty for trip in trips):
         problems.warn(
             TRIPS,
-            "The feed does not say the way from the depot to the first stop and back, so it is left out. "
-            "Enter its minutes and km at the depot.",
+            tr(
+                "The feed does not say the way from the depot to the first stop and back, so it is left "
+                "out. Enter its minutes and km at the depot."
+            ),
         )
     for block, found in sorted((named | proposed).items()):
         yield from block_rows(block, found, days, Source(fleet, TRIPS), problems)
@@ -132,5 +152,8 @@ def _warn_of_unread(archive: Archive, problems: Problems) -> None:
     if unread:
         problems.warn(
             "",
-            f"{', '.join(unread)}: not read. Export operational data as TODS 2 (trips_supplement.txt and others).",
+            tr(
+                "{unread}: not read. Export operational data as TODS 2 (trips_supplement.txt and others).",
+                unread=", ".join(unread),
+            ),
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 
 from depot.imports.archive import Archive
+from depot.words import tr
 from fleet.formats.gtfs.tables import day_of, records
 from fleet.formats.problems import Problems
 from fleet.formats.service_days import NAMES
@@ -29,8 +30,14 @@ def service_days(archive: Archive, problems: Problems) -> Mapping[str, Days]:
         day = day_of(text)
         if day is None or kind not in ("1", "2"):
             column, value = ("date", text) if day is None else ("exception_type", kind)
-            cure = "Write it like 20260309." if day is None else "Use 1 (added) or 2 (removed)."
-            problems.error(EXCEPTIONS, row, column, value, f"“{value}” is not a {column}. {cure}")
+            cure = tr("Write it like 20260309.") if day is None else tr("Use 1 (added) or 2 (removed).")
+            problems.error(
+                EXCEPTIONS,
+                row,
+                column,
+                value,
+                tr("“{value}” is not a {column}. {cure}", value=value, column=column, cure=cure),
+            )
         elif kind == "1":
             days.setdefault(service, set()).add(day)
         else:
@@ -42,15 +49,21 @@ def _weekly(row: int, flags: list[str], first: str, last: str, problems: Problem
     start, end = day_of(first), day_of(last)
     for column, text, day in (("start_date", first, start), ("end_date", last, end)):
         if day is None:
-            problems.error(CALENDAR, row, column, text, f"“{text}” is not a date. Write it like 20260309.")
+            problems.error(
+                CALENDAR, row, column, text, tr("“{text}” is not a date. Write it like 20260309.", text=text)
+            )
     for name, flag in zip(NAMES, flags, strict=True):
         if flag not in ("0", "1"):
-            problems.error(CALENDAR, row, name, flag, f"“{flag}” is neither 0 nor 1.")
+            problems.error(CALENDAR, row, name, flag, tr("“{flag}” is neither 0 nor 1.", flag=flag))
     if start is None or end is None:
         return set()
     if end < start or (end - start).days > LONGEST_DAYS:
         problems.error(
-            CALENDAR, row, "end_date", last, f"{start} to {end} is no period of up to three years. Mend it."
+            CALENDAR,
+            row,
+            "end_date",
+            last,
+            tr("{start} to {end} is no period of up to three years. Mend it.", start=start, end=end),
         )
         return set()
     span = (start + timedelta(days=offset) for offset in range((end - start).days + 1))

@@ -9,6 +9,7 @@ from datetime import date, datetime
 
 from depot.imports import FileError
 from depot.imports.archive import Archive
+from depot.words import tr
 from fleet.formats.problems import ElsewhereRow, Problems
 
 LATEST_SECOND = 72 * 3600
@@ -97,7 +98,13 @@ def _plain(
             header = [name.strip() for name in next(rows, [])]
             lacking = [name for name in required if name not in header]
             for name in lacking:
-                problems.error(member, 1, name, "", f"The file has no column {name}. Export the feed again.")
+                problems.error(
+                    member,
+                    1,
+                    name,
+                    "",
+                    tr("The file has no column {name}. Export the feed again.", name=name),
+                )
             if lacking:
                 return
             places = [header.index(name) if name in header else -1 for name in (*required, *optional)]
@@ -109,7 +116,14 @@ def _plain(
                         tuple(row[place].strip() if 0 <= place < width else "" for place in places),
                     )
         except csv.Error as error:
-            raise FileError(f"{archive.name}, {member}: {error}. Export the feed again.") from error
+            raise FileError(
+                tr(
+                    "{name}, {member}: {error}. Export the feed again.",
+                    name=archive.name,
+                    member=member,
+                    error=error,
+                )
+            ) from error
 
 
 def seconds_of(text: str) -> int | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from depot.imports.archive import Archive
+from depot.words import tr
 from fleet.formats.gtfs.tables import records, seconds_of
 from fleet.formats.problems import ElsewhereRow, Problems
 from fleet.formats.trips import DETOUR, Point, Trip, straight_km
@@ -69,11 +70,21 @@ def read_trips(archive: Archive, problems: Problems) -> tuple[list[Trip], str]:
 
 def _trip_problem(trip_id: str, twin: int | None, times: tuple[int, int] | None) -> str:
     if twin is not None:
-        return f"Trip “{trip_id}” stands in row {twin} already. Give it another trip_id."
+        return tr(
+            "Trip “{trip_id}” stands in row {twin} already. Give it another trip_id.",
+            trip_id=trip_id,
+            twin=twin,
+        )
     if times is None:
-        return f"Trip “{trip_id}” has no times in {STOP_TIMES}. Add them."
+        return tr(
+            "Trip “{trip_id}” has no times in {STOP_TIMES}. Add them.", trip_id=trip_id, STOP_TIMES=STOP_TIMES
+        )
     if times[1] < times[0]:
-        return f"Trip “{trip_id}” arrives before it leaves. Mend {STOP_TIMES}."
+        return tr(
+            "Trip “{trip_id}” arrives before it leaves. Mend {STOP_TIMES}.",
+            trip_id=trip_id,
+            STOP_TIMES=STOP_TIMES,
+        )
     return ""
 
 
@@ -83,8 +94,11 @@ def _warn_of_open_ends(passages: list[_Passage], problems: Problems) -> None:
     if number:
         problems.warn(
             STOP_TIMES,
-            f"{number:,} trips have no time at their last stop. They are taken to end at their last known time, so "
-            "their blocks may come home later than shown.",
+            tr(
+                "{number:,} trips have no time at their last stop. They are taken to end at their last "
+                "known time, so their blocks may come home later than shown.",
+                number=number,
+            ),
         )
 
 
@@ -98,7 +112,7 @@ def _stops(archive: Archive, problems: Problems) -> dict[str, Point]:
             points[stop] = point
         elif latitude or longitude:
             problems.error(
-                STOPS, row, "stop_lat", f"{latitude}, {longitude}", "This is no place. Write degrees."
+                STOPS, row, "stop_lat", f"{latitude}, {longitude}", tr("This is no place. Write degrees.")
             )
     return points
 
@@ -129,7 +143,13 @@ def _passages(archive: Archive, problems: Problems) -> dict[str, _Passage]:
         archive, STOP_TIMES, *columns, problems
     ):
         if not sequence.isdecimal():
-            problems.error(STOP_TIMES, row, "stop_sequence", sequence, f"“{sequence}” is no whole number.")
+            problems.error(
+                STOP_TIMES,
+                row,
+                "stop_sequence",
+                sequence,
+                tr("“{sequence}” is no whole number.", sequence=sequence),
+            )
             continue
         passage = passages.setdefault(trip, _Passage())
         arrived = _second(known, arrive, row, "arrival_time", problems)
@@ -146,7 +166,13 @@ def _second(known: dict[str, int], text: str, row: int, column: str, problems: P
     if text not in known:
         second = seconds_of(text)
         if second is None:
-            problems.error(STOP_TIMES, row, column, text, f"“{text}” is not a time. Write it like 25:10:00.")
+            problems.error(
+                STOP_TIMES,
+                row,
+                column,
+                text,
+                tr("“{text}” is not a time. Write it like 25:10:00.", text=text),
+            )
         known[text] = UNKNOWN if second is None else second
     return known[text]
 
@@ -174,17 +200,21 @@ def _with_distances(
     trips, sources = [], set()
     for (trip, _, shape), line, distance in zip(found, lines, said, strict=True):
         if unit is not None and distance > 0:
-            length, source = distance * UNITS_KM[unit], f"shape_dist_traveled in {unit}"
+            length, source = distance * UNITS_KM[unit], tr("shape_dist_traveled in {unit}", unit=unit)
         elif shapes.get(shape):
             length, source = shapes[shape], "shapes"
         else:
-            length, source = line * DETOUR, f"straight lines between stops x {DETOUR}"
+            length, source = line * DETOUR, tr("straight lines between stops x {DETOUR}", DETOUR=DETOUR)
         sources.add(source)
         trips.append(replace(trip, distance_km=length))
     if any("straight" in source for source in sources):
         problems.warn(
             STOP_TIMES,
-            f"Some trips have no distance: straight lines between their stops, {DETOUR} times as long, are used.",
+            tr(
+                "Some trips have no distance: straight lines between their stops, {DETOUR} times as "
+                "long, are used.",
+                DETOUR=DETOUR,
+            ),
         )
     return trips, " and ".join(sorted(sources))
 
@@ -241,7 +271,13 @@ def _expanded(archive: Archive, trips: list[Trip], problems: Problems) -> list[T
                 row,
                 "headway_secs",
                 headway,
-                f"{start} to {end} every “{headway}” seconds cannot run. Write times like 06:00:00 and 30 s or more.",
+                tr(
+                    "{start} to {end} every “{headway}” seconds cannot run. Write times like 06:00:00 and 30 "
+                    "s or more.",
+                    start=start,
+                    end=end,
+                    headway=headway,
+                ),
             )
             continue
         repeats.setdefault(trip, []).extend(range(first, last, int(headway)))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from depot.imports import FileError
+from depot.words import tr
 from fleet.formats.blocks import BlockRow, Fleet, Reading
 from fleet.formats.problems import Problems, Stop
 from fleet.formats.timetable import Source, block_rows
@@ -55,7 +56,11 @@ def read(content: bytes, name: str, fleet: Fleet) -> Reading:
     lacking = [table for table in NEEDED if table not in tables]
     if lacking:
         raise FileError(
-            f"{name} has no table {' and no '.join(lacking)}. Export the whole VDV 452 timetable as one ZIP file."
+            tr(
+                "{name} has no table {lacking}. Export the whole VDV 452 timetable as one ZIP file.",
+                name=name,
+                lacking=" and no ".join(lacking),
+            )
         )
     problems, rows = Problems(), []
     try:
@@ -68,10 +73,14 @@ def read(content: bytes, name: str, fleet: Fleet) -> Reading:
             _rows(_with_depots(trips, net, rotations, tables, problems), rotations, days, source, problems)
         )
     except Stop:
-        problems.warn("", "There are more errors; the first thousand are shown.")
+        problems.warn("", tr("There are more errors; the first thousand are shown."))
     if not rows and not problems.errors:
         problems.error(
-            tables[TRIPS].sheet, None, "", "", "No rotation ever runs. Export the calendar of days to come."
+            tables[TRIPS].sheet,
+            None,
+            "",
+            "",
+            tr("No rotation ever runs. Export the calendar of days to come."),
         )
     facts = (("Tables", f"{len(tables)}"),) if rows else ()
     return Reading(FORMAT, tuple(rows), tuple(problems.errors), tuple(problems.warnings), facts, FIELDS)
@@ -140,8 +149,11 @@ def _with_depots(
     if without:
         problems.warn(
             tables[TRIPS].sheet,
-            f"{without:,} empty ways (from and to the depot, or between trips) have no driving time and are "
-            "left out.",
+            tr(
+                "{without:,} empty ways (from and to the depot, or between trips) have no driving time "
+                "and are left out.",
+                without=without,
+            ),
         )
     return found
 
@@ -168,12 +180,13 @@ def _rows(
     if unknown:
         names = ", ".join(sorted(unknown)[:5])
         problems.warn(
-            sheet, f"This depot has no vehicle type {names}: these rotations are open to all types."
+            sheet,
+            tr("This depot has no vehicle type {names}: these rotations are open to all types.", names=names),
         )
     if not any(trip.distance_km for trip in trips):
         problems.warn(
             sheet,
-            "The timetable has no lengths (REC_SEL): blocks need a distance or an energy to be planned.",
+            tr("The timetable has no lengths (REC_SEL): blocks need a distance or an energy to be planned."),
         )
     for (number, kind), found in sorted(of_rotation.items()):
         active = [trip for trip in found if trip.service_id in days]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from depot.imports import FileError
 from depot.imports.archive import Archive
+from depot.words import tr
 
 CHARACTER_SET = re.compile(rb'^chs;\s*"?([\w-]+)"?', re.MULTILINE | re.IGNORECASE)
 NULL = "NULL"
@@ -64,7 +65,7 @@ def _add(tables: dict[str, VdvTable], sheet: str, content: bytes) -> None:
             elif kind == "rec":
                 table.rows.append((line, values))
     except csv.Error as error:
-        raise FileError(f"{sheet}: {error}. Export it again.") from error
+        raise FileError(tr("{sheet}: {error}. Export it again.", sheet=sheet, error=error)) from error
 
 
 def _lines(text: str) -> Iterator[list[str]]:
@@ -77,4 +78,6 @@ def _text(content: bytes, sheet: str) -> str:
     try:
         return content.decode(encoding if encoding != "ISO8859-1" else "latin-1")
     except (LookupError, UnicodeDecodeError) as error:
-        raise FileError(f"{sheet}: says it is {encoding} and is not. Export it again.") from error
+        raise FileError(
+            tr("{sheet}: says it is {encoding} and is not. Export it again.", sheet=sheet, encoding=encoding)
+        ) from error

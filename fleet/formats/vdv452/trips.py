@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
 
+from depot.words import tr
 from fleet.formats.problems import Problems
 from fleet.formats.trips import Days, Trip
 from fleet.formats.vdv452.tables import VdvTable
@@ -52,11 +53,16 @@ def calendar(tables: Tables, problems: Problems) -> Mapping[str, Days]:
         try:
             day = datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a date
         except ValueError:
-            message = f"“{text}” is not a date. Write it like 20260309."
+            message = tr("“{text}” is not a date. Write it like 20260309.", text=text)
             problems.error(table.sheet, line, "BETRIEBSTAG", text, message)
             continue
         if seen.setdefault(day, version) != version:
-            message = f"{day} stands in versions {seen[day]} and {version}. Export one version at a time."
+            message = tr(
+                "{day} stands in versions {seen} and {version}. Export one version at a time.",
+                day=day,
+                seen=seen[day],
+                version=version,
+            )
             problems.error(table.sheet, line, "BASIS_VERSION", version, message)
             continue
         days[f"{version}/{kind}"].add(day)
@@ -92,12 +98,21 @@ def read_trips(tables: Tables, net: Network, problems: Problems) -> Iterator[tup
         if not rotation:
             continue
         if not start.isdecimal() or int(start) > LATEST_SECOND:
-            message = f"“{start}” is no start in seconds after midnight, 0 to {LATEST_SECOND}. Mend it."
+            message = tr(
+                "“{start}” is no start in seconds after midnight, 0 to {LATEST_SECOND}. Mend it.",
+                start=start,
+                LATEST_SECOND=LATEST_SECOND,
+            )
             problems.error(table.sheet, line, "FRT_START", start, message)
             continue
         path = net.paths.get((version, line_no, variant), [])
         if len(path) < 2:
-            message = f"Line {line_no}, variant {variant}: {PATHS} has no path with two stops. Add it."
+            message = tr(
+                "Line {line_no}, variant {variant}: {PATHS} has no path with two stops. Add it.",
+                line_no=line_no,
+                variant=variant,
+                PATHS=PATHS,
+            )
             problems.error(table.sheet, line, "STR_LI_VAR", variant, message)
             continue
         length = 0
@@ -105,8 +120,12 @@ def read_trips(tables: Tables, net: Network, problems: Problems) -> Iterator[tup
             seconds = net.seconds.get((version, group, leg))
             if seconds is None and leg not in missing:
                 missing.add(leg)
-                message = (
-                    f"{TIMES} has no driving time from {leg[0][1]} to {leg[1][1]} in group {group}. Add it."
+                message = tr(
+                    "{TIMES} has no driving time from {leg} to {leg2} in group {group}. Add it.",
+                    TIMES=TIMES,
+                    leg=leg[0][1],
+                    leg2=leg[1][1],
+                    group=group,
                 )
                 problems.error(table.sheet, line, "FGR_NR", group, message)
             length += seconds or 0
@@ -143,7 +162,9 @@ def _whole(table: VdvTable, line: int, column: str, text: str, problems: Problem
     if not text:
         return 0
     if not text.isdecimal():
-        problems.error(table.sheet, line, column, text, f"“{text}” is no whole number. Mend it.")
+        problems.error(
+            table.sheet, line, column, text, tr("“{text}” is no whole number. Mend it.", text=text)
+        )
         return 0
     return int(text)
 
