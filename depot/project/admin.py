@@ -167,7 +167,7 @@ class Depots(DepotAdmin):
     readonly_fields = ["still_missing"]
     fieldsets = [
         (_("What is still missing"), {"fields": ["still_missing"]}),
-        (None, {"fields": ["name", "slug", "time_zone", "currency", "units"]}),
+        (None, {"fields": ["name", "slug", "time_zone", "currency", "units", "language"]}),
         (
             _("Billing cycles"),
             {

@@ -218,7 +218,7 @@ GATEWAY_PORT = env.int("DEPOT_GATEWAY_PORT", 9000)
 WEBHOOKS_TO_PRIVATE = env.bool("DEPOT_WEBHOOKS_TO_PRIVATE", False)
 
 LANGUAGE_CODE = words.ENGLISH
-LANGUAGES = [(words.ENGLISH, words.LANGUAGES[words.ENGLISH])]
+LANGUAGES = list(words.LANGUAGES.items())
 LOCALE_PATHS = [words.LOCALE]
 # Templates write numbers into attributes as they are; what people read goes through the filters of depot_pages.
 FORMAT_MODULE_PATH = ["depot.project.formats"]

@@ -23,6 +23,7 @@ SITE = {
     "time_zone": "America/New_York",
     "currency": "USD",
     "units": "us",
+    "language": "en",
     "latitude": "36.1",
     "longitude": "-79.9",
     "elevation_m": "250",
