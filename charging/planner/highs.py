@@ -245,6 +245,17 @@ class Solver:
         self._entries = self._entries.and_of(more)
         self._rows += len(lower)
 
+    @property
+    def rows(self) -> int:
+        """Return the number of rows."""
+        return self._rows
+
+    def set_sides(self, rows: IntArray, lower: FloatArray, upper: FloatArray) -> None:
+        """Replace what some rows are held between."""
+        self._feasible = False
+        status = self._highs.changeRowsBounds(len(rows), rows.astype(np.int32), lower, upper)
+        _check(status, "other sides of rows")
+
     def suggest(self, columns: IntArray, values: FloatArray) -> None:
         """Offer values of some columns as a start for a search with switches."""
         places = self._place[columns]

@@ -6,19 +6,22 @@ import numpy as np
 
 from charging.planner.case import BoolArray, FloatArray, IntArray
 from charging.planner.gates import spread, stays_of, stretches_of
-from charging.planner.rules import stored_kwh
-from charging.planner.run import ENERGY_KWH, Found, Idle, found_in
-from charging.planner.settle import energy_path, flows_of
+from charging.planner.rules import LEAST_KW
+from charging.planner.run import ENERGY_KWH, Found, Idle, better, found_in
+from charging.planner.settle import energy_path, flows_of, stored_kwh
 
 TURNS = 10
+# A share below this one decides switches generously.
+MANY = 0.5
 
 
 def mended(found: Found, share: float) -> Found | None:
     """Return allowed powers near an answer that breaks rules; None when this way leads to none.
 
     A broken stretch is held at its discharge floor from where it comes up to it, or from where its switch says so by
-    `share` or more, and discharges nothing before. Whatever else breaks a rule is forbidden until nothing does. The
-    bound is -inf: the powers may not be the best.
+    `share` or more, and discharges nothing before. Devices with a loss keep to the steps in which the answer uses them,
+    with a small share to one more a stretch. Whatever else breaks a rule is forbidden until nothing does. The bound is
+    -inf: the powers may not be the best.
     """
     problem, run = found.run.problem, found.run.again()
     stretches = stretches_of(problem.devices.plugged)
@@ -32,6 +35,7 @@ def mended(found: Found, share: float) -> Found | None:
         least, silent = _held(found, share, marked, least)
         held = held | marked
         idle = _least_decided(_idler(idle, found), found, share, turn)
+        idle = _losses_decided(idle, found, share, turn)
         idle = replace(
             idle, discharge=idle.discharge | silent | spread(found.broken.floor & ~marked, stretches)
         )
@@ -41,7 +45,7 @@ def mended(found: Found, share: float) -> Found | None:
             return None
         found = replace(found_in(run, answer, answer.values, goals), bound=-np.inf)
         if not found.broken.any():
-            return found
+            return _without_empty(found, idle, least)
         run = run.again()
     return None
 
@@ -84,6 +88,84 @@ def _least_decided(idle: Idle, found: Found, share: float, turn: int) -> Idle:
     return replace(
         idle, charge=decided[0], charge_on=decided[1], discharge=decided[2], discharge_on=decided[3]
     )
+
+
+def _losses_decided(idle: Idle, found: Found, share: float, turn: int) -> Idle:
+    """Return what is idle and what is on, with all of its loss, of the devices with one: on where the answer uses it.
+
+    Other broken rules come first. With a share below one half, every stretch that breaks the rule is on in one more
+    step, the one whose price keeps it out least: it has to take what the losses cost.
+    """
+    broken, devices = found.broken, found.run.problem.devices
+    others = replace(broken, loss=np.zeros_like(broken.loss)).any()
+    if not broken.loss.any() or (others and turn < TURNS // 2):
+        return idle
+    spare = share < MANY and turn == 0
+    decided = []
+    for power, side, off, at in zip(
+        (found.decision.charge_kw, found.decision.discharge_kw),
+        devices.sides(),
+        (idle.charge, idle.discharge),
+        (found.run.form.charge_at, found.run.form.discharge_at),
+        strict=True,
+    ):
+        rows = (side.loss_kw > 0.0)[:, None]
+        on = rows & (power > 0.0) & ~off
+        if spare:
+            on |= _cheapest_unused(found, at, rows & (power <= 0.0) & ~off)
+        decided.append((off | (rows & ~on), on))
+    (charge, charge_on), (discharge, discharge_on) = decided
+    lossless = [(side.loss_kw <= 0.0)[:, None] for side in devices.sides()]
+    return replace(
+        idle,
+        charge=charge,
+        charge_on=charge_on | (idle.charge_on & lossless[0]),
+        discharge=discharge,
+        discharge_on=discharge_on | (idle.discharge_on & lossless[1]),
+    )
+
+
+def _cheapest_unused(found: Found, at: IntArray, unused: BoolArray) -> BoolArray:
+    """Return one step (D, T) of the unused ones in each stretch that breaks the rule of losses: the cheapest to use."""
+    chosen = np.zeros_like(unused)
+    if found.answer.duals is None:
+        return chosen
+    price = np.where(unused & (at >= 0), found.answer.duals.columns[at], np.inf)
+    for device, first, end in zip(*stays_of(found.run.problem.devices.plugged), strict=True):
+        step = first + int(np.argmin(price[device, first:end]))
+        chosen[device, step] = found.broken.loss[device, first:end].any() and price[device, step] < np.inf
+    return chosen
+
+
+def _without_empty(found: Found, idle: Idle, least: FloatArray) -> Found:
+    """Return a plan, or a cheaper one without the steps that only cost their loss."""
+    devices = found.run.problem.devices
+    for _ in range(TURNS):
+        empty = [
+            (side.loss_kw > 0.0)[:, None] & (power > 0.0) & (power <= side.least_kw[:, None] + LEAST_KW)
+            for power, side in zip(
+                (found.decision.charge_kw, found.decision.discharge_kw), devices.sides(), strict=True
+            )
+        ]
+        if not (empty[0] | empty[1]).any():
+            break
+        idle = replace(
+            idle,
+            charge=idle.charge | empty[0],
+            charge_on=idle.charge_on & ~empty[0],
+            discharge=idle.discharge | empty[1],
+            discharge_on=idle.discharge_on & ~empty[1],
+        )
+        run = found.run.again()
+        run.restrict(idle, least)
+        answer, goals = run.solve()
+        if answer.values is None:
+            break
+        fewer = replace(found_in(run, answer, answer.values, goals), bound=-np.inf)
+        if fewer.broken.any() or better(found, fewer) is found:
+            break
+        found = fewer
+    return found
 
 
 def _held(found: Found, share: float, marked: BoolArray, least: FloatArray) -> tuple[FloatArray, BoolArray]:

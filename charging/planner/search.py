@@ -192,5 +192,5 @@ def _late_energy(run: Run) -> FloatArray:
     for places, charging in ((form.charge_at, True), (form.discharge_at, False)):
         used = places >= 0
         per_kw = energy_per_kw(devices, problem.case.hours, charging)
-        cost[places[used]] = -(remaining * per_kw[:, None])[used]
+        cost[places[used]] = -(remaining * per_kw)[used]
     return cost

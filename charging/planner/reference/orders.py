@@ -36,7 +36,7 @@ def add_orders(
             if not columns.plugged[step] and level >= goal:
                 break
             power = min(columns.limits_kw[step][0], _taken_kw(vehicle, level))
-            full = level + hours * columns.efficiency[0] * power
+            full = level + hours * (columns.efficiency[0] * power - columns.losses_kw[0])
             level = max(level, min(full, goal)) - use_kwh[step]
             wanted[step + 1] = max(wanted.get(step + 1, -math.inf), min(level, goal))
     for boundary, kwh in wanted.items():
