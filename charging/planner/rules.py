@@ -8,7 +8,7 @@ from charging.planner.case import BoolArray, FloatArray
 from charging.planner.devices import Devices, Problem, node_members
 from charging.planner.earnings import most_earned
 from charging.planner.formulation import Formulation
-from charging.planner.gates import Gates
+from charging.planner.gates import Gates, spread, stretches_of
 from charging.planner.phases import phase_limits
 from charging.planner.settle import Decision, changed_kw, energy_path, path_of, stored_kwh
 
@@ -38,15 +38,24 @@ def promised_path(problem: Problem, form: Formulation, values: FloatArray) -> Fl
     return path_of(problem, promised)
 
 
-def untrue_losses(problem: Problem, form: Formulation, values: FloatArray) -> BoolArray:
-    """Return the steps (D, T) with power for which an answer counts on a smaller loss than there is."""
-    untrue = np.zeros(problem.devices.use_kwh.shape, dtype=bool)
-    for (at, lost_at), side in zip(form.powers.pairs(), problem.devices.sides(), strict=True):
+def untrue_losses(problem: Problem, form: Formulation, values: FloatArray, broken: Gates) -> BoolArray:
+    """Return the steps (D, T) for which an answer counts on less than is lost with the power that it has there.
+
+    To count on more does no harm but in stretches where another rule is `broken`: the answer may have kept it so.
+    """
+    devices = problem.devices
+    less, more = (np.zeros(devices.use_kwh.shape, dtype=bool) for _ in range(2))
+    for (at, lost_at), side in zip(form.powers.pairs(), devices.sides(), strict=True):
         device, step = np.nonzero(lost_at >= 0)
-        power, loss = values[at[device, step]], side.loss_kw[device]
-        counted = values[lost_at[device, step]] + loss * power / side.most_kw[device, step]
-        untrue[device, step] |= (power > POWER_KW) & (counted < loss - LOST_KW)
-    return untrue
+        power = values[at[device, step]]
+        counted = values[lost_at[device, step]] + side.loss_kw[device] * power / side.most_kw[device, step]
+        lost = np.where(power > POWER_KW, side.loss_kw[device], 0.0)
+        less[device, step] |= counted < lost - LOST_KW
+        more[device, step] |= counted > lost + LOST_KW
+    if more.any():
+        others = broken.one_way | broken.floor | broken.ceiling | broken.tail | broken.least
+        less |= more & spread(others, stretches_of(devices.plugged))
+    return less
 
 
 def kept_one_way(problem: Problem, decision: Decision) -> Decision:
@@ -61,11 +70,14 @@ def kept_one_way(problem: Problem, decision: Decision) -> Decision:
     if not both.any():
         return decision
     stored = stored_kwh(problem, decision) / case.hours
+    charge = np.maximum(stored, 0.0) / devices.charge_efficiency[:, None]
+    discharge = np.maximum(-stored, 0.0) * devices.discharge_efficiency[:, None]
+    # What is left of both may be too little for one: then a switch has to decide.
+    both &= (charge == 0.0) | (charge >= devices.least_charge_kw[:, None])
+    both &= (discharge == 0.0) | (discharge >= devices.least_discharge_kw[:, None])
     single = Decision(
-        np.where(both, np.maximum(stored, 0.0) / devices.charge_efficiency[:, None], decision.charge_kw),
-        np.where(
-            both, np.maximum(-stored, 0.0) * devices.discharge_efficiency[:, None], decision.discharge_kw
-        ),
+        np.where(both, charge, decision.charge_kw),
+        np.where(both, discharge, decision.discharge_kw),
         decision.solar_used_kw,
     )
     surplus = single.solar_used_kw - case.site.building_load_kw - _net(single).sum(axis=0)

@@ -341,7 +341,7 @@ def found_in(run: Run, answer: Answer, values: FloatArray, goals_kwh: tuple[floa
     broken = broken_rules(problem, decision)
     broken = replace(
         broken,
-        loss=broken.loss | untrue_losses(problem, run.form, values),
+        loss=broken.loss | untrue_losses(problem, run.form, values, broken),
         direction=both_directions(problem, run.form, values),
         bands=underpriced(
             problem.devices.bands,
