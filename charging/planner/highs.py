@@ -151,7 +151,13 @@ class Solver:
         _check(self._highs.setOptionValue("simplex_strategy", strategy), "the kind of simplex")
         self._feasible = False
         self._run()
-        return self._answer()
+        answer = self._answer()
+        if answer.outcome is Outcome.INFEASIBLE and self._whole.any():
+            # Presolve has called a programme with switches impossible that was not.
+            _check(self._highs.setOptionValue("presolve", "off"), "the option presolve=off")
+            self._run()
+            answer = self._answer()
+        return answer
 
     def _run(self) -> None:
         """Run HiGHS; raises SolverError where it fails a second time.

@@ -8,7 +8,7 @@ from charging.planner.case import BoolArray, FloatArray
 from charging.planner.devices import Devices, Problem, node_members
 from charging.planner.earnings import most_earned
 from charging.planner.formulation import Formulation
-from charging.planner.gates import Gates, spread, stretches_of
+from charging.planner.gates import Gates
 from charging.planner.phases import phase_limits
 from charging.planner.settle import Decision, changed_kw, energy_path, path_of, stored_kwh
 
@@ -38,11 +38,8 @@ def promised_path(problem: Problem, form: Formulation, values: FloatArray) -> Fl
     return path_of(problem, promised)
 
 
-def untrue_losses(problem: Problem, form: Formulation, values: FloatArray, broken: Gates) -> BoolArray:
-    """Return the steps (D, T) for which an answer counts on less than is lost with the power that it has there.
-
-    To count on more does no harm but in stretches where another rule is `broken`: the answer may have kept it so.
-    """
+def untrue_losses(problem: Problem, form: Formulation, values: FloatArray) -> tuple[BoolArray, BoolArray]:
+    """Return the steps (D, T) for which an answer counts on less, and on more, than is lost with its power there."""
     devices = problem.devices
     less, more = (np.zeros(devices.use_kwh.shape, dtype=bool) for _ in range(2))
     for (at, lost_at), side in zip(form.powers.pairs(), devices.sides(), strict=True):
@@ -52,10 +49,7 @@ def untrue_losses(problem: Problem, form: Formulation, values: FloatArray, broke
         lost = np.where(power > POWER_KW, side.loss_kw[device], 0.0)
         less[device, step] |= counted < lost - LOST_KW
         more[device, step] |= counted > lost + LOST_KW
-    if more.any():
-        others = broken.one_way | broken.floor | broken.ceiling | broken.tail | broken.least
-        less |= more & spread(others, stretches_of(devices.plugged))
-    return less
+    return less, more
 
 
 def kept_one_way(problem: Problem, decision: Decision) -> Decision:

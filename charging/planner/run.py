@@ -341,7 +341,6 @@ def found_in(run: Run, answer: Answer, values: FloatArray, goals_kwh: tuple[floa
     broken = broken_rules(problem, decision)
     broken = replace(
         broken,
-        loss=broken.loss | untrue_losses(problem, run.form, values, broken),
         direction=both_directions(problem, run.form, values),
         bands=underpriced(
             problem.devices.bands,
@@ -354,6 +353,10 @@ def found_in(run: Run, answer: Answer, values: FloatArray, goals_kwh: tuple[floa
     )
     cost = total_cost(problem, decision)
     total = cost + penalty_of(problem, decision)
+    less, more = untrue_losses(problem, run.form, values)
+    # To count on more than is lost does harm only where it kept another rule, or where money hangs on it.
+    harmful = broken.of_devices() or total > answer.objective + SAME_AMOUNT
+    broken = replace(broken, loss=broken.loss | less | (more & harmful))
     return Found(decision, broken, cost, total, goals_kwh, answer.bound, run, answer)
 
 
