@@ -26,9 +26,9 @@ class Conversion:
     charge_loss_kw: FloatArray
     discharge_loss_kw: FloatArray
 
-    def first(self, count: int) -> Self:
-        """Return the conversion of the first devices alone."""
-        return type(self)(self.hours, *(getattr(self, field.name)[:count] for field in fields(self)[1:]))
+    def of(self, rows: slice | list[int]) -> Self:
+        """Return the conversion of some devices alone."""
+        return type(self)(self.hours, *(getattr(self, field.name)[rows] for field in fields(self)[1:]))
 
     def stored_kwh(self, charge_kw: FloatArray, discharge_kw: FloatArray | None = None) -> FloatArray:
         """Return what powers add to each battery."""

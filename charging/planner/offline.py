@@ -123,7 +123,7 @@ def _walk(
     """Go through the steps; return the powers, and whether a late charger's near steps break a limit."""
     case, devices = problem.case, problem.devices
     count = len(planned)
-    conversion = devices.conversion(case.hours).first(count)
+    conversion = devices.conversion(case.hours).of(slice(count))
     least, most = latest_needs(problem)[:count], devices.charge_limit_kw[:count]
     ceiling, use = devices.ceiling_kwh[:count], devices.use_kwh[:count]
     plugged = np.pad(devices.plugged[:count], ((0, 0), (0, 1)), mode="edge")
