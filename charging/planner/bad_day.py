@@ -220,7 +220,8 @@ def _best_charge(problem: Problem, decision: Decision | None, deadline: float) -
 def _begun_powers(builder: ProgrammeBuilder, problem: Problem, decision: Decision | None) -> Powers:
     """Add the powers of the first steps, held at those of a decision or free."""
     devices, steps = problem.devices, _replan_steps(problem)
-    powers, lost = [], []
+    powers: list[IntArray] = []
+    lost: list[IntArray] = []
     for side, power in zip(
         devices.sides(),
         (None, None) if decision is None else (decision.charge_kw, decision.discharge_kw),

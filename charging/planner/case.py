@@ -338,9 +338,8 @@ def _read_charger(fields: Fields, nodes: tuple[Node, ...]) -> Charger:
 def _read_charge_loss(fields: Fields) -> float:
     """Read what is lost while charging; at full power something must be left to store."""
     loss = fields.number("charge_loss_kw", 0.0, low=0.0)
-    full, efficiency = fields.data.get("max_charge_kw"), fields.data.get("charge_efficiency")
-    if loss and is_number(full) and is_number(efficiency) and 0.0 < full * efficiency <= loss:
-        stored = full * efficiency
+    stored = _number(fields, "max_charge_kw") * _number(fields, "charge_efficiency")
+    if loss and 0.0 < stored <= loss:
         fields.note(
             "charge_loss_kw", f"{loss:g} kW eat all of the {stored:g} kW that full power stores; lower it"
         )
@@ -349,10 +348,16 @@ def _read_charge_loss(fields: Fields) -> float:
 
 def _read_discharge_loss(fields: Fields) -> float:
     """Read what is lost while discharging; at full power no more may be lost than is given."""
-    loss, full = fields.number("discharge_loss_kw", 0.0, low=0.0), fields.data.get("max_discharge_kw")
-    if loss and is_number(full) and 0.0 < full <= loss:
+    loss, full = fields.number("discharge_loss_kw", 0.0, low=0.0), _number(fields, "max_discharge_kw")
+    if loss and 0.0 < full <= loss:
         fields.note("discharge_loss_kw", f"{loss:g} kW are no less than max_discharge_kw {full:g}; lower it")
     return loss
+
+
+def _number(fields: Fields, key: str) -> float:
+    """Return a number that is read, and told of, elsewhere; 0 where there is none."""
+    value = fields.data.get(key)
+    return float(value) if value is not None and is_number(value) else 0.0
 
 
 def _read_soc_range(fields: Fields) -> tuple[float, float]:

@@ -86,6 +86,9 @@ def _most_kw(vehicle: Vehicle, charger: Charger, away: BoolArray) -> FloatArray:
     most = np.array(
         [0.0 if gone else allowed_kw(vehicle, step, (own, 0.0))[0] for step, gone in enumerate(away)]
     )
+    if vehicle.taper:
+        most = np.minimum(most, vehicle.taper[0].max_charge_kw)
+        most[0] = min(most[0], taken_kw(vehicle, vehicle.initial_soc))
     return np.where(most < least_kw(charger)[0], 0.0, most)
 
 

@@ -9,7 +9,7 @@ import pulp
 from charging.planner.case import Charger, Storage, Vehicle
 from charging.planner.duties import Target
 from charging.planner.reference.model import Model, StoreColumns, switch_of, variable
-from charging.planner.reference.orders import add_orders, ordered_powers
+from charging.planner.reference.orders import add_orders, ordered_powers, taken_kw
 from charging.planner.values import Standing, TaperPoint, ThroughputPrice, WearBand
 
 
@@ -46,6 +46,9 @@ def add_vehicle(model: Model, number: int, vehicle: Vehicle) -> None:
             plugged[step] = False
     for window in vehicle.unplugged:
         plugged[window.from_step : window.to_step] = [False] * (window.to_step - window.from_step)
+    if vehicle.taper:
+        charge = min(charge, vehicle.taper[0].max_charge_kw)
+    at_first = min(charge, taken_kw(vehicle, vehicle.initial_soc * vehicle.capacity_kwh))
     least = least_powers(charger, (charger.min_charge_kw, charger.min_discharge_kw))
     store = _Store(
         name=f"v{number}",
@@ -55,7 +58,11 @@ def add_vehicle(model: Model, number: int, vehicle: Vehicle) -> None:
         power_kw=[
             (most if most >= least[0] else 0.0, out if out >= least[1] else 0.0)
             for most, out in ordered_powers(
-                vehicle, [(charge, discharge) if here else (0.0, 0.0) for here in plugged]
+                vehicle,
+                [
+                    (charge if step else at_first, discharge) if here else (0.0, 0.0)
+                    for step, here in enumerate(plugged)
+                ],
             )
         ],
         plugged=plugged,
