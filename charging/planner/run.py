@@ -264,7 +264,10 @@ class Run:
         A row that an earlier call has made is let go where the power is not to be on any more.
         """
         sides = zip(self.form.powers.pairs(), self.problem.devices.sides(), strict=True)
-        ways = (idle.charge, idle.charge_on), (idle.discharge, idle.discharge_on)
+        ways = (
+            (idle.charge, idle.charge_on & ~idle.charge),
+            (idle.discharge, idle.discharge_on & ~idle.discharge),
+        )
         rows, made = self._loss_rows.copy(), []
         for number, (((at, lost_at), side), (off, on)) in enumerate(zip(sides, ways, strict=True)):
             upper[lost_at[off & (lost_at >= 0)]] = 0.0
