@@ -8,7 +8,7 @@ from charging.planner.case import BoolArray, FloatArray, IntArray
 from charging.planner.gates import spread, stays_of, stretches_of
 from charging.planner.rules import LEAST_KW
 from charging.planner.run import ENERGY_KWH, SAME_AMOUNT, Found, Idle, better, found_in
-from charging.planner.settle import energy_path, flows_of, stored_kwh
+from charging.planner.settle import flows_of, stored_kwh
 
 TURNS = 10
 LOSS_TURNS = 30
@@ -218,11 +218,7 @@ def _without_empty(found: Found, idle: Idle) -> Idle | None:
 def _held(found: Found, share: float, marked: BoolArray, least: FloatArray) -> tuple[FloatArray, BoolArray]:
     """Return the energy to keep (D, T + 1) and the steps without discharge (D, T) in stretches with a mark (D, T)."""
     form, problem = found.run.form, found.run.problem
-    floor, path, least = (
-        problem.devices.discharge_floor_kwh,
-        energy_path(problem, found.decision),
-        least.copy(),
-    )
+    floor, path, least = problem.devices.discharge_floor_kwh, found.path_kwh, least.copy()
     idle = np.zeros(marked.shape, dtype=bool)
     for device, first, end in zip(*stays_of(problem.devices.plugged), strict=True):
         discharges = form.discharge_at[device, first:end] >= 0

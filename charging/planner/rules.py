@@ -100,14 +100,13 @@ def _net(decision: Decision) -> FloatArray:
     return decision.charge_kw - decision.discharge_kw
 
 
-def broken_rules(problem: Problem, decision: Decision) -> Gates:
-    """Return where powers break a rule.
+def broken_rules(problem: Problem, decision: Decision, path: FloatArray) -> Gates:
+    """Return where powers, with the energies (D, T + 1) that they are thought to lead to, break a rule.
 
     Both ways at once, discharge below the floor, charge above maximum or taper, less than the least power.
     """
     devices = problem.devices
     charging, discharging = decision.charge_kw > POWER_KW, decision.discharge_kw > POWER_KW
-    path = energy_path(problem, decision)
     after = path[:, 1:]
     return Gates(
         direction=np.zeros(problem.case.steps, dtype=bool),

@@ -315,10 +315,12 @@ class Found:
     missing to what such a day wants vehicles to leave with, to the minimum, to the backup, and to what a person
     ordered to charge now.
     `total` is the cost plus the price of missed "should" targets; `bound` is a proven lower bound of `total` among
-    plans that reach the same goals (-inf when none is known).
+    plans that reach the same goals (-inf when none is known). `path_kwh` (D, T + 1) are the energies that the answer
+    counts on; they are those of the powers where no rule of losses is broken.
     """
 
     decision: Decision
+    path_kwh: FloatArray
     broken: Gates
     cost: float
     total: float
@@ -341,7 +343,11 @@ def found_in(run: Run, answer: Answer, values: FloatArray, goals_kwh: tuple[floa
     """Return an answer as powers, with its own bound."""
     problem = run.problem
     decision = kept_one_way(problem, decision_from(run.form, values))
-    broken = broken_rules(problem, decision)
+    path = energy_path(problem, decision)
+    less, more = untrue_losses(problem, run.form, values)
+    # Where an answer counts on too small a loss, what else it breaks shows only on the path that it thinks of.
+    thought = promised_path(problem, run.form, values) if less.any() else path
+    broken = broken_rules(problem, decision, thought)
     broken = replace(
         broken,
         direction=both_directions(problem, run.form, values),
@@ -350,17 +356,16 @@ def found_in(run: Run, answer: Answer, values: FloatArray, goals_kwh: tuple[floa
             run.form.bands,
             values,
             leaving_kwh(problem, decision),
-            energy_path(problem, decision),
+            path,
             problem.devices.plugged,
         ),
     )
     cost = total_cost(problem, decision)
     total = cost + penalty_of(problem, decision)
-    less, more = untrue_losses(problem, run.form, values)
     # To count on more than is lost does harm only where it kept another rule, or where money hangs on it.
     harmful = broken.of_devices() or total > answer.objective + SAME_AMOUNT
     broken = replace(broken, loss=broken.loss | less | (more & harmful))
-    return Found(decision, broken, cost, total, goals_kwh, answer.bound, run, answer)
+    return Found(decision, thought, broken, cost, total, goals_kwh, answer.bound, run, answer)
 
 
 def better(best: Found | None, found: Found | None) -> Found | None:
