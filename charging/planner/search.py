@@ -27,8 +27,8 @@ MENDING_SHARES = (0.5, 0.05)
 ROUNDS = 30
 TURNS = 3
 # The order of the wear bands, and which steps export where that pays more than import costs, are worth little money
-# and many switches; so are losses of chargers. More bands or losses than this, and steps that branching has not decided,
-# are left at so many times the gap.
+# and many switches; so are losses of chargers. More bands or losses than this, and steps that branching has not
+# decided, are left at so many times the gap.
 MANY_ORDERS = 300
 ORDER_SHARE = 10.0
 FEW_BROKEN = 8
@@ -94,7 +94,7 @@ def _until(gates: Gates, deadline: float, started: float) -> float:
 
 def _near_enough(best: Found, run: Run, gap: float) -> bool:
     """Tell whether nothing but the order of many wear bands, or many losses, keep a plan from its bound, and little."""
-    losses = sum(np.count_nonzero(lost_at >= 0) for _, lost_at in run.form.powers.pairs())
+    losses = sum(int((lost_at >= 0).sum()) for _, lost_at in run.form.powers.pairs())
     many = max(run.form.bands.switch.size, losses) > MANY_ORDERS
     return many and not best.broken.any() and best.within(ORDER_SHARE * gap)
 
