@@ -195,6 +195,11 @@ class Run:
             self._lines.crossed(decision.charge_kw, path, TAPER_KW),
         )
 
+    def have_until(self, deadline: float) -> None:
+        """Replace the deadline."""
+        self.deadline = deadline
+        self.solver.set_deadline(deadline)
+
     def suggest(self, decision: Decision) -> None:
         """Offer powers as a start for the search with switches."""
         form = self.form

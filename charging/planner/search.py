@@ -56,6 +56,7 @@ def search(problem: Problem, deadline: float, gap: float, *, linear: bool = Fals
         if best is not None and not loose:
             run.suggest(best.decision)
         answer, goals = run.solve()
+        run.have_until(deadline)
         if answer.outcome is Outcome.INFEASIBLE and not relaxed:
             relaxed, best, bounds = True, None, []
             continue
@@ -77,7 +78,7 @@ def search(problem: Problem, deadline: float, gap: float, *, linear: bool = Fals
         # Where no rule is broken, only switches of events and reserve, taken as fractions, can promise too much.
         searched = not (broken.any() or broken.bands.any() or (loose and run.form.programme.whole.any()))
         near = best is not None and (best.within(gap) or _left_open(best, gates, broken, gap))
-        if searched or near or time.perf_counter() > until:
+        if searched or near or (until < deadline and time.perf_counter() > until):
             break
         tighter = gates.tightened(broken, problem.devices.plugged)
         # As fractions, switches of losses would say nothing new.
