@@ -124,8 +124,8 @@ class Chargers(DepotAdmin):
             {
                 "fields": [
                     "current",
-                    ("max_charge_kw", "min_charge_kw", "charge_efficiency"),
-                    ("max_discharge_kw", "min_discharge_kw", "discharge_efficiency"),
+                    ("max_charge_kw", "min_charge_kw", "charge_efficiency", "charge_loss_kw"),
+                    ("max_discharge_kw", "min_discharge_kw", "discharge_efficiency", "discharge_loss_kw"),
                     ("iso15118_20", "negative_limits"),
                     "fallback_kw",
                 ]

@@ -427,6 +427,8 @@ def _charger(connector: Connector, cabinets: Collection[int]) -> dict[str, Any]:
         "discharge_efficiency": charger.discharge_efficiency,
         "min_charge_kw": charger.min_charge_kw,
         "min_discharge_kw": charger.min_discharge_kw,
+        "charge_loss_kw": charger.charge_loss_kw,
+        "discharge_loss_kw": charger.discharge_loss_kw,
     }
 
 
@@ -512,7 +514,7 @@ def _share_to_come(duty: Duty, state: VehicleState | None, end_at: datetime) -> 
 def _worth(place: Connector, prices: Prices) -> tuple[float, float]:
     """Return what a kWh in a battery costs later: at the median price, and as the cheapest energy with its losses."""
     cheapest = max(min(prices.import_per_kwh), LEAST_PRICE)
-    return _usual_price(prices), cheapest / place.charger.charge_efficiency
+    return _usual_price(prices), cheapest / place.charger.full_charge_efficiency
 
 
 def _usual_price(prices: Prices) -> float:

@@ -25,7 +25,8 @@ class Session:
     """One plugged-in stay as it really was.
 
     SoC 0..1 at plug-in and plug-out; `max_charge_kw` is the AC limit of charger and vehicle, whichever is
-    lower; `charge_efficiency` is battery kWh per AC kWh. Moments are aware.
+    lower; `charge_efficiency` is battery kWh per AC kWh, less `charge_loss_kw` as long as it charges. Moments are
+    aware.
     """
 
     vehicle: str
@@ -36,6 +37,12 @@ class Session:
     capacity_kwh: float
     max_charge_kw: float
     charge_efficiency: float
+    charge_loss_kw: float = 0.0
+
+    @property
+    def battery_kw(self) -> float:
+        """Return what full power puts into the battery; a vehicle that takes less than is lost gets nothing."""
+        return max(0.0, self.max_charge_kw * self.charge_efficiency - self.charge_loss_kw)
 
     @property
     def net_kwh(self) -> float:
@@ -64,11 +71,11 @@ def unmanaged(sessions: Sequence[Session], grid: TimeGrid, carry_kwh: float = 0.
     charge_kw = np.zeros(grid.steps)
     for session in sessions:
         owed_kwh = session.net_kwh + carry_kwh
-        battery_kw = session.max_charge_kw * session.charge_efficiency
         stay_hours = (session.unplugged_at - session.plugged_in_at) / timedelta(hours=1)
-        hours = min(max(owed_kwh, 0.0) / battery_kw, stay_hours)
+        able = session.battery_kw > 0.0
+        hours = min(max(owed_kwh, 0.0) / session.battery_kw, stay_hours) if able else 0.0
         charge_kw += session.max_charge_kw * _share_of_steps(grid, session.plugged_in_at, hours)
-        carry_kwh = owed_kwh - hours * battery_kw
+        carry_kwh = owed_kwh - hours * session.battery_kw
     return Baseline(charge_kw, carry_kwh)
 
 

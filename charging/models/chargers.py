@@ -58,6 +58,17 @@ class Charger(Scoped):
     discharge_efficiency = models.FloatField(
         default=0.94, validators=FRACTION, help_text="Battery to grid, 0 to 1."
     )
+    charge_loss_kw = models.FloatField(
+        default=0.0,
+        validators=POSITIVE,
+        help_text="Lost beside that as long as a plug charges, whatever its power, in kW: "
+        "it lowers the efficiency at low power.",
+    )
+    discharge_loss_kw = models.FloatField(
+        default=0.0,
+        validators=POSITIVE,
+        help_text="The same while a plug discharges, in kW, taken from the battery.",
+    )
     iso15118_20 = models.BooleanField(
         "ISO 15118-20", default=False, help_text="Speaks ISO 15118-20, which bidirectional charging needs."
     )
@@ -113,6 +124,18 @@ class Charger(Scoped):
         return self.max_discharge_kw > 0
 
     @property
+    def full_charge_efficiency(self) -> float:
+        """Return the efficiency of charging at full power, where the loss weighs least."""
+        if self.max_charge_kw <= 0.0:
+            return self.charge_efficiency
+        return self.charge_efficiency - self.charge_loss_kw / self.max_charge_kw
+
+    def stored_kwh(self, import_kwh: float, export_kwh: float) -> float:
+        """Return what energies at the grid side put into a battery, with the losses of full power."""
+        drawn = drawn_per_kwh(self.discharge_efficiency, self.discharge_loss_kw, self.max_discharge_kw)
+        return import_kwh * self.full_charge_efficiency - export_kwh * drawn
+
+    @property
     def fallback_share_kw(self) -> float:
         """Return the fallback power of each EVSE: they share the charger's."""
         return self.fallback_kw / max(len({connector.evse_id for connector in self.connectors.all()}), 1)
@@ -145,6 +168,24 @@ class Charger(Scoped):
         for name in ("charge_efficiency", "discharge_efficiency"):
             if getattr(self, name) == 0:
                 raise ValidationError({name: "An efficiency is above 0, like 0.94."})
+        self._check_losses()
+
+    def _check_losses(self) -> None:
+        if self.max_charge_kw and self.charge_loss_kw and self.full_charge_efficiency <= 0.0:
+            raise ValidationError({"charge_loss_kw": "At full power nothing would be left. Enter less."})
+        if (
+            self.max_discharge_kw
+            and self.discharge_loss_kw
+            and self.discharge_loss_kw >= self.max_discharge_kw
+        ):
+            raise ValidationError(
+                {"discharge_loss_kw": "At full power more would be lost than given. Enter less."}
+            )
+
+
+def drawn_per_kwh(efficiency: float, loss_kw: float, full_kw: float) -> float:
+    """Return what leaves a battery for each kWh discharged at full power, where the loss weighs least."""
+    return 1.0 / efficiency + (loss_kw / full_kw if full_kw > 0.0 else 0.0)
 
 
 class Connector(Scoped):

@@ -215,6 +215,8 @@ def kinds_of(case: DepotCase, names: Sequence[str]) -> list[list[str]]:
             item.discharge_efficiency,
             item.min_charge_kw,
             item.min_discharge_kw,
+            item.charge_loss_kw,
+            item.discharge_loss_kw,
             tuple(
                 vehicle.id for vehicle in case.vehicles if not vehicle.chargers or name in vehicle.chargers
             ),

@@ -3,7 +3,9 @@
 A plan is made anew before its second step or so (`replan_steps`). What it does until then is done on a bad day too, and
 from there on charging may be anything that the bad day's limits allow. So a plan is as safe as it can be if *some* way
 to charge on the bad day begins as the plan begins and misses as little as possible at "must" targets. The money is that
-of the expected day. On the bad day nothing is discharged any more, and least powers of chargers are left out.
+of the expected day. On the bad day nothing is discharged any more, and least powers of chargers are left out. What
+chargers lose is taken as at full power while a way is looked for, and in full while it is walked: so a way may miss a
+little more than the best one, and what it is said to miss is true.
 
 Most plans leave such a way anyhow: it is looked for first, and only where there is none the search is done again with
 the rows of the bad day beside the others.
@@ -112,11 +114,12 @@ def _needed_kwh(bad: Problem) -> FloatArray:
                 wanted[row, target.boundary], target.soc * devices.capacity_kwh[row]
             )
     needed = wanted.copy()
-    per_kw = bad.case.hours * devices.charge_efficiency
+    conversion = devices.conversion(bad.case.hours)
     for step in reversed(range(bad.case.steps)):
         after = needed[:, step + 1]
         most = np.minimum(devices.charge_limit_kw[:, step], devices.tapers.most_kw(np.maximum(after, 0.0)))
-        before = np.minimum(after + devices.use_kwh[:, step] - per_kw * most, devices.ceiling_kwh)
+        gained = np.maximum(0.0, conversion.stored_kwh(most))
+        before = np.minimum(after + devices.use_kwh[:, step] - gained, devices.ceiling_kwh)
         needed[:, step] = np.maximum(wanted[:, step], before)
     return needed
 
@@ -187,12 +190,9 @@ def add_bad_day(builder: ProgrammeBuilder, problem: Problem, powers: Powers, rel
         return BadDayColumns(np.full_like(powers.charge_at, -1), np.empty(0, dtype=np.int64))
     bad, steps = problem.bad, _replan_steps(problem)
     later = _later_powers(builder, bad, steps)
-    begun = (
-        np.where(bad.devices.plugged, powers.charge_at, -1),
-        np.where(bad.devices.plugged, powers.discharge_at, -1),
-    )
-    both = Powers(later.charge_at.copy(), later.discharge_at.copy())
-    both.charge_at[:, :steps], both.discharge_at[:, :steps] = begun[0][:, :steps], begun[1][:, :steps]
+    both = Powers(*(at.copy() for at in later.places()))
+    for at, begun in zip(both.places(), powers.places(), strict=True):
+        at[:, :steps] = np.where(bad.devices.plugged, begun, -1)[:, :steps]
     add_nodes(builder, bad.case, bad.devices, later)
     add_phases(builder, bad.case, bad.devices, later)
     add_shared_chargers(builder, bad.case, bad.devices, later)
@@ -220,35 +220,40 @@ def _best_charge(problem: Problem, decision: Decision | None, deadline: float) -
 def _begun_powers(builder: ProgrammeBuilder, problem: Problem, decision: Decision | None) -> Powers:
     """Add the powers of the first steps, held at those of a decision or free."""
     devices, steps = problem.devices, _replan_steps(problem)
-    places = []
-    for limit, power in (
-        (devices.charge_limit_kw, None if decision is None else decision.charge_kw),
-        (devices.discharge_limit_kw, None if decision is None else decision.discharge_kw),
+    powers: list[IntArray] = []
+    lost: list[IntArray] = []
+    for side, power in zip(
+        devices.sides(),
+        (None, None) if decision is None else (decision.charge_kw, decision.discharge_kw),
+        strict=True,
     ):
-        at = np.full(limit.shape, -1, dtype=np.int64)
-        first = limit[:, :steps] if power is None else power[:, :steps]
-        columns = builder.add_columns(first.size, 0.0, 0.0 if power is None else first.ravel(), first.ravel())
-        at[:, :steps] = columns.reshape(first.shape)
-        places.append(at)
-    return Powers(*places)
+        first = side.most_kw[:, :steps] if power is None else power[:, :steps]
+        # The rest of the loss, beyond the share that counts with the power.
+        share = np.divide(first, side.most_kw[:, :steps], out=np.ones_like(first), where=first > 0.0)
+        rest = side.loss_kw[:, None] * np.maximum(0.0, 1.0 - share)
+        for kind, values, free in ((powers, first, power is None), (lost, rest, False)):
+            at = np.full(side.most_kw.shape, -1, dtype=np.int64)
+            columns = builder.add_columns(values.size, 0.0, 0.0 if free else values.ravel(), values.ravel())
+            at[:, :steps] = columns.reshape(values.shape)
+            kind.append(at)
+    return Powers(*powers, *lost)
 
 
 def _walked(problem: Problem, decision: Decision, bad: Problem, charge_kw: FloatArray) -> Way:
     """Return the way that begins as a decision does and then charges as given, as far as the batteries take it."""
-    devices, hours, steps = bad.devices, bad.case.hours, _replan_steps(problem)
+    devices, steps = bad.devices, _replan_steps(problem)
+    conversion = devices.conversion(bad.case.hours)
     charge, discharge = np.zeros_like(charge_kw), np.zeros_like(charge_kw)
     discharge[:, :steps] = (decision.discharge_kw * devices.plugged)[:, :steps]
     wanted = charge_kw.copy()
     wanted[:, :steps] = (decision.charge_kw * devices.plugged)[:, :steps]
     energy = devices.initial_kwh.copy()
     for step in range(bad.case.steps):
-        room = np.maximum(0.0, devices.ceiling_kwh - energy) / (hours * devices.charge_efficiency)
+        room = conversion.charge_for(devices.ceiling_kwh - energy)
         taken = np.minimum(devices.charge_limit_kw[:, step], devices.tapers.most_kw(energy))
-        charge[:, step] = np.clip(wanted[:, step], 0.0, np.minimum(room, taken))
-        energy += hours * (
-            devices.charge_efficiency * charge[:, step] - discharge[:, step] / devices.discharge_efficiency
-        )
-        energy -= devices.use_kwh[:, step]
+        power = np.clip(wanted[:, step], 0.0, np.minimum(room, taken))
+        charge[:, step] = np.where(power < devices.least_charge_kw, 0.0, power)
+        energy += conversion.stored_kwh(charge[:, step], discharge[:, step]) - devices.use_kwh[:, step]
     walked = Decision(charge, discharge, bad.case.site.solar_kw)
     return Way(bad, walked, _missing_kwh(bad, energy_path(bad, walked)))
 
@@ -272,7 +277,8 @@ def _later_powers(builder: ProgrammeBuilder, bad: Problem, steps: int) -> Powers
     limit[:, :steps] = 0.0
     charge_at = np.full(limit.shape, -1, dtype=np.int64)
     charge_at[limit > 0.0] = builder.add_columns(int((limit > 0.0).sum()), 0.0, 0.0, limit[limit > 0.0])
-    return Powers(charge_at, np.full_like(charge_at, -1))
+    nothing = np.full_like(charge_at, -1)
+    return Powers(charge_at, nothing, nothing, nothing)
 
 
 def _add_site(builder: ProgrammeBuilder, bad: Problem, later: Powers) -> None:

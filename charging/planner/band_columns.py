@@ -60,14 +60,17 @@ class BandColumns:
 class Surroundings:
     """What bands hang on: discharge columns (D, T), energy columns, least and highest energy (D, T + 1).
 
-    One kW discharged over a step takes `per_kw` (D,) out of the battery.
+    One kW discharged over a step takes `per_kw` (D, T) out of the battery, and each kW of `lost_at` (D, T) a kW for the
+    hours of the step.
     """
 
     discharge_at: IntArray
+    lost_at: IntArray
     energy_at: IntArray
     least_kwh: FloatArray
     highest_kwh: FloatArray
     per_kw: FloatArray
+    hours: float
     plugged: BoolArray
 
 
@@ -125,8 +128,8 @@ def _add_stay(
     held = [_add_point(builder, bands, int(boundary), around, growing) for boundary in points]
     count = len(bands.extra)
     for number, (start, stop) in enumerate(pairwise(points)):
-        powers = around.discharge_at[device, start:stop]
-        powers = powers[powers >= 0]
+        at, lost_at = around.discharge_at[device, start:stop], around.lost_at[device, start:stop]
+        powers, lost = at[at >= 0], lost_at[lost_at >= 0]
         (before, known), (after, added) = held[number], held[number + 1]
         rows = builder.add_rows(count, lower=known - added)
         for columns, factor in ((after, 1.0), (before, -1.0)):
@@ -138,7 +141,8 @@ def _add_stay(
         builder.put(rows, leaving, 1.0)
         row = builder.add_rows(1, 0.0, 0.0)
         builder.put(np.repeat(row, count), leaving, 1.0)
-        builder.put(np.repeat(row, len(powers)), powers, -around.per_kw[device])
+        builder.put(np.repeat(row, len(powers)), powers, -around.per_kw[device, start:stop][at >= 0])
+        builder.put(np.repeat(row, len(lost)), lost, -around.hours)
         growing.leaving.append(leaving)
         growing.leaves += [(device, first)] * count
         growing.prices.append(bands.extra)

@@ -37,11 +37,11 @@ def unmanaged(case: DepotCase) -> DepotPlan:
 def _full_power(devices: Devices, hours: float) -> FloatArray:
     """Return charge powers (D, T) at all the power there is, until the device is full."""
     charge, energy = np.zeros_like(devices.charge_limit_kw), devices.initial_kwh.copy()
-    per_kw = hours * devices.charge_efficiency
+    conversion = devices.conversion(hours)
     for step in range(charge.shape[1]):
-        room = np.maximum(0.0, devices.ceiling_kwh - energy) / per_kw
+        room = conversion.charge_for(devices.ceiling_kwh - energy)
         most = np.minimum(devices.charge_limit_kw[:, step], devices.tapers.most_kw(energy))
         power = np.minimum(most, room)
         charge[:, step] = np.where(power < devices.least_charge_kw, 0.0, power)
-        energy += per_kw * charge[:, step] - devices.use_kwh[:, step]
+        energy += conversion.stored_kwh(charge[:, step]) - devices.use_kwh[:, step]
     return charge

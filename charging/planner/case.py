@@ -20,7 +20,7 @@ from charging.planner.demand import DemandCharge, read_demand
 from charging.planner.duties import TARGET, Away, Target, read_away, read_target
 from charging.planner.overrides import Override, read_overrides
 from charging.planner.plugs import ASSIGNED, SWAPS, Swaps, Window, read_swaps, read_windows
-from charging.planner.reading import Fields
+from charging.planner.reading import Fields, is_number
 from charging.planner.rolling import BAD_DAY, PREVIOUS, BadDay, Previous, read_bad_day, read_previous
 from charging.planner.values import (
     Event,
@@ -87,7 +87,11 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Charger:
-    """A charger; powers are AC at its grid side. It gives a vehicle nothing, or at least its least power."""
+    """A charger; powers are AC at its grid side. It gives a vehicle nothing, or at least its least power.
+
+    While it charges with c kW the battery gains charge_efficiency * c - charge_loss_kw, and while it discharges with d
+    kW the battery loses d / discharge_efficiency + discharge_loss_kw. Nothing is lost while no power flows.
+    """
 
     id: str
     node: str | None
@@ -98,6 +102,8 @@ class Charger:
     phase: int | None = None
     min_charge_kw: float = 0.0
     min_discharge_kw: float = 0.0
+    charge_loss_kw: float = 0.0
+    discharge_loss_kw: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +139,7 @@ class Vehicle:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A stationary battery; it must hold at least `final_soc` at the end."""
+    """A stationary battery, with losses as those of a charger; it must hold at least `final_soc` at the end."""
 
     id: str
     node: str | None
@@ -147,6 +153,8 @@ class Storage:
     discharge_efficiency: float
     wear_cost_per_kwh: float = 0.0
     final_soc: float = 0.0
+    charge_loss_kw: float = 0.0
+    discharge_loss_kw: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -322,7 +330,34 @@ def _read_charger(fields: Fields, nodes: tuple[Node, ...]) -> Charger:
         phase=None if fields.data.get("phase") is None else fields.whole("phase", 1, 3),
         min_charge_kw=fields.number("min_charge_kw", 0.0, low=0.0),
         min_discharge_kw=fields.number("min_discharge_kw", 0.0, low=0.0),
+        charge_loss_kw=_read_charge_loss(fields),
+        discharge_loss_kw=_read_discharge_loss(fields),
     )
+
+
+def _read_charge_loss(fields: Fields) -> float:
+    """Read what is lost while charging; at full power something must be left to store."""
+    loss = fields.number("charge_loss_kw", 0.0, low=0.0)
+    stored = _number(fields, "max_charge_kw") * _number(fields, "charge_efficiency")
+    if loss and 0.0 < stored <= loss:
+        fields.note(
+            "charge_loss_kw", f"{loss:g} kW eat all of the {stored:g} kW that full power stores; lower it"
+        )
+    return loss
+
+
+def _read_discharge_loss(fields: Fields) -> float:
+    """Read what is lost while discharging; at full power no more may be lost than is given."""
+    loss, full = fields.number("discharge_loss_kw", 0.0, low=0.0), _number(fields, "max_discharge_kw")
+    if loss and 0.0 < full <= loss:
+        fields.note("discharge_loss_kw", f"{loss:g} kW are no less than max_discharge_kw {full:g}; lower it")
+    return loss
+
+
+def _number(fields: Fields, key: str) -> float:
+    """Return a number that is read, and told of, elsewhere; 0 where there is none."""
+    value = fields.data.get(key)
+    return float(value) if value is not None and is_number(value) else 0.0
 
 
 def _read_soc_range(fields: Fields) -> tuple[float, float]:
@@ -404,6 +439,8 @@ def _read_storage(fields: Fields, nodes: tuple[Node, ...]) -> Storage:
         discharge_efficiency=fields.positive("discharge_efficiency", 1.0),
         wear_cost_per_kwh=fields.number("wear_cost_per_kwh", 0.0, low=0.0),
         final_soc=fields.number("final_soc", low, 0.0, 1.0),
+        charge_loss_kw=_read_charge_loss(fields),
+        discharge_loss_kw=_read_discharge_loss(fields),
     )
 
 

@@ -21,7 +21,10 @@ from charging.planner.settle import Decision
 # Below this share of vehicles that are left, a second search would cost more than the smaller first one saves.
 MOST_LEFT = 0.5
 # What a field of n like ones together is: n times as large, or the same. A vehicle that uses any other field is alone.
-LARGER = {"capacity_kwh", "max_charge_kw", "max_discharge_kw", "away", "taper"}
+LARGER = {
+    *("capacity_kwh", "max_charge_kw", "max_discharge_kw", "away", "taper"),
+    *("charge_loss_kw", "discharge_loss_kw"),
+}
 SAME = {
     *(
         "id",
@@ -147,5 +150,9 @@ def _together(vehicle: Vehicle, size: int) -> Vehicle:
 
 def _station(charger: Charger, size: int) -> Charger:
     return replace(
-        charger, max_charge_kw=size * charger.max_charge_kw, max_discharge_kw=size * charger.max_discharge_kw
+        charger,
+        max_charge_kw=size * charger.max_charge_kw,
+        max_discharge_kw=size * charger.max_discharge_kw,
+        charge_loss_kw=size * charger.charge_loss_kw,
+        discharge_loss_kw=size * charger.discharge_loss_kw,
     )

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from charging.planner.case import BoolArray, Charger, DepotCase, FloatArray, IntArray, Storage, Vehicle
+from charging.planner.conversion import Conversion
 from charging.planner.demand import DemandCharge
 from charging.planner.duties import Target
 from charging.planner.overrides import Alone, limit_powers, ordered_kwh
@@ -21,13 +22,23 @@ from charging.planner.wear_bands import Bands, bands_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """What holds for charging, or for discharging: least power (D,), most power (D, T), and loss with power (D,)."""
+
+    least_kw: FloatArray
+    most_kw: FloatArray
+    loss_kw: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Devices:
     """Vehicles, batteries and flexible loads of a case; shapes are (D,), (D, T) or, per boundary, (D, T + 1).
 
     The power limits hold what a person ordered, and the charge limits the highest power of a taper (in the first step
-    that at the energy it begins with). A power is 0 or at least the least one; limits below that are 0. `ordered_kwh`
-    is the energy that orders to charge now ask for, -inf where there is none. `wear_cost_per_kwh` is the cheapest of
-    its `bands` where a vehicle has several.
+    that at the energy it begins with). A power is 0 or at least the least one; limits below that are 0. With a loss,
+    the least charge stores something, and the least discharge gives no less than is lost. `ordered_kwh` is the energy
+    that orders to charge now ask for, -inf where there is none. `wear_cost_per_kwh` is the cheapest of its `bands`
+    where a vehicle has several.
     """
 
     ids: tuple[str, ...]
@@ -53,6 +64,29 @@ class Devices:
     bands: tuple[Bands, ...]
     least_charge_kw: FloatArray
     least_discharge_kw: FloatArray
+    charge_loss_kw: FloatArray
+    discharge_loss_kw: FloatArray
+
+    def conversion(self, hours: float) -> Conversion:
+        """Return how powers become energy over a step of some hours."""
+        return Conversion(
+            hours,
+            self.charge_efficiency,
+            self.discharge_efficiency,
+            self.charge_loss_kw,
+            self.discharge_loss_kw,
+        )
+
+    def sides(self) -> tuple[Side, Side]:
+        """Return what holds for charging and for discharging."""
+        return (
+            Side(self.least_charge_kw, self.charge_limit_kw, self.charge_loss_kw),
+            Side(self.least_discharge_kw, self.discharge_limit_kw, self.discharge_loss_kw),
+        )
+
+    def lossy(self) -> BoolArray:
+        """Tell which devices have a loss, shape (D,)."""
+        return (self.charge_loss_kw > 0.0) | (self.discharge_loss_kw > 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,8 +151,13 @@ def devices_of(case: DepotCase) -> Devices:
     low = _floats(item.min_soc for item in holders)
     v2g_low = _floats([item.v2g_min_soc for item in case.vehicles] + [0.0] * len(batteries))
     initial = capacity * _floats(item.initial_soc for item in holders)
+    charge_loss = _floats(item.charge_loss_kw for item in stations)
+    discharge_loss = _floats(item.discharge_loss_kw for item in stations)
+    charge_efficiency = _floats(item.charge_efficiency for item in stations)
     least_charge = _floats(getattr(item, "min_charge_kw", 0.0) for item in stations)
+    least_charge = np.maximum(least_charge, charge_loss / charge_efficiency)
     least_discharge = _floats(getattr(item, "min_discharge_kw", 0.0) for item in stations)
+    least_discharge = np.maximum(least_discharge, discharge_loss)
     tapers = tapers_of(case.vehicles)
     charge_limit, discharge_limit = _power_limits(case, stations, plugged)
     np.minimum(charge_limit, tapers.most_kw(np.zeros(len(holders)))[:, None], out=charge_limit)
@@ -138,7 +177,7 @@ def devices_of(case: DepotCase) -> Devices:
         floor_kwh=capacity * low,
         ceiling_kwh=ceiling,
         discharge_floor_kwh=discharge_floor,
-        charge_efficiency=_floats(item.charge_efficiency for item in stations),
+        charge_efficiency=charge_efficiency,
         discharge_efficiency=_floats(item.discharge_efficiency for item in stations),
         wear_cost_per_kwh=wear,
         charger_index=_rows([charger_rows[item.charger] for item in case.vehicles] + [-1] * len(batteries)),
@@ -155,6 +194,8 @@ def devices_of(case: DepotCase) -> Devices:
         bands=bands,
         least_charge_kw=least_charge,
         least_discharge_kw=least_discharge,
+        charge_loss_kw=charge_loss,
+        discharge_loss_kw=discharge_loss,
     )
 
 
@@ -194,13 +235,14 @@ def _ordered(
 ) -> FloatArray:
     """Return the energy that orders to charge now ask for at each boundary, shape (D, T + 1)."""
     ordered = np.full((len(use_kwh), case.steps + 1), -np.inf)
-    efficiency = {charger.id: charger.charge_efficiency for charger in case.chargers}
+    chargers = {charger.id: charger for charger in case.chargers}
     for row, vehicle in enumerate(case.vehicles):
-        per_kw = case.hours * efficiency[vehicle.charger]
+        charger = chargers[vehicle.charger]
+        per_kw, lost = case.hours * charger.charge_efficiency, case.hours * charger.charge_loss_kw
         start = vehicle.initial_soc * vehicle.capacity_kwh
         taken = partial(power_at, vehicle)
         alone = Alone(
-            vehicle.capacity_kwh, start, charge_limit_kw[row], per_kw, taken, use_kwh[row], plugged[row]
+            vehicle.capacity_kwh, start, charge_limit_kw[row], per_kw, lost, taken, use_kwh[row], plugged[row]
         )
         ordered[row] = ordered_kwh(vehicle.overrides, alone)
     return ordered
@@ -241,10 +283,11 @@ def envelope_of(devices: Devices, hours: float) -> Envelope:
     fullest = np.empty((count, steps + 1))
     fullest[:, 0] = devices.initial_kwh
     per_kw = devices.charge_efficiency * hours
-    most = devices.charge_limit_kw * per_kw[:, None]
+    most = devices.conversion(hours).stored_kwh(devices.charge_limit_kw)
+    loss = hours * devices.charge_loss_kw
     for step in range(steps):
         before = fullest[:, step]
-        after = fullest_after(before, idle[:, step], most[:, step], per_kw, devices.tapers)
+        after = fullest_after(before, idle[:, step], most[:, step], (per_kw, loss), devices.tapers)
         fullest[:, step + 1] = np.clip(after, before, np.maximum(before, devices.ceiling_kwh))
         fullest[:, step + 1] -= devices.use_kwh[:, step]
     return Envelope(
@@ -256,10 +299,21 @@ def envelope_of(devices: Devices, hours: float) -> Envelope:
 
 
 def energy_per_kw(devices: Devices, hours: float, charging: bool) -> FloatArray:
-    """Return what one kW over one step adds to (or, discharging, takes from) the battery in kWh, shape (D,)."""
+    """Return what one kW over one step adds to (or, discharging, takes from) the battery in kWh, shape (D, T).
+
+    With a loss it is that of a kW at full power, where the loss weighs least.
+    """
     if charging:
-        return hours * devices.charge_efficiency
-    return -hours / devices.discharge_efficiency
+        per_kw = hours * devices.charge_efficiency
+        limit, loss = devices.charge_limit_kw, devices.charge_loss_kw
+    else:
+        per_kw = -hours / devices.discharge_efficiency
+        limit, loss = devices.discharge_limit_kw, devices.discharge_loss_kw
+    if not loss.any():
+        return np.broadcast_to(per_kw[:, None], limit.shape)
+    share = np.divide(loss[:, None], limit, out=np.zeros_like(limit), where=limit > 0.0)
+    full: FloatArray = per_kw[:, None] - hours * share
+    return full
 
 
 def required_kwh(devices: Devices, envelope: Envelope) -> FloatArray:

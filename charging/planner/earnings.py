@@ -48,7 +48,8 @@ def reserve_of(
     net, plugged = net_kw[:count], devices.plugged[:count]
     lower = np.minimum(path_kwh[:count, :-1], path_kwh[:count, 1:])
     higher = np.maximum(path_kwh[:count, :-1], path_kwh[:count, 1:])
-    gives = (lower - devices.discharge_floor_kwh[:count, None]).clip(0.0) * (
+    floor = devices.discharge_floor_kwh + frequency.hours * devices.discharge_loss_kw
+    gives = (lower - floor[:count, None]).clip(0.0) * (
         devices.discharge_efficiency[:count, None] / frequency.hours
     )
     takes = (devices.ceiling_kwh[:count, None] - higher).clip(0.0) / (

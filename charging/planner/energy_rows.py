@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from charging.planner.case import BoolArray, FloatArray, IntArray
-from charging.planner.devices import Problem, energy_per_kw
+from charging.planner.devices import Problem
 from charging.planner.formulation import Formulation
 from charging.planner.gates import stays_of
 from charging.planner.taper import Lines
@@ -148,11 +148,11 @@ def _rows(
     rows = [np.flatnonzero(earlier > 0)]
     columns, values = [form.energy_at[device, earlier][rows[0]]], [np.ones(len(rows[0]))]
     since = (steps[None, :-1] >= earlier[:, None]) & (steps[None, :-1] < boundary[:, None])
-    for places_at, charging in ((form.charge_at, True), (form.discharge_at, False)):
+    for places_at, per_unit in form.powers.kwh_per_unit(devices, hours):
         row, step = np.nonzero(since & (places_at[device] >= 0))
         rows.append(row)
         columns.append(places_at[device[row], step])
-        values.append(energy_per_kw(devices, hours, charging)[device[row]])
+        values.append(per_unit[device[row], step])
     row = np.flatnonzero(other.columns >= 0)
     rows.append(row)
     columns.append(other.columns[row])

@@ -42,7 +42,8 @@ def fallback_decision(
     case, devices = problem.case, problem.devices
     least, goal = latest_needs(problem), _goals(problem)
     members, phases = node_members(case, devices), phase_limits(case, devices)
-    gain = case.hours * devices.charge_efficiency
+    conversion = devices.conversion(case.hours)
+    full = conversion.stored_kwh(np.maximum(devices.charge_limit_kw, 1e-9)).clip(1e-9)
     charge, discharge = np.zeros_like(devices.use_kwh), np.zeros_like(devices.use_kwh)
     if begun is not None:
         charge[:, :begun_steps] = begun.charge_kw[:, :begun_steps]
@@ -51,12 +52,12 @@ def fallback_decision(
     site = case.site
     for step in range(begun_steps, case.steps):
         headroom = _headroom(problem, phases, step, held_kw)
-        power = np.maximum(devices.charge_limit_kw[:, step], 1e-9)
         limit = np.minimum(devices.charge_limit_kw[:, step], devices.tapers.most_kw(energy))
-        order = np.argsort((energy - least[:, step]) / (gain * power), kind="stable").astype(np.int64)
+        order = np.argsort((energy - least[:, step]) / full[:, step], kind="stable").astype(np.int64)
         for ceiling in (np.minimum(goal[:, step], devices.ceiling_kwh), devices.ceiling_kwh):
-            wanted_kw = np.clip((ceiling - energy) / gain - charge[:, step], 0.0, limit - charge[:, step])
-            room_kw = np.clip((devices.ceiling_kwh - energy) / gain, 0.0, limit)
+            wanted_kw = conversion.charge_for(ceiling - energy) - charge[:, step]
+            wanted_kw = np.clip(wanted_kw, 0.0, limit - charge[:, step])
+            room_kw = np.minimum(conversion.charge_for(devices.ceiling_kwh - energy), limit)
             least_kw = np.maximum(0.0, devices.least_charge_kw - charge[:, step])
             wanted_kw = np.where(wanted_kw > 0.0, np.maximum(wanted_kw, least_kw), 0.0)
             wanted_kw = np.minimum(wanted_kw, room_kw - charge[:, step])
@@ -68,7 +69,7 @@ def fallback_decision(
             if site.solar_curtailable or surplus_kw <= 0.0:
                 break
             headroom.site_kw[0] = min(headroom.site_kw[0], surplus_kw)
-        energy += gain * charge[:, step] - devices.use_kwh[:, step]
+        energy += conversion.stored_kwh(charge[:, step]) - devices.use_kwh[:, step]
     return Decision(charge, discharge, solar_used(problem, charge))
 
 
@@ -153,10 +154,11 @@ def latest_needs(problem: Problem) -> FloatArray:
     """Return the least energy at each boundary from which all later needs can be met at full power."""
     devices, hours = problem.devices, problem.case.hours
     needs = _needed_at(problem)
-    per_kw = hours * devices.charge_efficiency
+    gain = devices.conversion(hours).stored_kwh(devices.charge_limit_kw)
+    rate = hours * devices.charge_efficiency, hours * devices.charge_loss_kw
     for step in range(problem.case.steps - 1, -1, -1):
-        after, gain = needs[:, step + 1] + devices.use_kwh[:, step], per_kw * devices.charge_limit_kw[:, step]
-        later = least_before(after, gain, per_kw, devices.tapers)
+        after = needs[:, step + 1] + devices.use_kwh[:, step]
+        later = least_before(after, gain[:, step], rate, devices.tapers)
         needs[:, step] = np.maximum(needs[:, step], later)
     return needs
 

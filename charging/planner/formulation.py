@@ -27,7 +27,7 @@ from charging.planner.devices import (
     energy_per_kw,
     metering_groups,
 )
-from charging.planner.gates import Gates, Places, add_gates, add_stays
+from charging.planner.gates import Gates, Places, add_gates, add_losses, add_stays
 from charging.planner.offers import Columns, add_offers, offer_points
 from charging.planner.store_rows import (
     Powers,
@@ -53,8 +53,7 @@ class Formulation:
     import_columns: IntArray
     export_columns: IntArray
     solar_columns: IntArray
-    charge_at: IntArray
-    discharge_at: IntArray
+    powers: Powers
     energy_at: IntArray
     kept_at: IntArray
     above_at: IntArray
@@ -66,6 +65,16 @@ class Formulation:
     balance_rows: IntArray
     goals: tuple[FloatArray, ...]
     bands: BandColumns
+
+    @property
+    def charge_at(self) -> IntArray:
+        """Return the columns of charging (D, T)."""
+        return self.powers.charge_at
+
+    @property
+    def discharge_at(self) -> IntArray:
+        """Return the columns of discharging (D, T)."""
+        return self.powers.discharge_at
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +116,8 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
     places = add_stays(builder, problem, _places(powers, energy_at), least_kwh)
     missing = _add_targets(builder, devices, envelope, places, relaxed)
     places = add_gates(builder, problem, places, gates, least_kwh)
-    offered = Columns(site.imports, site.exports, powers.charge_at, powers.discharge_at, energy_at)
+    add_losses(builder, devices, powers, gates.loss)
+    offered = Columns(site.imports, site.exports, powers, energy_at)
     bands = add_bands(
         builder, devices.bands, gates.bands, _surroundings(problem, powers, energy_at, least_kwh)
     )
@@ -126,8 +136,7 @@ def formulate(problem: Problem, gates: Gates, relaxed: bool, least_kwh: FloatArr
         import_columns=np.stack(site.imports),
         export_columns=np.stack(site.exports),
         solar_columns=site.solar,
-        charge_at=powers.charge_at,
-        discharge_at=powers.discharge_at,
+        powers=powers,
         energy_at=energy_at,
         kept_at=places.kept_at,
         above_at=places.above_at,
@@ -156,10 +165,12 @@ def _surroundings(
     devices, envelope = problem.devices, problem.envelope
     return Surroundings(
         powers.discharge_at,
+        powers.discharge_lost_at,
         energy_at,
         least_kwh,
         np.maximum(least_kwh, np.minimum(envelope.fullest_kwh, envelope.upper_kwh)),
         -energy_per_kw(devices, problem.case.hours, False),
+        problem.case.hours,
         devices.plugged,
     )
 
@@ -200,26 +211,32 @@ def unavoidable_excess(case: DepotCase) -> tuple[FloatArray, FloatArray]:
 
 
 def _add_powers(builder: ProgrammeBuilder, case: DepotCase, devices: Devices, envelope: Envelope) -> Powers:
-    """Add charge and discharge columns where a device has power at all; wear is priced per kWh leaving it."""
+    """Add charge and discharge columns where a device has power at all; wear is priced per kWh leaving it.
+
+    Where it has a loss, what is lost beyond that of full power is from nothing to the whole loss.
+    """
     charge_limit = devices.charge_limit_kw
     # What a device can hold at most bounds what may leave it above its floor; it saves switches later.
     spare_kwh = np.maximum(0.0, envelope.fullest_kwh[:, :-1] - devices.discharge_floor_kwh[:, None])
-    discharge_limit = np.minimum(
-        devices.discharge_limit_kw, spare_kwh * devices.discharge_efficiency[:, None] / case.hours
-    )
-    wear = np.broadcast_to((case.hours * wear_per_ac_kwh(devices))[:, None], discharge_limit.shape)
+    conversion = devices.conversion(case.hours)
+    discharge_limit = np.minimum(devices.discharge_limit_kw, conversion.discharge_for(spare_kwh))
+    wear = -devices.wear_cost_per_kwh[:, None] * energy_per_kw(devices, case.hours, False)
+    lost_wear = np.broadcast_to((case.hours * devices.wear_cost_per_kwh)[:, None], wear.shape)
+    nothing = np.zeros_like(charge_limit)
+    charge_loss = np.where(charge_limit > 0.0, devices.charge_loss_kw[:, None], 0.0)
+    discharge_loss = np.where(discharge_limit > 0.0, devices.discharge_loss_kw[:, None], 0.0)
     places = []
-    for limit, cost in ((charge_limit, np.zeros_like(charge_limit)), (discharge_limit, wear)):
+    for limit, cost in (
+        (charge_limit, nothing),
+        (discharge_limit, wear),
+        (charge_loss, nothing),
+        (discharge_loss, lost_wear),
+    ):
         used = limit > 0.0
         at = np.full(limit.shape, -1, dtype=np.int64)
         at[used] = builder.add_columns(int(used.sum()), cost[used], 0.0, limit[used])
         places.append(at)
     return Powers(*places)
-
-
-def wear_per_ac_kwh(devices: Devices) -> FloatArray:
-    """Return the wear cost per kWh discharged at the charger's grid side, shape (D,)."""
-    return devices.wear_cost_per_kwh / devices.discharge_efficiency
 
 
 def _add_demand_charges(builder: ProgrammeBuilder, case: DepotCase, site: _Site) -> IntArray:

@@ -141,6 +141,8 @@ def _best_of(usable: Sequence[Charger], name: str, node: str | None) -> Charger:
         max(item.charge_efficiency for item in usable),
         max(item.discharge_efficiency for item in usable),
         usable[0].phase if node else None,
+        charge_loss_kw=min(item.charge_loss_kw for item in usable),
+        discharge_loss_kw=min(item.discharge_loss_kw for item in usable),
     )
 
 
@@ -195,13 +197,13 @@ def _wishes(yard: _Yard, bounding: DepotPlan) -> Wishes:
     charge = np.array([plan.charge_kw for plan in plans]).reshape(shape)
     discharge = np.array([plan.discharge_kw for plan in plans]).reshape(shape)
     soc = np.array([plan.soc for plan in plans]).reshape(len(rows), case.steps + 1)
-    into = case.hours * devices.charge_efficiency[rows][:, None]
+    conversion = devices.conversion(case.hours).of(rows)
     return Wishes(
-        charge_kwh=charge * into,
-        discharge_kwh=discharge * case.hours / devices.discharge_efficiency[rows][:, None],
+        charge_kwh=conversion.stored_kwh(charge),
+        discharge_kwh=conversion.leaving_kwh(discharge),
         energy_kwh=soc * devices.capacity_kwh[rows][:, None],
         latest_kwh=latest_needs(yard.relaxed)[rows],
-        full_kwh=devices.charge_limit_kw[rows] * into,
+        full_kwh=conversion.stored_kwh(devices.charge_limit_kw[rows]),
         use_kwh=devices.use_kwh[rows],
         shy=np.zeros(len(rows), dtype=bool),
         patience=np.ones(len(rows)),

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 
 from charging.planner.arrays import ProgrammeBuilder
 from charging.planner.case import BoolArray, FloatArray, IntArray
-from charging.planner.devices import Problem, energy_per_kw, required_kwh
+from charging.planner.devices import Devices, Problem, energy_per_kw, required_kwh
+from charging.planner.store_rows import Powers
 from charging.planner.taper import Under, hold_under
 
 
@@ -20,7 +21,8 @@ class Gates:
     discharge floor, and from then on it stays there until the pull-out; it is asked for in whole stretches.
     `ceiling`: charge only if the energy stays at or below the maximum. `tail`: charge below the lines of a taper, or
     below its last power. `least`: charge, or discharge, nothing or at least the least power; it is asked for in whole
-    stretches. `bands`: steps whose wear the answer pays too little for; the powers themselves are allowed.
+    stretches. `loss`: the same, and with power all of the loss; in whole stretches too. `bands`: steps whose wear the
+    answer pays too little for; the powers themselves are allowed.
     """
 
     direction: BoolArray
@@ -30,15 +32,16 @@ class Gates:
     tail: BoolArray
     bands: BoolArray
     least: BoolArray
+    loss: BoolArray
 
     @classmethod
     def none(cls, shape: tuple[int, ...]) -> "Gates":
         """Return no gates at all."""
-        return cls(np.zeros(shape[1], bool), *(np.zeros(shape, bool) for _ in range(6)))
+        return cls(np.zeros(shape[1], bool), *(np.zeros(shape, bool) for _ in range(7)))
 
     def of_devices(self) -> bool:
         """Tell whether there is any gate of a device."""
-        return bool((self.one_way | self.floor | self.ceiling | self.tail | self.least).any())
+        return bool((self.one_way | self.floor | self.ceiling | self.tail | self.least | self.loss).any())
 
     def any(self) -> bool:
         """Tell whether there is any gate but those of wear."""
@@ -56,6 +59,7 @@ class Gates:
             self.tail | broken.tail,
             self.bands | broken.bands | spread(broken.bands & self.bands, stretches),
             self.least | spread(broken.least, stretches),
+            self.loss | spread(broken.loss, stretches),
         )
 
     def together(self, other: "Gates") -> "Gates":
@@ -68,6 +72,7 @@ class Gates:
             self.tail | other.tail,
             self.bands | other.bands,
             self.least | other.least,
+            self.loss | other.loss,
         )
 
     def count(self) -> int:
@@ -283,18 +288,34 @@ def _add_tails(builder: ProgrammeBuilder, problem: Problem, places: Places, mark
 
 
 def _add_least(builder: ProgrammeBuilder, problem: Problem, places: Places, marked: BoolArray) -> None:
-    """Add least * switch <= power <= most * switch in the marked steps."""
-    devices = problem.devices
-    for at, least, most in (
-        (places.charge_at, devices.least_charge_kw, devices.charge_limit_kw),
-        (places.discharge_at, devices.least_discharge_kw, devices.discharge_limit_kw),
-    ):
-        device, step = np.nonzero(marked & (at >= 0) & (least > 0.0)[:, None])
+    """Add least * switch <= power <= most * switch in the marked steps; where there is a loss, `add_losses` does."""
+    sides = zip((places.charge_at, places.discharge_at), problem.devices.sides(), strict=True)
+    for at, side in sides:
+        device, step = np.nonzero(
+            marked & (at >= 0) & ((side.least_kw > 0.0) & (side.loss_kw <= 0.0))[:, None]
+        )
         on = builder.add_switches(len(device))
-        _switch(builder, at[device, step], on, -most[device, step], 0.0)
+        _switch(builder, at[device, step], on, -side.most_kw[device, step], 0.0)
         rows = builder.add_rows(len(device), lower=0.0)
         builder.put(rows, at[device, step], 1.0)
-        builder.put(rows, on, -least[device])
+        builder.put(rows, on, -side.least_kw[device])
+
+
+def add_losses(builder: ProgrammeBuilder, devices: Devices, powers: Powers, marked: BoolArray) -> None:
+    """Add lost + power * loss / most = loss * switch and power >= least * switch in the marked steps.
+
+    What is lost beyond the loss of full power is the rest of the whole loss with power, and nothing without it.
+    """
+    for (at, lost_at), side in zip(powers.pairs(), devices.sides(), strict=True):
+        device, step = np.nonzero(marked & (lost_at >= 0))
+        on = builder.add_switches(len(device))
+        rows = builder.add_rows(len(device), 0.0, 0.0)
+        builder.put(rows, lost_at[device, step], 1.0)
+        builder.put(rows, at[device, step], side.loss_kw[device] / side.most_kw[device, step])
+        builder.put(rows, on, -side.loss_kw[device])
+        rows = builder.add_rows(len(device), lower=0.0)
+        builder.put(rows, at[device, step], 1.0)
+        builder.put(rows, on, -side.least_kw[device])
 
 
 def _switch(
@@ -319,7 +340,7 @@ def lowest_kwh(problem: Problem, relaxed: bool) -> FloatArray:
     required = np.full_like(lowest, -np.inf) if relaxed else required_kwh(devices, envelope)
     if problem.ready_kwh is not None and not relaxed:
         required = np.maximum(required, problem.ready_kwh)
-    most = -energy_per_kw(devices, problem.case.hours, False)[:, None] * devices.discharge_limit_kw
+    most = -energy_per_kw(devices, problem.case.hours, False) * devices.discharge_limit_kw
     for step in range(problem.case.steps):
         discharged = np.maximum(devices.discharge_floor_kwh, lowest[:, step] - most[:, step])
         rest = np.minimum(lowest[:, step], discharged) - devices.use_kwh[:, step]

@@ -151,7 +151,13 @@ class Solver:
         _check(self._highs.setOptionValue("simplex_strategy", strategy), "the kind of simplex")
         self._feasible = False
         self._run()
-        return self._answer()
+        answer = self._answer()
+        if answer.outcome is Outcome.INFEASIBLE and self._whole.any():
+            # Presolve has called a programme with switches impossible that was not.
+            _check(self._highs.setOptionValue("presolve", "off"), "the option presolve=off")
+            self._run()
+            answer = self._answer()
+        return answer
 
     def _run(self) -> None:
         """Run HiGHS; raises SolverError where it fails a second time.
@@ -244,6 +250,17 @@ class Solver:
         self._feasible = False
         self._entries = self._entries.and_of(more)
         self._rows += len(lower)
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows."""
+        return self._rows
+
+    def set_sides(self, rows: IntArray, lower: FloatArray, upper: FloatArray) -> None:
+        """Replace what some rows are held between."""
+        self._feasible = False
+        status = self._highs.changeRowsBounds(len(rows), rows.astype(np.int32), lower, upper)
+        _check(status, "other sides of rows")
 
     def suggest(self, columns: IntArray, values: FloatArray) -> None:
         """Offer values of some columns as a start for a search with switches."""

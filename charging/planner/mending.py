@@ -6,19 +6,22 @@ import numpy as np
 
 from charging.planner.case import BoolArray, FloatArray, IntArray
 from charging.planner.gates import spread, stays_of, stretches_of
-from charging.planner.rules import stored_kwh
+from charging.planner.mending_losses import improved, losses_decided
 from charging.planner.run import ENERGY_KWH, Found, Idle, found_in
-from charging.planner.settle import energy_path, flows_of
+from charging.planner.settle import flows_of, stored_kwh
 
 TURNS = 10
+# A share below this one decides generously.
+MENDING_HALF = 0.5
 
 
 def mended(found: Found, share: float) -> Found | None:
     """Return allowed powers near an answer that breaks rules; None when this way leads to none.
 
     A broken stretch is held at its discharge floor from where it comes up to it, or from where its switch says so by
-    `share` or more, and discharges nothing before. Whatever else breaks a rule is forbidden until nothing does. The
-    bound is -inf: the powers may not be the best.
+    `share` or more, and discharges nothing before. Devices with a loss keep to the steps in which the answer uses them,
+    with a small share to one more a stretch. Whatever else breaks a rule is forbidden until nothing does. The bound is
+    -inf: the powers may not be the best.
     """
     problem, run = found.run.problem, found.run.again()
     stretches = stretches_of(problem.devices.plugged)
@@ -32,6 +35,9 @@ def mended(found: Found, share: float) -> Found | None:
         least, silent = _held(found, share, marked, least)
         held = held | marked
         idle = _least_decided(_idler(idle, found), found, share, turn)
+        others = replace(found.broken, loss=nothing).any()
+        if found.broken.loss.any() and (turn >= TURNS // 2 or not others):
+            idle = losses_decided(idle, found, one_more=share < MENDING_HALF)
         idle = replace(
             idle, discharge=idle.discharge | silent | spread(found.broken.floor & ~marked, stretches)
         )
@@ -41,7 +47,7 @@ def mended(found: Found, share: float) -> Found | None:
             return None
         found = replace(found_in(run, answer, answer.values, goals), bound=-np.inf)
         if not found.broken.any():
-            return found
+            return improved(found, idle, least)
         run = run.again()
     return None
 
@@ -89,11 +95,7 @@ def _least_decided(idle: Idle, found: Found, share: float, turn: int) -> Idle:
 def _held(found: Found, share: float, marked: BoolArray, least: FloatArray) -> tuple[FloatArray, BoolArray]:
     """Return the energy to keep (D, T + 1) and the steps without discharge (D, T) in stretches with a mark (D, T)."""
     form, problem = found.run.form, found.run.problem
-    floor, path, least = (
-        problem.devices.discharge_floor_kwh,
-        energy_path(problem, found.decision),
-        least.copy(),
-    )
+    floor, path, least = problem.devices.discharge_floor_kwh, found.path_kwh, least.copy()
     idle = np.zeros(marked.shape, dtype=bool)
     for device, first, end in zip(*stays_of(problem.devices.plugged), strict=True):
         discharges = form.discharge_at[device, first:end] >= 0

@@ -6,8 +6,9 @@ import numpy as np
 
 from charging.planner.arrays import ProgrammeBuilder
 from charging.planner.case import BoolArray, DepotCase, FloatArray, IntArray
-from charging.planner.devices import Problem
+from charging.planner.devices import Problem, energy_per_kw
 from charging.planner.earnings import pay_per_kw_step
+from charging.planner.store_rows import Powers
 from charging.planner.taper import Under, hold_under
 from charging.planner.values import Event, Frequency
 
@@ -18,8 +19,7 @@ class Columns:
 
     imports: tuple[IntArray, ...]
     exports: tuple[IntArray, ...]
-    charge_at: IntArray
-    discharge_at: IntArray
+    powers: Powers
     energy_at: IntArray
 
 
@@ -121,9 +121,11 @@ def _add_standing(builder: ProgrammeBuilder, problem: Problem, columns: Columns)
 
 def _add_throughput(builder: ProgrammeBuilder, problem: Problem, columns: Columns) -> None:
     """Add blocks of rising price for all that leaves a battery."""
-    per_kw = problem.case.hours / problem.devices.discharge_efficiency
+    hours = problem.case.hours
+    per_kw = -energy_per_kw(problem.devices, hours, False)
     for row, vehicle in enumerate(problem.case.vehicles):
-        powers = columns.discharge_at[row][columns.discharge_at[row] >= 0]
+        at, lost_at = columns.powers.discharge_at[row], columns.powers.discharge_lost_at[row]
+        powers, lost = at[at >= 0], lost_at[lost_at >= 0]
         if not vehicle.throughput or not powers.size:
             continue
         ends = np.array([item.up_to_kwh for item in vehicle.throughput])
@@ -131,7 +133,8 @@ def _add_throughput(builder: ProgrammeBuilder, problem: Problem, columns: Column
         prices = np.array([item.price_per_kwh for item in vehicle.throughput])
         blocks = builder.add_columns(len(ends), prices, 0.0, widths)
         row_at = builder.add_rows(1, upper=0.0)
-        builder.put(np.repeat(row_at, len(powers)), powers, per_kw[row])
+        builder.put(np.repeat(row_at, len(powers)), powers, per_kw[row][at >= 0])
+        builder.put(np.repeat(row_at, len(lost)), lost, hours)
         builder.put(np.repeat(row_at, len(blocks)), blocks, -1.0)
 
 
@@ -207,8 +210,8 @@ def _add_tapers(
         devices.initial_kwh[device],
         (
             (offers[tapered], 1.0),
-            (columns.charge_at[device, step], 1.0),
-            (columns.discharge_at[device, step], -1.0),
+            (columns.powers.charge_at[device, step], 1.0),
+            (columns.powers.discharge_at[device, step], -1.0),
         ),
         devices.charge_limit_kw[device, step],
     )
@@ -226,7 +229,7 @@ def _device_offers(
 ) -> IntArray:
     """Add what each device offers at (device, step) in one direction; a switch where its energy may be out of range.
 
-    up: offer - charge + discharge <= most discharge, offer * factor <= energy - floor (or no offer);
+    up: offer - charge + discharge <= most discharge, offer * factor <= energy - floor - loss (or no offer);
     down: offer + charge - discharge <= most charge, offer * factor <= maximum - energy (or no offer).
     """
     devices, (device, step) = problem.devices, places
@@ -238,13 +241,15 @@ def _device_offers(
     offers = builder.add_columns(len(device), 0.0, 0.0, most)
     rows = builder.add_rows(len(device), upper=discharge_limit if upward else charge_limit)
     builder.put(rows, offers, 1.0)
-    for places_at, factor in ((columns.charge_at, -sign), (columns.discharge_at, sign)):
+    for places_at, factor in ((columns.powers.charge_at, -sign), (columns.powers.discharge_at, sign)):
         used = places_at[device, step] >= 0
         builder.put(rows[used], places_at[device, step][used], factor)
     factor_kwh = (
         hours / devices.discharge_efficiency[device] if upward else hours * devices.charge_efficiency[device]
     )
-    edge = sign * (devices.discharge_floor_kwh if upward else devices.ceiling_kwh)[device]
+    # A call loses all of the loss, whatever it takes; less may be stored than a downward call is thought to.
+    floor = devices.discharge_floor_kwh + hours * devices.discharge_loss_kw
+    edge = sign * (floor if upward else devices.ceiling_kwh)[device]
     worst = least_kwh if upward else problem.envelope.upper_kwh
     beyond = np.stack([(edge - sign * worst[device, end]).clip(0.0) for end in (step, step + 1)])
     switched = beyond.max(axis=0) > 0.0

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charging.planner.case import BoolArray, DepotCase, FloatArray, IntArray
+from charging.planner.conversion import Conversion
 from charging.planner.devices import Problem, node_members, problem_of
 from charging.planner.fallback import latest_needs
 from charging.planner.phases import phase_limits
@@ -122,7 +123,7 @@ def _walk(
     """Go through the steps; return the powers, and whether a late charger's near steps break a limit."""
     case, devices = problem.case, problem.devices
     count = len(planned)
-    gain = case.hours * devices.charge_efficiency[:count]
+    conversion = devices.conversion(case.hours).of(slice(count))
     least, most = latest_needs(problem)[:count], devices.charge_limit_kw[:count]
     ceiling, use = devices.ceiling_kwh[:count], devices.use_kwh[:count]
     plugged = np.pad(devices.plugged[:count], ((0, 0), (0, 1)), mode="edge")
@@ -132,48 +133,62 @@ def _walk(
         near = step < first + NEAR_STEPS
         fixed = np.where(late & near, planned[:, step], 0.0)
         relies |= not limits.hold(fixed, step)
-        wanted = np.minimum(planned[:, step] + owed / gain, np.maximum(most[:, step], planned[:, step]))
+        meant = conversion.stored_kwh(planned[:, step])
+        wanted = np.maximum(planned[:, step], conversion.charge_for(meant + owed))
+        wanted = np.minimum(wanted, np.maximum(most[:, step], planned[:, step]))
         wanted = np.where(late & near, 0.0, wanted)
         if limits.hold(fixed + wanted, step):
             given = wanted
         else:
-            slack = (energy - least[:, step]) / (gain * np.maximum(most[:, step], 1e-9))
+            full = conversion.stored_kwh(np.maximum(most[:, step], 1e-9)).clip(1e-9)
+            slack = (energy - least[:, step]) / full
             order = np.argsort(slack, kind="stable").astype(np.int64)
             given = _share(limits, step, order, fixed, (wanted, devices.least_charge_kw[:count]))
         charge[:, step] = fixed + given
-        owed = np.maximum(owed + gain * (planned[:, step] - charge[:, step]), 0.0)
-        energy = np.minimum(energy + gain * charge[:, step], np.maximum(ceiling, energy)) - use[:, step]
+        stored = conversion.stored_kwh(charge[:, step])
+        owed = np.maximum(owed + meant - stored, 0.0)
+        energy = np.minimum(energy + stored, np.maximum(ceiling, energy)) - use[:, step]
         for row in np.flatnonzero(plugged[:, step] & ~plugged[:, step + 1] & (owed > TOLERANCE_KW)):
             begin = first + NEAR_STEPS * int(late[row])
             earlier = _bring_forward(
-                charge, limits, int(row), range(step, begin - 1, -1), most[row], owed[row] / gain[row]
+                charge, limits, int(row), range(step, begin - 1, -1), (conversion, most[row]), owed[row]
             )
-            owed[row] -= gain[row] * earlier
-            energy[row] += gain[row] * earlier
+            owed[row] -= earlier
+            energy[row] += earlier
     return charge, relies
 
 
 def _bring_forward(
-    charge: FloatArray, limits: _Limits, row: int, back: range, most_kw: FloatArray, missing_kw: float
+    charge: FloatArray,
+    limits: _Limits,
+    row: int,
+    back: range,
+    able: tuple[Conversion, FloatArray],
+    missing_kwh: float,
 ) -> float:
-    """Charge a vehicle that is about to leave more in the steps before, where there is room; return how much, in kW.
+    """Charge a vehicle that is about to leave more in the steps before, where there is room; return the kWh stored.
 
-    `back` are the steps to look at, the latest first; they end where the vehicle came (`most_kw` is 0 before). Powers
-    are changed in place; what is missing and returned counts as power over one step.
+    `able` says what powers store, and the most power by step. `back` are the steps to look at, the latest first; they
+    end where the vehicle came (the most is 0 before). Powers are changed in place.
     """
+    conversion, most_kw = able
     loaded = limits.shares[:, row] > 0.0
-    missing = missing_kw
+    missing = missing_kwh
     for step in back:
         if most_kw[step] <= 0.0 or missing <= TOLERANCE_KW:
             break
         room = (limits.room_kw[:, step] - limits.shares @ charge[:, step])[loaded] / limits.shares[
             loaded, row
         ]
-        more = min(missing, float(most_kw[step] - charge[row, step]), float(room.min()))
-        if more > TOLERANCE_KW:
-            charge[row, step] += more
-            missing -= more
-    return missing_kw - missing
+        stored, powers = conversion.stored_kwh(charge[:, step]), charge[:, step].copy()
+        stored[row] += missing
+        more = float(conversion.charge_for(stored)[row] - powers[row])
+        powers[row] += min(more, float(most_kw[step] - powers[row]), float(room.min()))
+        gained = float((conversion.stored_kwh(powers) - conversion.stored_kwh(charge[:, step]))[row])
+        if gained > TOLERANCE_KW:
+            charge[row, step] = powers[row]
+            missing -= gained
+    return missing_kwh - missing
 
 
 def _share(

@@ -73,13 +73,15 @@ def limit_powers(overrides: Sequence[Override], charge_kw: FloatArray, discharge
 class Alone:
     """A vehicle as if it were alone at the depot: most power per step, use per step (kWh), and its stays.
 
-    One kW over a step adds `per_kw` kWh, and `taken_kw` is the most power that it takes at an energy in kWh.
+    One kW over a step adds `per_kw` kWh, less `lost_kwh` for any power, and `taken_kw` is the most power that it takes
+    at an energy in kWh.
     """
 
     capacity_kwh: float
     initial_kwh: float
     limit_kw: FloatArray
     per_kw: float
+    lost_kwh: float
     taken_kw: Callable[[float], float]
     use_kwh: FloatArray
     plugged: NDArray[np.bool_]
@@ -102,7 +104,7 @@ def ordered_kwh(overrides: Sequence[Override], alone: Alone) -> FloatArray:
             if not alone.plugged[step] and energy >= wanted:
                 break
             power = min(float(alone.limit_kw[step]), alone.taken_kw(energy))
-            gained = min(alone.per_kw * power, max(0.0, wanted - energy))
+            gained = min(max(0.0, alone.per_kw * power - alone.lost_kwh), max(0.0, wanted - energy))
             energy += gained - float(alone.use_kwh[step])
             ordered[step + 1] = max(float(ordered[step + 1]), min(energy, wanted))
     return ordered

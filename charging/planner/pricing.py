@@ -36,6 +36,9 @@ def first_columns(form: Formulation, problem: Problem, deadline: float, gap: flo
         ):
             likely[places[used & (places >= 0)]] = True
         return likely | ~powers
+    # A loss beyond that of full power is no power, and seldom wanted.
+    powers[form.powers.charge_lost_at[form.powers.charge_lost_at >= 0]] = True
+    powers[form.powers.discharge_lost_at[form.powers.discharge_lost_at >= 0]] = True
     likely = _attractive(
         form.programme, _ties(form, max(2, round(TIED_HOURS / problem.case.hours))), deadline, gap
     )

@@ -5,17 +5,18 @@ from dataclasses import replace
 import numpy as np
 
 from charging.planner.case import BoolArray, FloatArray
-from charging.planner.devices import Problem, node_members
+from charging.planner.devices import Devices, Problem, node_members
 from charging.planner.earnings import most_earned
 from charging.planner.formulation import Formulation
 from charging.planner.gates import Gates
 from charging.planner.phases import phase_limits
-from charging.planner.settle import Decision, changed_kw, energy_path
+from charging.planner.settle import Decision, changed_kw, energy_path, path_of, stored_kwh
 
 POWER_KW = 1e-5
 RULE_KWH = 1e-4
 TAPER_KW = 2e-4
 LEAST_KW = 2e-4
+LOST_KW = 2e-5
 
 
 def decision_from(form: Formulation, values: FloatArray) -> Decision:
@@ -29,31 +30,48 @@ def decision_from(form: Formulation, values: FloatArray) -> Decision:
     return Decision(powers[0], powers[1], clean[form.solar_columns])
 
 
-def stored_kwh(problem: Problem, decision: Decision) -> FloatArray:
-    """Return the energy that charge and discharge add to each device in each step, shape (D, T)."""
+def promised_path(problem: Problem, form: Formulation, values: FloatArray) -> FloatArray:
+    """Return the energies (D, T + 1) that an answer counts on: what it says is lost may be less than what is."""
+    promised = np.zeros(problem.devices.use_kwh.shape)
+    for places, per_unit in form.powers.kwh_per_unit(problem.devices, problem.case.hours):
+        promised += np.where(places >= 0, values[places], 0.0) * per_unit
+    return path_of(problem, promised)
+
+
+def untrue_losses(problem: Problem, form: Formulation, values: FloatArray) -> tuple[BoolArray, BoolArray]:
+    """Return the steps (D, T) for which an answer counts on less, and on more, than is lost with its power there."""
     devices = problem.devices
-    return problem.case.hours * (
-        decision.charge_kw * devices.charge_efficiency[:, None]
-        - decision.discharge_kw / devices.discharge_efficiency[:, None]
-    )
+    less, more = (np.zeros(devices.use_kwh.shape, dtype=bool) for _ in range(2))
+    for (at, lost_at), side in zip(form.powers.pairs(), devices.sides(), strict=True):
+        device, step = np.nonzero(lost_at >= 0)
+        power = values[at[device, step]]
+        counted = values[lost_at[device, step]] + side.loss_kw[device] * power / side.most_kw[device, step]
+        lost = np.where(power > POWER_KW, side.loss_kw[device], 0.0)
+        less[device, step] |= counted < lost - LOST_KW
+        more[device, step] |= counted > lost + LOST_KW
+    return less, more
 
 
 def kept_one_way(problem: Problem, decision: Decision) -> Decision:
     """Replace charge and discharge at once by the one that stores the same energy, where that costs nothing.
 
     It leaves more power at the site. That is never worse where no reserve is sold, prices are not negative and the
-    export limits, of the site, of every node and of every phase, still hold; elsewhere the answer stays as it is.
+    export limits, of the site, of every node and of every phase, still hold; elsewhere the answer stays as it is, and
+    so does what devices with a loss do.
     """
     case, devices = problem.case, problem.devices
-    both = (decision.charge_kw > 0.0) & (decision.discharge_kw > 0.0)
+    both = (decision.charge_kw > 0.0) & (decision.discharge_kw > 0.0) & ~devices.lossy()[:, None]
     if not both.any():
         return decision
     stored = stored_kwh(problem, decision) / case.hours
+    charge = np.maximum(stored, 0.0) / devices.charge_efficiency[:, None]
+    discharge = np.maximum(-stored, 0.0) * devices.discharge_efficiency[:, None]
+    # What is left of both may be too little for one: then a switch has to decide.
+    both &= (charge == 0.0) | (charge >= devices.least_charge_kw[:, None])
+    both &= (discharge == 0.0) | (discharge >= devices.least_discharge_kw[:, None])
     single = Decision(
-        np.where(both, np.maximum(stored, 0.0) / devices.charge_efficiency[:, None], decision.charge_kw),
-        np.where(
-            both, np.maximum(-stored, 0.0) * devices.discharge_efficiency[:, None], decision.discharge_kw
-        ),
+        np.where(both, charge, decision.charge_kw),
+        np.where(both, discharge, decision.discharge_kw),
         decision.solar_used_kw,
     )
     surplus = single.solar_used_kw - case.site.building_load_kw - _net(single).sum(axis=0)
@@ -82,14 +100,13 @@ def _net(decision: Decision) -> FloatArray:
     return decision.charge_kw - decision.discharge_kw
 
 
-def broken_rules(problem: Problem, decision: Decision) -> Gates:
-    """Return where powers break a rule.
+def broken_rules(problem: Problem, decision: Decision, path: FloatArray) -> Gates:
+    """Return where powers, with the energies (D, T + 1) that they are thought to lead to, break a rule.
 
     Both ways at once, discharge below the floor, charge above maximum or taper, less than the least power.
     """
     devices = problem.devices
     charging, discharging = decision.charge_kw > POWER_KW, decision.discharge_kw > POWER_KW
-    path = energy_path(problem, decision)
     after = path[:, 1:]
     return Gates(
         direction=np.zeros(problem.case.steps, dtype=bool),
@@ -98,14 +115,17 @@ def broken_rules(problem: Problem, decision: Decision) -> Gates:
         ceiling=charging & (after > devices.ceiling_kwh[:, None] + RULE_KWH),
         tail=decision.charge_kw > devices.tapers.most_kw(path[:, :-1]) + TAPER_KW,
         bands=np.zeros_like(charging),
-        least=_too_little(decision.charge_kw, devices.least_charge_kw)
-        | _too_little(decision.discharge_kw, devices.least_discharge_kw),
+        least=_too_little(decision, devices, lossy=False),
+        loss=_too_little(decision, devices, lossy=True),
     )
 
 
-def _too_little(power_kw: FloatArray, least_kw: FloatArray) -> BoolArray:
-    """Return where a power is above nothing and below the least one."""
-    found: BoolArray = (power_kw > POWER_KW) & (power_kw < least_kw[:, None] - LEAST_KW)
+def _too_little(decision: Decision, devices: Devices, lossy: bool) -> BoolArray:
+    """Return where a power is above nothing and below the least one, on sides with a loss or on those without."""
+    found = np.zeros(decision.charge_kw.shape, dtype=bool)
+    for power, side in zip((decision.charge_kw, decision.discharge_kw), devices.sides(), strict=True):
+        rows = (side.loss_kw > 0.0) == lossy
+        found |= rows[:, None] & (power > POWER_KW) & (power < side.least_kw[:, None] - LEAST_KW)
     return found
 
 

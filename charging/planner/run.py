@@ -22,7 +22,15 @@ from charging.planner.formulation import formulate
 from charging.planner.gates import Gates, lowest_kwh
 from charging.planner.highs import Answer, Outcome, Solver
 from charging.planner.pricing import first_columns
-from charging.planner.rules import both_directions, broken_rules, decision_from, kept_one_way, penalty_of
+from charging.planner.rules import (
+    both_directions,
+    broken_rules,
+    decision_from,
+    kept_one_way,
+    penalty_of,
+    promised_path,
+    untrue_losses,
+)
 from charging.planner.settle import Decision, energy_path, flows_of, leaving_kwh, total_cost
 from charging.planner.taper import hull_of
 
@@ -108,6 +116,8 @@ class Run:
         if loose and not relaxed:
             active = first_columns(self.form, problem, deadline, gap)
         self.solver = Solver(programme, deadline, gap / 2, active)
+        # Rows of the whole loss of charging and of discharging (2, D, T), as far as they were needed.
+        self._loss_rows = np.full((2, *problem.devices.use_kwh.shape), -1, dtype=np.int64)
         if problem.start is not None:
             tight = self._falls.lacking_kwh(problem.start.energy_kwh) > -NEAR_KWH
             self.known = known.together(replace(Known.nothing(problem), falls=self._falls.number[tight]))
@@ -172,6 +182,8 @@ class Run:
         """Return the boundaries whose energy limits an answer breaks."""
         form, decision = self.form, decision_from(self.form, values)
         envelope, path = self.problem.envelope, energy_path(self.problem, decision)
+        if self.problem.devices.lossy().any():
+            path = promised_path(self.problem, form, values)
         beyond = (path < self.least_kwh - ENERGY_KWH) | (path > envelope.upper_kwh + ENERGY_KWH)
         kept = np.where(form.kept_at >= 0, values[form.kept_at], -np.inf)
         deficit = np.where(form.deficit_at >= 0, values[form.deficit_at], np.inf)
@@ -182,6 +194,11 @@ class Run:
             self._falls.number[self._falls.lacking_kwh(path) > ENERGY_KWH],
             self._lines.crossed(decision.charge_kw, path, TAPER_KW),
         )
+
+    def have_until(self, deadline: float) -> None:
+        """Replace the deadline."""
+        self.deadline = deadline
+        self.solver.set_deadline(deadline)
 
     def suggest(self, decision: Decision) -> None:
         """Offer powers as a start for the search with switches."""
@@ -221,6 +238,7 @@ class Run:
         for places, marked in ((form.charge_at, idle.charge), (form.discharge_at, idle.discharge)):
             upper[places[marked & (places >= 0)]] = 0.0
         self._hold_least(idle, lower, upper)
+        self._hold_losses(idle, upper)
         upper[form.import_columns[:, idle.imports]] = 0.0
         upper[form.export_columns[:, idle.exports]] = 0.0
         points = form.energy_at >= 0
@@ -244,6 +262,37 @@ class Run:
             device, step = np.nonzero(marked & (places >= 0))
             columns = places[device, step]
             lower[columns] = np.minimum(np.maximum(lower[columns], least[device]), upper[columns])
+
+    def _hold_losses(self, idle: "Idle", upper: FloatArray) -> None:
+        """Hold losses at what they are where powers are to be idle or on: lost + power * loss / most = loss, if on.
+
+        A row that an earlier call has made is let go where the power is not to be on any more.
+        """
+        sides = zip(self.form.powers.pairs(), self.problem.devices.sides(), strict=True)
+        ways = (
+            (idle.charge, idle.charge_on & ~idle.charge),
+            (idle.discharge, idle.discharge_on & ~idle.discharge),
+        )
+        rows, made = self._loss_rows.copy(), []
+        for number, (((at, lost_at), side), (off, on)) in enumerate(zip(sides, ways, strict=True)):
+            upper[lost_at[off & (lost_at >= 0)]] = 0.0
+            device, step = np.nonzero(on & (lost_at >= 0) & (rows[number] < 0))
+            rows[number, device, step] = self.solver.rows + np.arange(len(device))
+            columns = np.stack([at[device, step], lost_at[device, step]], axis=1)
+            values = np.stack(
+                [side.loss_kw[device] / side.most_kw[device, step], np.ones(len(device))], axis=1
+            )
+            order = np.argsort(columns, axis=1)
+            columns, values = (np.take_along_axis(item, order, axis=1).ravel() for item in (columns, values))
+            free = np.full(len(device), np.inf)
+            self._add_rows(Rows(-free, free, 2 * np.arange(len(device)), columns, values))
+            device, step = np.nonzero(rows[number] >= 0)
+            loss = np.where(on[device, step], side.loss_kw[device], np.inf)
+            made.append((rows[number, device, step], np.where(on[device, step], loss, -np.inf), loss))
+        self._loss_rows = rows
+        for numbers, lowest, highest in made:
+            if numbers.size:
+                self.solver.set_sides(numbers, lowest, highest)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -271,10 +320,12 @@ class Found:
     missing to what such a day wants vehicles to leave with, to the minimum, to the backup, and to what a person
     ordered to charge now.
     `total` is the cost plus the price of missed "should" targets; `bound` is a proven lower bound of `total` among
-    plans that reach the same goals (-inf when none is known).
+    plans that reach the same goals (-inf when none is known). `path_kwh` (D, T + 1) are the energies that the answer
+    counts on; they are those of the powers where no rule of losses is broken.
     """
 
     decision: Decision
+    path_kwh: FloatArray
     broken: Gates
     cost: float
     total: float
@@ -297,7 +348,11 @@ def found_in(run: Run, answer: Answer, values: FloatArray, goals_kwh: tuple[floa
     """Return an answer as powers, with its own bound."""
     problem = run.problem
     decision = kept_one_way(problem, decision_from(run.form, values))
-    broken = broken_rules(problem, decision)
+    path = energy_path(problem, decision)
+    less, more = untrue_losses(problem, run.form, values)
+    # Where an answer counts on too small a loss, what else it breaks shows only on the path that it thinks of.
+    thought = promised_path(problem, run.form, values) if less.any() else path
+    broken = broken_rules(problem, decision, thought)
     broken = replace(
         broken,
         direction=both_directions(problem, run.form, values),
@@ -306,13 +361,16 @@ def found_in(run: Run, answer: Answer, values: FloatArray, goals_kwh: tuple[floa
             run.form.bands,
             values,
             leaving_kwh(problem, decision),
-            energy_path(problem, decision),
+            path,
             problem.devices.plugged,
         ),
     )
     cost = total_cost(problem, decision)
     total = cost + penalty_of(problem, decision)
-    return Found(decision, broken, cost, total, goals_kwh, answer.bound, run, answer)
+    # To count on more than is lost does harm only where it kept another rule, or where money hangs on it.
+    harmful = broken.of_devices() or total > answer.objective + SAME_AMOUNT
+    broken = replace(broken, loss=broken.loss | less | (more & harmful))
+    return Found(decision, thought, broken, cost, total, goals_kwh, answer.bound, run, answer)
 
 
 def better(best: Found | None, found: Found | None) -> Found | None:

@@ -7,6 +7,7 @@ Switches are first taken as fractions, which keeps the programme linear; only if
 to that bound, they are searched.
 """
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -26,10 +27,13 @@ MENDING_SHARES = (0.5, 0.05)
 ROUNDS = 30
 TURNS = 3
 # The order of the wear bands, and which steps export where that pays more than import costs, are worth little money
-# and many switches. More bands than this, and steps that branching has not decided, are left at so many times the gap.
+# and many switches; so are losses of chargers. More bands or losses than this, and steps that branching has not
+# decided, are left at so many times the gap.
 MANY_ORDERS = 300
 ORDER_SHARE = 10.0
 FEW_BROKEN = 8
+# Switches of losses are many and worth little; mending comes near without them.
+LOSS_SECONDS = 2.0
 Bounds = list[tuple[tuple[float, ...], float]]
 """Proven bounds of the money, each with the goals above it that its programme reached."""
 
@@ -45,12 +49,14 @@ def search(problem: Problem, deadline: float, gap: float, *, linear: bool = Fals
     known, relaxed = Known.nothing(problem), False
     best: Found | None = None
     bounds: Bounds = []
-    loose = True
+    loose, started = True, time.perf_counter()
     for _ in range(ROUNDS):
-        run = Run(problem, gates, known, deadline, relaxed=relaxed, loose=loose, gap=gap)
+        until = deadline if loose else _until(gates, deadline, started)
+        run = Run(problem, gates, known, until, relaxed=relaxed, loose=loose, gap=gap)
         if best is not None and not loose:
             run.suggest(best.decision)
         answer, goals = run.solve()
+        run.have_until(deadline)
         if answer.outcome is Outcome.INFEASIBLE and not relaxed:
             relaxed, best, bounds = True, None, []
             continue
@@ -71,17 +77,26 @@ def search(problem: Problem, deadline: float, gap: float, *, linear: bool = Fals
             best, broken = _branched(found, best, gap, bounds)
         # Where no rule is broken, only switches of events and reserve, taken as fractions, can promise too much.
         searched = not (broken.any() or broken.bands.any() or (loose and run.form.programme.whole.any()))
-        if searched or (best is not None and (best.within(gap) or _left_open(best, gates, broken, gap))):
+        near = best is not None and (best.within(gap) or _left_open(best, gates, broken, gap))
+        if searched or near or (until < deadline and time.perf_counter() > until):
             break
         tighter = gates.tightened(broken, problem.devices.plugged)
-        loose = loose and tighter.count() > gates.count()
+        # As fractions, switches of losses would say nothing new.
+        loose = loose and tighter.count() - tighter.loss.sum() > gates.count() - gates.loss.sum()
         gates = tighter
     return best
 
 
+def _until(gates: Gates, deadline: float, started: float) -> float:
+    """Return when a search of switches ends; those of losses get as long again as all that was done since the start."""
+    now = time.perf_counter()
+    return min(deadline, now + max(LOSS_SECONDS, now - started)) if gates.loss.any() else deadline
+
+
 def _near_enough(best: Found, run: Run, gap: float) -> bool:
-    """Tell whether nothing but the order of many wear bands keeps a plan from its bound, and little of that."""
-    many = run.form.bands.switch.size > MANY_ORDERS
+    """Tell whether nothing but the order of many wear bands, or many losses, keep a plan from its bound, and little."""
+    losses = sum(int((lost_at >= 0).sum()) for _, lost_at in run.form.powers.pairs())
+    many = max(run.form.bands.switch.size, losses) > MANY_ORDERS
     return many and not best.broken.any() and best.within(ORDER_SHARE * gap)
 
 
@@ -192,5 +207,5 @@ def _late_energy(run: Run) -> FloatArray:
     for places, charging in ((form.charge_at, True), (form.discharge_at, False)):
         used = places >= 0
         per_kw = energy_per_kw(devices, problem.case.hours, charging)
-        cost[places[used]] = -(remaining * per_kw[:, None])[used]
+        cost[places[used]] = -(remaining * per_kw)[used]
     return cost

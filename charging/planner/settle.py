@@ -61,15 +61,21 @@ class Proof:
 def energy_path(problem: Problem, decision: Decision) -> FloatArray:
     """Return the energy in each device at each boundary, shape (D, T + 1).
 
-    energy[b + 1] = energy[b] + hours * (efficiency * charge - discharge / efficiency) - use
+    energy[b + 1] = energy[b] + hours * (efficiency * charge - discharge / efficiency - losses) - use
     """
-    devices = problem.devices
-    gained = problem.case.hours * (
-        decision.charge_kw * devices.charge_efficiency[:, None]
-        - decision.discharge_kw / devices.discharge_efficiency[:, None]
-    )
+    return path_of(problem, stored_kwh(problem, decision))
+
+
+def stored_kwh(problem: Problem, decision: Decision) -> FloatArray:
+    """Return the energy that charge and discharge add to each device in each step, shape (D, T)."""
+    conversion = problem.devices.conversion(problem.case.hours)
+    return conversion.stored_kwh(decision.charge_kw, decision.discharge_kw)
+
+
+def path_of(problem: Problem, stored: FloatArray) -> FloatArray:
+    """Return the energy in each device at each boundary (D, T + 1) from what is stored in each step (D, T)."""
     path = problem.envelope.idle_kwh.copy()
-    path[:, 1:] += np.cumsum(gained, axis=1)
+    path[:, 1:] += np.cumsum(stored, axis=1)
     return path
 
 
@@ -138,7 +144,7 @@ def _reserve(problem: Problem, decision: Decision, flows: SiteFlows, path: Float
 
 def leaving_kwh(problem: Problem, decision: Decision) -> FloatArray:
     """Return what leaves each battery for its charger in each step, shape (D, T)."""
-    return problem.case.hours * decision.discharge_kw / problem.devices.discharge_efficiency[:, None]
+    return problem.devices.conversion(problem.case.hours).leaving_kwh(decision.discharge_kw)
 
 
 def _wear(problem: Problem, decision: Decision, path: FloatArray) -> float:

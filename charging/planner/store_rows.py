@@ -12,16 +12,40 @@ from charging.planner.phases import phase_limits
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Powers:
-    """Charge and discharge columns with their devices and steps."""
+    """Charge and discharge columns with their devices and steps, -1 for none.
+
+    Energy counts with the loss of full power, which is a share of the power. What is lost beyond it at less power has
+    a column of its own (kW; `charge_lost_at` and `discharge_lost_at`), where a device has a loss.
+    """
 
     charge_at: IntArray
     discharge_at: IntArray
+    charge_lost_at: IntArray
+    discharge_lost_at: IntArray
 
     def entries(self, charging: bool) -> tuple[IntArray, IntArray, IntArray]:
         """Return device, step and column of every charge (or discharge) column."""
         places = self.charge_at if charging else self.discharge_at
         device, step = np.nonzero(places >= 0)
         return device, step, places[device, step]
+
+    def places(self) -> tuple[IntArray, ...]:
+        """Return the columns of charging, discharging, and what is lost beside each."""
+        return self.charge_at, self.discharge_at, self.charge_lost_at, self.discharge_lost_at
+
+    def pairs(self) -> tuple[tuple[IntArray, IntArray], ...]:
+        """Return power and loss columns of charging, then of discharging."""
+        return (self.charge_at, self.charge_lost_at), (self.discharge_at, self.discharge_lost_at)
+
+    def kwh_per_unit(self, devices: Devices, hours: float) -> tuple[tuple[IntArray, FloatArray], ...]:
+        """Return all columns that add energy (D, T) with what one unit of each adds to the battery in kWh (D, T)."""
+        lost = np.broadcast_to(-hours, self.charge_at.shape)
+        return (
+            (self.charge_at, energy_per_kw(devices, hours, True)),
+            (self.discharge_at, energy_per_kw(devices, hours, False)),
+            (self.charge_lost_at, lost),
+            (self.discharge_lost_at, lost),
+        )
 
 
 def add_nodes(builder: ProgrammeBuilder, case: DepotCase, devices: Devices, powers: Powers) -> None:
@@ -88,7 +112,7 @@ def add_energy_balance(
 ) -> None:
     """Add the row that leads from each checkpoint a to the next one, b.
 
-    energy[b] = energy[a] + hours * (sum of efficiency * charge - sum of discharge / efficiency) - use over a..b
+    energy[b] = energy[a] + sum of what each column adds - use over a..b
     """
     device, boundary = np.nonzero(energy_at >= 0)
     before = np.r_[0, boundary[:-1]][: len(device)]
@@ -103,9 +127,9 @@ def add_energy_balance(
     row_of_step = np.full(powers.charge_at.shape, -1, dtype=np.int64)
     for unit, start, end, row in zip(device, before, boundary, rows, strict=True):
         row_of_step[unit, start:end] = row
-    for charging in (True, False):
-        owner, step, columns = powers.entries(charging)
-        builder.put(row_of_step[owner, step], columns, -energy_per_kw(devices, hours, charging)[owner])
+    for places, per_unit in powers.kwh_per_unit(devices, hours):
+        owner, step = np.nonzero(places >= 0)
+        builder.put(row_of_step[owner, step], places[owner, step], -per_unit[owner, step])
 
 
 def add_changes(builder: ProgrammeBuilder, case: DepotCase, devices: Devices, powers: Powers) -> None:

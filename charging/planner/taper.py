@@ -182,36 +182,41 @@ def fullest_after(
     energy_kwh: FloatArray,
     least_kwh: FloatArray,
     gain_kwh: FloatArray,
-    per_kw: FloatArray,
+    rate: tuple[FloatArray, FloatArray],
     tapers: Tapers,
 ) -> FloatArray:
     """Return a bound of the energy (D,) after a step that begins anywhere between least and energy (D,).
 
-    `gain_kwh` is the most without a curve, and one kW over the step adds `per_kw`. It is what full power reaches, but
-    where a line falls so fast that to begin with less would end with more; the line then counts at the least energy.
+    `gain_kwh` is the most without a curve. `rate` is what one kW over the step adds and what is lost beside it. It is
+    what full power reaches, but where a line falls so fast that to begin with less would end with more; the line then
+    counts at the least energy.
     """
     after = energy_kwh + gain_kwh
     if tapers.rows.size:
         own, least = energy_kwh[tapers.rows, None], least_kwh[tapers.rows, None]
-        factor = per_kw[tapers.rows, None]
+        factor, loss = (values[tapers.rows, None] for values in rate)
         begin = np.where(1.0 + factor * tapers.slope >= 0.0, own, least)
         lines = (begin + factor * (tapers.intercept_kw + tapers.slope * begin)).min(axis=1)
         last = own[:, 0] + factor[:, 0] * tapers.last_kw
-        after[tapers.rows] = np.minimum(after[tapers.rows], np.maximum(lines, last))
+        # Where the curve leaves less than the loss, nothing is charged.
+        curve = np.maximum(np.maximum(lines, last) - loss[:, 0], own[:, 0])
+        after[tapers.rows] = np.minimum(after[tapers.rows], curve)
     return after
 
 
 def least_before(
-    needed_kwh: FloatArray, gain_kwh: FloatArray, per_kw: FloatArray, tapers: Tapers
+    needed_kwh: FloatArray, gain_kwh: FloatArray, rate: tuple[FloatArray, FloatArray], tapers: Tapers
 ) -> FloatArray:
     """Return the least energy (D,) from which a step at full power reaches what is needed after it (D,)."""
     before = needed_kwh - gain_kwh
     if tapers.rows.size:
-        needed, factor = needed_kwh[tapers.rows, None], per_kw[tapers.rows, None]
+        needed = needed_kwh[tapers.rows, None]
+        factor, loss = (values[tapers.rows, None] for values in rate)
         share = 1.0 + factor * tapers.slope
         # A line that falls faster than the step can fill stops nobody on the way to a full battery.
         lines = np.full(share.shape, -np.inf)
-        np.divide(needed - factor * tapers.intercept_kw, share, out=lines, where=share > 0.0)
-        last = needed[:, 0] - factor[:, 0] * tapers.last_kw
-        before[tapers.rows] = np.maximum(before[tapers.rows], np.minimum(lines.max(axis=1), last))
+        np.divide(needed + loss - factor * tapers.intercept_kw, share, out=lines, where=share > 0.0)
+        last = (needed + loss)[:, 0] - factor[:, 0] * tapers.last_kw
+        curve = np.minimum(np.minimum(lines.max(axis=1), last), needed[:, 0])
+        before[tapers.rows] = np.maximum(before[tapers.rows], curve)
     return before

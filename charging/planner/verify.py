@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from charging.planner.case import BoolArray, DepotCase, FloatArray
+from charging.planner.case import BoolArray, Charger, DepotCase, FloatArray, Storage
 from charging.planner.demand import DemandCharge
 from charging.planner.plan import DepotPlan, Shortfall, StoragePlan, VehiclePlan
 from charging.planner.rolling import BadDay
@@ -52,6 +52,7 @@ class _Store:
     discharge_floor_soc: float
     limits_kw: tuple[float, float]
     efficiencies: tuple[float, float]
+    losses_kw: tuple[float, float]
     powers: VehiclePlan | StoragePlan
     use_kwh: FloatArray
     away: BoolArray
@@ -140,6 +141,7 @@ def _vehicles(case: DepotCase, plan: DepotPlan) -> Iterator[_Store]:
             max(item.min_soc, item.v2g_min_soc),
             (charge, discharge),
             (charger.charge_efficiency, charger.discharge_efficiency),
+            (charger.charge_loss_kw, charger.discharge_loss_kw),
             plan.vehicles[item.id],
             use,
             away,
@@ -160,6 +162,7 @@ def _batteries(case: DepotCase, plan: DepotPlan) -> Iterator[_Store]:
             item.min_soc,
             (item.max_charge_kw, item.max_discharge_kw),
             (item.charge_efficiency, item.discharge_efficiency),
+            (item.charge_loss_kw, item.discharge_loss_kw),
             plan.storage[item.id],
             np.zeros(case.steps),
             np.zeros(case.steps, dtype=bool),
@@ -185,6 +188,7 @@ def _loads(case: DepotCase, plan: DepotPlan) -> Iterator[_Store]:
             0.0,
             (item.max_kw, 0.0),
             (1.0, 1.0),
+            (0.0, 0.0),
             StoragePlan(power, np.zeros(case.steps), np.r_[0.0, np.cumsum(power)] * case.hours / capacity),
             np.zeros(case.steps),
             outside,
@@ -215,7 +219,9 @@ def _power_faults(store: _Store) -> Iterator[Violation]:
 
 def _energy_faults(case: DepotCase, plan: DepotPlan, store: _Store) -> Iterator[Violation]:
     charge, discharge = store.powers.charge_kw, store.powers.discharge_kw
-    gained = case.hours * (store.efficiencies[0] * charge - discharge / store.efficiencies[1]) - store.use_kwh
+    gained = store.efficiencies[0] * charge - store.losses_kw[0] * (charge > 0.0)
+    gained -= discharge / store.efficiencies[1] + store.losses_kw[1] * (discharge > 0.0)
+    gained = case.hours * gained - store.use_kwh
     energy = store.initial_soc * store.capacity_kwh + np.concatenate([[0.0], np.cumsum(gained)])
     wrong = np.abs(energy - store.powers.soc * store.capacity_kwh) > ENERGY_KWH
     if wrong.any():
@@ -376,12 +382,16 @@ def _wear(case: DepotCase, plan: DepotPlan) -> float:
     chargers = {charger.id: charger for charger in case.chargers}
     wear = 0.0
     for vehicle in case.vehicles:
-        leaving = (
-            plan.vehicles[vehicle.id].discharge_kw.sum() / chargers[vehicle.charger].discharge_efficiency
-        )
-        wear += vehicle.wear_cost_per_kwh * case.hours * float(leaving) + banded_wear(case, plan, vehicle)
-        wear += throughput_due(vehicle, case.hours * float(leaving))
+        leaving = case.hours * _leaving_kw(chargers[vehicle.charger], plan.vehicles[vehicle.id].discharge_kw)
+        wear += vehicle.wear_cost_per_kwh * leaving + banded_wear(case, plan, vehicle)
+        wear += throughput_due(vehicle, leaving)
     for battery in case.storage:
-        leaving = plan.storage[battery.id].discharge_kw.sum() / battery.discharge_efficiency
-        wear += battery.wear_cost_per_kwh * case.hours * float(leaving)
+        leaving = case.hours * _leaving_kw(battery, plan.storage[battery.id].discharge_kw)
+        wear += battery.wear_cost_per_kwh * leaving
     return wear
+
+
+def _leaving_kw(station: Charger | Storage, discharge_kw: FloatArray) -> float:
+    """Return what leaves a battery over all steps, as the sum of its powers."""
+    lost = station.discharge_loss_kw * np.count_nonzero(discharge_kw > 0.0)
+    return float(discharge_kw.sum()) / station.discharge_efficiency + lost

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from charging.planner.case import DepotCase, FloatArray, Vehicle
+from charging.planner.case import Charger, DepotCase, FloatArray, Storage, Vehicle
 from charging.planner.demand import DemandCharge
-from charging.planner.plan import DepotPlan
+from charging.planner.plan import DepotPlan, StoragePlan, VehiclePlan
 from charging.planner.values import Event, Frequency
 from charging.planner.verify_orders import allowed_kw
 from charging.planner.verify_physics import taken_kw
@@ -172,10 +172,10 @@ def _frequency_faults(case: DepotCase, plan: DepotPlan, frequency: Frequency) ->
 def _free(case: DepotCase, plan: DepotPlan, frequency: Frequency, step: int) -> tuple[float, float]:
     """Return the reserve that vehicles and batteries can hold up and down in a step."""
     chargers = {charger.id: charger for charger in case.chargers}
-    holders = [
+    holders: list[tuple[VehiclePlan | StoragePlan, Charger | Storage, tuple[float, float], float]] = [
         (
             plan.vehicles[item.id],
-            (chargers[item.charger].charge_efficiency, chargers[item.charger].discharge_efficiency),
+            chargers[item.charger],
             (max(item.min_soc, item.v2g_min_soc), item.max_soc),
             item.capacity_kwh,
         )
@@ -184,7 +184,7 @@ def _free(case: DepotCase, plan: DepotPlan, frequency: Frequency, step: int) -> 
     ] + [
         (
             plan.storage[item.id],
-            (item.charge_efficiency, item.discharge_efficiency),
+            item,
             (item.min_soc, item.max_soc),
             item.capacity_kwh,
         )
@@ -192,11 +192,12 @@ def _free(case: DepotCase, plan: DepotPlan, frequency: Frequency, step: int) -> 
     ]
     limits = [limit for *_, limit in _stores(case, plan, step)]
     up = down = 0.0
-    for (powers, efficiency, (low, high), capacity), (charge, discharge) in zip(holders, limits, strict=True):
+    for (powers, station, (low, high), capacity), (charge, discharge) in zip(holders, limits, strict=True):
         net = float(powers.charge_kw[step] - powers.discharge_kw[step])
         ends = powers.soc[step : step + 2] * capacity
-        gives = (float(ends.min()) - low * capacity) * efficiency[1] / frequency.hours
-        takes = (high * capacity - float(ends.max())) / (efficiency[0] * frequency.hours)
+        gives = (float(ends.min()) - low * capacity) / frequency.hours - station.discharge_loss_kw
+        gives *= station.discharge_efficiency
+        takes = (high * capacity - float(ends.max())) / (station.charge_efficiency * frequency.hours)
         up += max(0.0, min(discharge + net, gives))
         down += max(0.0, min(charge - net, takes))
     return up, down

@@ -6,7 +6,7 @@ import numpy as np
 
 from charging.planner.case import BoolArray, Charger, DepotCase, FloatArray, Vehicle
 from charging.planner.plan import DepotPlan
-from charging.planner.verify_physics import taken_kw
+from charging.planner.verify_physics import least_kw, taken_kw
 
 POWER_KW = 1e-3
 ENERGY_KWH = 2e-3
@@ -73,7 +73,8 @@ def _wanted_kwh(case: DepotCase, vehicle: Vehicle) -> FloatArray:
                 break
             if kwh < goal:
                 most = min(power[step], taken_kw(vehicle, kwh / vehicle.capacity_kwh))
-                kwh = min(goal, kwh + case.hours * charger.charge_efficiency * most)
+                gained = charger.charge_efficiency * most - charger.charge_loss_kw
+                kwh = min(goal, kwh + case.hours * max(0.0, gained))
             kwh -= use[step]
             wanted[step + 1] = max(wanted[step + 1], min(kwh, goal))
     return wanted
@@ -85,7 +86,10 @@ def _most_kw(vehicle: Vehicle, charger: Charger, away: BoolArray) -> FloatArray:
     most = np.array(
         [0.0 if gone else allowed_kw(vehicle, step, (own, 0.0))[0] for step, gone in enumerate(away)]
     )
-    return np.where(most < charger.min_charge_kw, 0.0, most)
+    if vehicle.taper:
+        most = np.minimum(most, vehicle.taper[0].max_charge_kw)
+        most[0] = min(most[0], taken_kw(vehicle, vehicle.initial_soc))
+    return np.where(most < least_kw(charger)[0], 0.0, most)
 
 
 def allowed_kw(vehicle: Vehicle, step: int, limits_kw: tuple[float, float]) -> tuple[float, float]:

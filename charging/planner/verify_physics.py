@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from charging.planner.case import DepotCase, FloatArray, Node, Vehicle
-from charging.planner.plan import DepotPlan
+from charging.planner.case import Charger, DepotCase, FloatArray, Node, Storage, Vehicle
+from charging.planner.plan import DepotPlan, StoragePlan, VehiclePlan
 
 POWER_KW = 1e-3
 
@@ -18,9 +18,15 @@ Fault = tuple[str, str, str]
 
 def physics_faults(case: DepotCase, plan: DepotPlan) -> Iterator[Fault]:
     """Report charging above a taper, powers below the least one, and phases above their limit."""
+    chargers = {charger.id: charger for charger in case.chargers}
+    powers: VehiclePlan | StoragePlan
     for vehicle in case.vehicles:
         yield from _taper_faults(case, plan, vehicle)
-        yield from _least_faults(case, plan, vehicle)
+        charger, powers = chargers[vehicle.charger], plan.vehicles[vehicle.id]
+        yield from _least_faults(f"vehicle {vehicle.id}", charger, least_kw(charger), powers)
+    for battery in case.storage:
+        powers = plan.storage[battery.id]
+        yield from _least_faults(f"battery {battery.id}", battery, least_kw(battery), powers)
     for node in case.site.nodes:
         if node.phase_limit_kw is not None:
             yield from _phase_faults(case, plan, node, node.phase_limit_kw)
@@ -49,17 +55,29 @@ def _taper_faults(case: DepotCase, plan: DepotPlan, vehicle: Vehicle) -> Iterato
             yield "taper", f"vehicle {vehicle.id}, step {step}", f"charges {over:.4f} kW above its taper"
 
 
-def _least_faults(case: DepotCase, plan: DepotPlan, vehicle: Vehicle) -> Iterator[Fault]:
-    charger = next(item for item in case.chargers if item.id == vehicle.charger)
-    powers = plan.vehicles[vehicle.id]
-    for what, power, least in (
-        ("charges", powers.charge_kw, charger.min_charge_kw),
-        ("discharges", powers.discharge_kw, charger.min_discharge_kw),
+def least_kw(station: Charger | Storage) -> tuple[float, float]:
+    """Return the least charge, which stores something, and the least discharge, which gives no less than is lost."""
+    charge, discharge = station.charge_loss_kw / station.charge_efficiency, station.discharge_loss_kw
+    if isinstance(station, Storage):
+        return charge, discharge
+    return max(station.min_charge_kw, charge), max(station.min_discharge_kw, discharge)
+
+
+def _least_faults(
+    place: str,
+    station: Charger | Storage,
+    least: tuple[float, float],
+    powers: VehiclePlan | StoragePlan,
+) -> Iterator[Fault]:
+    losses = station.charge_loss_kw, station.discharge_loss_kw
+    for what, power, lowest, loss in zip(
+        ("charges", "discharges"), (powers.charge_kw, powers.discharge_kw), least, losses, strict=True
     ):
-        small = (power > POWER_KW) & (power < least - POWER_KW)
+        # With a loss even dust costs energy, so that it is none.
+        small = (power > (0.0 if loss else POWER_KW)) & (power < lowest - POWER_KW)
         for step in np.flatnonzero(small).tolist():
-            sentence = f"{what} with {power[step]:.4f} kW, below the charger's least power of {least:g} kW"
-            yield "least_power", f"vehicle {vehicle.id}, step {step}", sentence
+            sentence = f"{what} with {power[step]:.4f} kW, below the charger's least power of {lowest:g} kW"
+            yield "least_power", f"{place}, step {step}", sentence
 
 
 def _phase_faults(case: DepotCase, plan: DepotPlan, node: Node, limit_kw: FloatArray) -> Iterator[Fault]:
@@ -116,7 +134,10 @@ def _energy(case: DepotCase, plan: DepotPlan, vehicle: Vehicle) -> FloatArray:
     charger = next(item for item in case.chargers if item.id == vehicle.charger)
     powers = plan.vehicles[vehicle.id]
     gained = case.hours * (
-        charger.charge_efficiency * powers.charge_kw - powers.discharge_kw / charger.discharge_efficiency
+        charger.charge_efficiency * powers.charge_kw
+        - charger.charge_loss_kw * (powers.charge_kw > 0.0)
+        - powers.discharge_kw / charger.discharge_efficiency
+        - charger.discharge_loss_kw * (powers.discharge_kw > 0.0)
     )
     for trip in vehicle.away:
         gained[trip.from_step : trip.to_step] -= trip.energy_kwh / (trip.to_step - trip.from_step)

@@ -45,25 +45,24 @@ def continued(problem: Problem, last: LastPlan) -> Decision:
 
     What vehicles, nodes and the site share is not looked at: the check of the plan does that.
     """
-    devices, hours = problem.devices, problem.case.hours
+    devices, conversion = problem.devices, problem.devices.conversion(problem.case.hours)
     charge, discharge = np.zeros_like(devices.use_kwh), np.zeros_like(devices.use_kwh)
     for row, name in enumerate(devices.ids):
         for powers, planned in zip((charge, discharge), _planned_kw(last.plan, name), strict=True):
             rest = planned[last.steps_ago :][: problem.case.steps]
             powers[row, : len(rest)] = rest
     energy = devices.initial_kwh.copy()
-    gain, loss = hours * devices.charge_efficiency, hours / devices.discharge_efficiency
     for step in range(problem.case.steps):
         most = np.minimum(devices.charge_limit_kw[:, step], devices.tapers.most_kw(energy))
-        most = np.minimum(most, np.maximum(0.0, devices.ceiling_kwh - energy) / gain)
-        spare = np.maximum(0.0, energy - devices.discharge_floor_kwh) / loss
+        most = np.minimum(most, conversion.charge_for(devices.ceiling_kwh - energy))
+        spare = conversion.discharge_for(energy - devices.discharge_floor_kwh)
         charge[:, step] = np.minimum(charge[:, step], most)
         discharge[:, step] = np.minimum(
             discharge[:, step], np.minimum(devices.discharge_limit_kw[:, step], spare)
         )
         for power, least in ((charge, devices.least_charge_kw), (discharge, devices.least_discharge_kw)):
             power[:, step] = np.where(power[:, step] < least, 0.0, power[:, step])
-        energy += gain * charge[:, step] - loss * discharge[:, step] - devices.use_kwh[:, step]
+        energy += conversion.stored_kwh(charge[:, step], discharge[:, step]) - devices.use_kwh[:, step]
     return Decision(charge, discharge, solar_used(problem, charge - discharge))
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from charging.models import ChargingSession, MeterSample
+from charging.models.chargers import drawn_per_kwh
 from depot.forecasting.registers import Counted, counted_energy, counted_kwh, read_register, touched
 from depot.models import Depot, Quality
 from depot.selectors.metering import boundaries_of
@@ -24,6 +25,10 @@ Way = Literal["import", "export"]
 RATING_SLACK = 1.25
 SLACK_KW = 2.0
 """What a charger may show above its rating, and still be believed."""
+OUT_WAY = tuple(
+    f"connector__charger__{name}"
+    for name in ("discharge_efficiency", "discharge_loss_kw", "max_discharge_kw")
+)
 
 
 def greatest_kw(max_charge_kw: float, max_discharge_kw: float) -> float:
@@ -87,17 +92,17 @@ def vehicle_energy(depot: Depot, grid: TimeGrid) -> VehicleEnergy:
     costs = wear_costs(depot)
     sessions = sessions_on(depot, grid)
     known = {
-        pk: (vehicle_id, charger_id, efficiency)
-        for pk, vehicle_id, charger_id, efficiency in sessions.values_list(
-            "pk", "vehicle_id", "connector__charger_id", "connector__charger__discharge_efficiency"
+        pk: (vehicle_id, charger_id, drawn_per_kwh(*out_way))
+        for pk, vehicle_id, charger_id, *out_way in sessions.values_list(
+            "pk", "vehicle_id", "connector__charger_id", *OUT_WAY
         )
     }
     for session_id, readings in readings_of(sessions, grid):
-        vehicle_id, charger_id, efficiency = known[session_id]
+        vehicle_id, charger_id, drawn = known[session_id]
         into, out = readings.counted("import", edges), readings.counted("export", edges)
         charge += into.energy_kwh
         discharge += out.energy_kwh
-        wear += out.energy_kwh / efficiency * costs.get(vehicle_id or 0, 0.0)
+        wear += out.energy_kwh * drawn * costs.get(vehicle_id or 0, 0.0)
         moments = readings.at[readings.suspect]
         doubt = into.estimated | out.estimated | touched(moments - 1, moments + 1, edges)
         estimated |= doubt
@@ -122,18 +127,18 @@ def energy_by_vehicle(depot: Depot, grid: TimeGrid) -> dict[int | None, VehicleF
     """
     edges, costs = boundaries_of(grid), wear_costs(depot)
     sessions = sessions_on(depot, grid)
-    efficiency = "connector__charger__discharge_efficiency"
-    known = {pk: rest for pk, *rest in sessions.values_list("pk", "vehicle_id", efficiency)}
+    rows = sessions.values_list("pk", "vehicle_id", *OUT_WAY)
+    known = {pk: (vehicle_id, drawn_per_kwh(*out_way)) for pk, vehicle_id, *out_way in rows}
     found: dict[int | None, VehicleFlow] = {}
     for session_id, readings in readings_of(sessions, grid):
-        vehicle_id, out_efficiency = known[session_id]
+        vehicle_id, drawn = known[session_id]
         flow = found.get(vehicle_id)
         if flow is None:
             flow = found[vehicle_id] = VehicleFlow(*(np.zeros(grid.steps) for _ in range(3)))
         out = readings.counted("export", edges).energy_kwh
         flow.charge[:] += readings.counted("import", edges).energy_kwh
         flow.discharge[:] += out
-        flow.wear_cost[:] += out / out_efficiency * costs.get(vehicle_id or 0, 0.0)
+        flow.wear_cost[:] += out * drawn * costs.get(vehicle_id or 0, 0.0)
     return found
 
 

@@ -110,8 +110,7 @@ def _charged_kwh(known_at: Mapping[int, datetime], now: datetime) -> dict[int, f
         vehicle_id, charger = session.vehicle_id or 0, session.connector.charger
         edges = np.array([known_at[vehicle_id].timestamp(), now.timestamp()])
         into, out = (float(readings.counted(way, edges).energy_kwh[0]) for way in ("import", "export"))
-        gained = into * charger.charge_efficiency - out / charger.discharge_efficiency
-        total[vehicle_id] = total.get(vehicle_id, 0.0) + gained
+        total[vehicle_id] = total.get(vehicle_id, 0.0) + charger.stored_kwh(into, out)
     return total
 
 

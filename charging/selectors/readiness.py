@@ -23,6 +23,7 @@ from fleet.selectors.needs import Need, need_of
 
 State = Literal["ready", "on_track", "at_risk", "will_miss"]
 TOLERANCE = 0.005
+LEAST_EFFICIENCY = 0.01
 STALE_PLAN = timedelta(hours=1)
 STALE_SOC = timedelta(hours=2)
 JUST_BACK = timedelta(minutes=30)
@@ -95,10 +96,12 @@ def charging_of(vehicle: Vehicle, connector: Connector | None) -> Charging | Non
     """Return how a vehicle charges at its connector; None where it cannot."""
     if connector is None or (power_kw := charge_limit_kw(vehicle, connector.charger)) <= 0:
         return None
+    charger = connector.charger
     return Charging(
         vehicle.capacity_kwh,
         power_kw,
-        connector.charger.charge_efficiency,
+        # What the vehicle's full power stores; where less of it comes than is lost, it hardly charges.
+        max(LEAST_EFFICIENCY, charger.charge_efficiency - charger.charge_loss_kw / power_kw),
         vehicle.type.max_soc,
         read_charge_taper(vehicle.type.charge_taper),
     )

@@ -161,6 +161,7 @@ def _session(vehicle: Vehicle, row: ChargingSession, now: datetime) -> Session |
         capacity_kwh=vehicle.capacity_kwh,
         max_charge_kw=max_charge_kw,
         charge_efficiency=charger.charge_efficiency,
+        charge_loss_kw=charger.charge_loss_kw,
     )
 
 
@@ -175,6 +176,6 @@ def _soc_ends(vehicle: Vehicle, row: ChargingSession) -> tuple[float, float]:
     if row.soc_in is not None and soc_out is not None:
         return row.soc_in, soc_out
     charger = row.connector.charger
-    gained_kwh = row.import_kwh * charger.charge_efficiency - row.export_kwh / charger.discharge_efficiency
+    gained_kwh = charger.stored_kwh(row.import_kwh, row.export_kwh)
     gained = float(np.clip(gained_kwh / vehicle.capacity_kwh, -1.0, 1.0))
     return max(-gained, 0.0), max(gained, 0.0)

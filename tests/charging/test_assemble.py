@@ -279,3 +279,21 @@ def test_a_chargers_least_power_is_kept_by_the_plan(depot, bus):
     powers = plan.answer["vehicles"][str(bus.pk)]["charge_kw"]
     assert any(powers)
     assert all(power == 0 or power >= 40 - 1e-3 for power in powers)
+
+
+def test_what_a_charger_loses_is_counted_by_the_plan(depot, bus):
+    make_block(depot, bus, depart_minute=15 * 60, return_minute=17 * 60, energy_kwh=90)
+    Charger.objects.update(charge_loss_kw=2.0, discharge_loss_kw=1.0)
+    (charger,) = assemble(depot, NOW).case["chargers"]
+    assert (charger["charge_loss_kw"], charger["discharge_loss_kw"]) == (2.0, 1.0)
+    plan = make_plan(depot, NOW, "test")
+    assert plan.violations == []
+    assert any(plan.answer["vehicles"][str(bus.pk)]["charge_kw"])
+
+
+def test_energies_at_a_charger_count_with_the_losses_of_full_power(depot, bus):
+    charger = Charger.objects.get()
+    charger.charge_loss_kw, charger.discharge_loss_kw = 3.0, 1.2
+    stored = 20 * (charger.charge_efficiency - 3.0 / charger.max_charge_kw)
+    drawn = 10 * (1 / charger.discharge_efficiency + 1.2 / charger.max_discharge_kw)
+    assert charger.stored_kwh(20.0, 10.0) == pytest.approx(stored - drawn)

@@ -70,6 +70,8 @@ def test_nothing_is_exported_before_approval_and_meter(depot, state, meter, allo
     [
         ({"charge_efficiency": 0}, "charge_efficiency"),
         ({"discharge_efficiency": 0}, "discharge_efficiency"),
+        ({"charge_loss_kw": 60}, "charge_loss_kw"),
+        ({"discharge_loss_kw": 60}, "discharge_loss_kw"),
         ({"fallback_kw": 61}, "fallback_kw"),
     ],
 )

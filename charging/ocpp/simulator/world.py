@@ -305,5 +305,7 @@ def _pack(bays: list[Bay]) -> Pack:
         max_discharge_kw=discharge_kw,
         charge_efficiency=np.array([charger.charge_efficiency for charger in chargers]),
         discharge_efficiency=np.array([charger.discharge_efficiency for charger in chargers]),
+        charge_loss_kw=np.array([charger.charge_loss_kw for charger in chargers]),
+        discharge_loss_kw=np.array([charger.discharge_loss_kw for charger in chargers]),
         min_soc=EMPTY_SOC,
     )

@@ -7,9 +7,9 @@ from typing import Any
 import pulp
 
 from charging.planner.case import Vehicle
-from charging.planner.reference.model import Model, switch_of, variable
+from charging.planner.reference.model import Model, StoreColumns, switch_of, variable
 from charging.planner.reference.orders import ordered_powers
-from charging.planner.reference.stores import hold_taper
+from charging.planner.reference.stores import hold_taper, least_powers
 from charging.planner.rolling import BadDay
 from charging.planner.values import UNLIMITED, TaperPoint
 
@@ -18,7 +18,7 @@ from charging.planner.values import UNLIMITED, TaperPoint
 class _Holder:
     """What holds energy on the bad day: when it is there, most power and use of each step, what is wanted when.
 
-    `begun` is charge and discharge of each step in the plan.
+    `begun` is charge and discharge of each step in the plan, with what is lost of both.
     """
 
     name: str
@@ -34,6 +34,8 @@ class _Holder:
     efficiency: tuple[float, float]
     wanted_kwh: list[tuple[int, float]]
     begun: list[Any]
+    least_kw: float = 0.0
+    loss_kw: float = 0.0
     taper: tuple[TaperPoint, ...] = ()
 
 
@@ -61,15 +63,17 @@ def _add_holder(model: Model, holder: _Holder, begun_steps: int) -> list[Any]:
     for step, most in enumerate(holder.most_kw):
         label = f"b{holder.name}_{step}"
         begun = step < begun_steps
-        charge, discharge = holder.begun[step] if begun and holder.here[step] else (0.0, 0.0)
+        charge, discharge, lost = holder.begun[step] if begun and holder.here[step] else (0.0, 0.0, 0.0)
         if not begun:
             charge, charging = variable(label, most), switch_of(model, f"bs_{label}")
             model.add(charge <= most * charging)
+            model.add(charge >= holder.least_kw * charging)
+            lost = holder.loss_kw * charging
             if holder.taper:
                 hold_taper(model, label, charge, (energy[-1], holder.capacity_kwh, reach), holder.taper)
-        gained = model.case.hours * (charge * holder.efficiency[0] - discharge * (1.0 / holder.efficiency[1]))
+        gained = charge * holder.efficiency[0] - discharge * (1.0 / holder.efficiency[1]) - lost
         after = variable(f"be_{label}", None, None)
-        model.add(after == energy[-1] + gained - holder.use_kwh[step])
+        model.add(after == energy[-1] + model.case.hours * gained - holder.use_kwh[step])
         if not begun:
             model.add(after <= holder.full_kwh + reach * (1 - charging))
         powers.append(charge)
@@ -103,7 +107,7 @@ def _needed_kwh(hours: float, holder: _Holder) -> list[float]:
     for step in reversed(range(steps)):
         after = needed[step + 1]
         most = min(holder.most_kw[step], _taken_kw(holder, max(after, 0.0)))
-        before = after + holder.use_kwh[step] - hours * holder.efficiency[0] * most
+        before = after + holder.use_kwh[step] - hours * max(0.0, holder.efficiency[0] * most - holder.loss_kw)
         needed[step] = max(wanted[step], min(before, holder.full_kwh))
     return needed
 
@@ -152,11 +156,19 @@ def _vehicles(model: Model) -> list[_Holder]:
                     for item in vehicle.targets
                     if item.tier == "must"
                 ],
-                begun=list(zip(columns.charge, columns.discharge, strict=True)),
+                begun=_begun(columns),
+                least_kw=least_powers(charger, (0.0, 0.0))[0],
+                loss_kw=charger.charge_loss_kw,
                 taper=vehicle.taper,
             )
         )
     return found
+
+
+def _begun(columns: StoreColumns) -> list[Any]:
+    """Return charge, discharge and what is lost of both in each step of the plan."""
+    steps = zip(columns.charge, columns.discharge, columns.lost_kw, strict=True)
+    return [(charge, discharge, lost[0] + lost[1]) for charge, discharge, lost in steps]
 
 
 def _bad_trips(vehicle: Vehicle, steps: int) -> tuple[list[float], list[bool]]:
@@ -189,7 +201,9 @@ def _batteries(model: Model) -> list[_Holder]:
             full_kwh=item.max_soc * item.capacity_kwh,
             efficiency=(item.charge_efficiency, item.discharge_efficiency),
             wanted_kwh=[(steps, item.final_soc * item.capacity_kwh)],
-            begun=list(zip(columns.charge, columns.discharge, strict=True)),
+            begun=_begun(columns),
+            least_kw=least_powers(item, (0.0, 0.0))[0],
+            loss_kw=item.charge_loss_kw,
         )
         for number, (item, columns) in enumerate(zip(model.case.storage, model.stores[first:], strict=True))
     ]
@@ -211,7 +225,7 @@ def _loads(model: Model) -> list[_Holder]:
             full_kwh=load.energy_kwh,
             efficiency=(1.0, 1.0),
             wanted_kwh=[(load.to_step, load.energy_kwh)],
-            begun=[(power, 0.0) for power in model.load_kw[number]],
+            begun=[(power, 0.0, 0.0) for power in model.load_kw[number]],
         )
         for number, load in enumerate(model.case.flexible_loads)
     ]

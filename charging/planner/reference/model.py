@@ -12,6 +12,7 @@ from charging.planner.case import DepotCase
 class StoreColumns:
     """What the site and its services need of a vehicle or battery: limits and expressions, one a step.
 
+    `losses_kw` are those of charging and of discharging, `lost_kw` what is lost of both by the switches of each step.
     `energy` has one more value, one a boundary; `taken` is the power that a taper leaves, empty without one. A limit
     is (charge kW, discharge kW), (0, 0) while away.
     """
@@ -26,6 +27,8 @@ class StoreColumns:
     charge: list[Any]
     discharge: list[Any]
     energy: list[Any]
+    losses_kw: tuple[float, float] = (0.0, 0.0)
+    lost_kw: list[tuple[Any, Any]] = field(default_factory=list)
     taken: list[Any] = field(default_factory=list)
 
 

@@ -35,8 +35,8 @@ def add_orders(
         for step in range(item.from_step, item.to_step):
             if not columns.plugged[step] and level >= goal:
                 break
-            power = min(columns.limits_kw[step][0], _taken_kw(vehicle, level))
-            full = level + hours * columns.efficiency[0] * power
+            power = min(columns.limits_kw[step][0], taken_kw(vehicle, level))
+            full = level + hours * (columns.efficiency[0] * power - columns.losses_kw[0])
             level = max(level, min(full, goal)) - use_kwh[step]
             wanted[step + 1] = max(wanted.get(step + 1, -math.inf), min(level, goal))
     for boundary, kwh in wanted.items():
@@ -45,7 +45,7 @@ def add_orders(
         model.unheeded.append(hours * missing)
 
 
-def _taken_kw(vehicle: Vehicle, energy_kwh: float) -> float:
+def taken_kw(vehicle: Vehicle, energy_kwh: float) -> float:
     """Return the power that a vehicle's taper leaves at an energy."""
     points = vehicle.taper
     if not points:

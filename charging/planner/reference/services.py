@@ -94,7 +94,8 @@ def _device_offer(model: Model, store: StoreColumns, label: str, step: int, hour
         model.add(down <= store.taken[step] - net)
     gives, takes = switch_of(model, f"us_{label}"), switch_of(model, f"ns_{label}")
     for energy in (store.energy[step], store.energy[step + 1]):
-        above = (energy - store.floor_kwh) * (store.efficiency[1] / hours)
+        # A call loses all of the loss, whatever it takes.
+        above = (energy - store.floor_kwh - hours * store.losses_kw[1]) * (store.efficiency[1] / hours)
         below = (store.max_kwh - energy) * (1.0 / (store.efficiency[0] * hours))
         reach = _reach_kwh(store) / (hours * store.efficiency[0])
         model.only_if(gives, most, value=up, limit=above, reach=reach)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pulp
 
-from charging.planner.case import Storage, Vehicle
+from charging.planner.case import Charger, Storage, Vehicle
 from charging.planner.duties import Target
 from charging.planner.reference.model import Model, StoreColumns, switch_of, variable
-from charging.planner.reference.orders import add_orders, ordered_powers
+from charging.planner.reference.orders import add_orders, ordered_powers, taken_kw
 from charging.planner.values import Standing, TaperPoint, ThroughputPrice, WearBand
 
 
@@ -26,7 +26,8 @@ class _Store:
     efficiency: tuple[float, float]
     floor_soc: float
     use_kwh: list[float]
-    least_kw: tuple[float, float] = (0.0, 0.0)
+    least_kw: tuple[float, float]
+    losses_kw: tuple[float, float]
 
 
 def add_vehicle(model: Model, number: int, vehicle: Vehicle) -> None:
@@ -45,22 +46,31 @@ def add_vehicle(model: Model, number: int, vehicle: Vehicle) -> None:
             plugged[step] = False
     for window in vehicle.unplugged:
         plugged[window.from_step : window.to_step] = [False] * (window.to_step - window.from_step)
+    if vehicle.taper:
+        charge = min(charge, vehicle.taper[0].max_charge_kw)
+    at_first = min(charge, taken_kw(vehicle, vehicle.initial_soc * vehicle.capacity_kwh))
+    least = least_powers(charger, (charger.min_charge_kw, charger.min_discharge_kw))
     store = _Store(
         name=f"v{number}",
         holder=vehicle,
         node=charger.node,
         phase=charger.phase,
         power_kw=[
-            (most if most >= charger.min_charge_kw else 0.0, out if out >= charger.min_discharge_kw else 0.0)
+            (most if most >= least[0] else 0.0, out if out >= least[1] else 0.0)
             for most, out in ordered_powers(
-                vehicle, [(charge, discharge) if here else (0.0, 0.0) for here in plugged]
+                vehicle,
+                [
+                    (charge if step else at_first, discharge) if here else (0.0, 0.0)
+                    for step, here in enumerate(plugged)
+                ],
             )
         ],
         plugged=plugged,
         efficiency=(charger.charge_efficiency, charger.discharge_efficiency),
         floor_soc=max(vehicle.min_soc, vehicle.v2g_min_soc),
         use_kwh=use,
-        least_kw=(charger.min_charge_kw, charger.min_discharge_kw),
+        least_kw=least,
+        losses_kw=(charger.charge_loss_kw, charger.discharge_loss_kw),
     )
     columns = _add_store(model, store, vehicle.targets)
     _add_taper(model, store, columns, vehicle.taper)
@@ -89,9 +99,17 @@ def add_battery(model: Model, number: int, battery: Storage) -> None:
         efficiency=(battery.charge_efficiency, battery.discharge_efficiency),
         floor_soc=battery.min_soc,
         use_kwh=[0.0] * steps,
+        least_kw=least_powers(battery, (0.0, 0.0)),
+        losses_kw=(battery.charge_loss_kw, battery.discharge_loss_kw),
     )
     columns = _add_store(model, store, (Target(steps, battery.final_soc, "must"),))
     _add_flat_wear(model, columns, battery.wear_cost_per_kwh)
+
+
+def least_powers(station: Charger | Storage, least_kw: tuple[float, float]) -> tuple[float, float]:
+    """Return the least powers: charging has to store something, discharging to give no less than is lost."""
+    stores_nothing = station.charge_loss_kw / station.charge_efficiency
+    return max(least_kw[0], stores_nothing), max(least_kw[1], station.discharge_loss_kw)
 
 
 def _add_store(model: Model, store: _Store, targets: tuple[Target, ...]) -> StoreColumns:
@@ -111,17 +129,23 @@ def _add_store(model: Model, store: _Store, targets: tuple[Target, ...]) -> Stor
         charge=[],
         discharge=[],
         energy=[holder.initial_soc * capacity],
+        losses_kw=store.losses_kw,
     )
     for step, (most_charge, most_discharge) in enumerate(store.power_kw):
         label = f"{store.name}_{step}"
         charge, discharge = variable(f"c_{label}", most_charge), variable(f"d_{label}", most_discharge)
         after = variable(f"e_{label}", None, None)
-        gained = hours * (charge * store.efficiency[0] - discharge * (1.0 / store.efficiency[1]))
-        model.add(after == columns.energy[-1] + gained - store.use_kwh[step])
-        if model.switches:
+        charging: Any = 0.0
+        discharging: Any = 0.0
+        if model.switches or any(store.losses_kw):
             charging, discharging = switch_of(model, f"cs_{label}"), switch_of(model, f"ds_{label}")
+        lost = store.losses_kw[0] * charging, store.losses_kw[1] * discharging
+        gained = charge * store.efficiency[0] - lost[0] - discharge * (1.0 / store.efficiency[1]) - lost[1]
+        model.add(after == columns.energy[-1] + hours * gained - store.use_kwh[step])
+        if model.switches or any(store.losses_kw):
             model.add(charge <= most_charge * charging)
             model.add(discharge <= most_discharge * discharging)
+        if model.switches:
             model.add(charging + discharging <= 1)
             model.add(charge >= store.least_kw[0] * charging)
             model.add(discharge >= store.least_kw[1] * discharging)
@@ -136,6 +160,7 @@ def _add_store(model: Model, store: _Store, targets: tuple[Target, ...]) -> Stor
         columns.charge.append(charge)
         columns.discharge.append(discharge)
         columns.energy.append(after)
+        columns.lost_kw.append(lost)
     _add_targets(model, store, columns, targets)
     model.stores.append(columns)
     return columns
@@ -153,7 +178,8 @@ def _add_targets(model: Model, store: _Store, columns: StoreColumns, targets: tu
 
 def _leaving(model: Model, columns: StoreColumns, step: int) -> Any:
     """Return the kWh that leave the battery through the charger in a step."""
-    return (model.case.hours / columns.efficiency[1]) * columns.discharge[step]
+    leaving = columns.discharge[step] * (1.0 / columns.efficiency[1]) + columns.lost_kw[step][1]
+    return model.case.hours * leaving
 
 
 def _add_flat_wear(model: Model, columns: StoreColumns, price_per_kwh: float) -> None:

@@ -1,5 +1,6 @@
 """Savings: the tables of docs/algorithms/savings.md, and properties of the baseline and the waterfall."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -213,6 +214,14 @@ def test_energy_is_conserved_and_power_stays_within_limits(
         end = (stay.unplugged_at - EVENING) / grid.step
         start = (after.plugged_in_at - EVENING) / grid.step if after else grid.steps
         assert not baseline.charge_kw[int(np.ceil(end)) : int(start)].any()
+
+
+def test_what_a_charger_loses_takes_longer_to_charge():
+    stay = replace(session(0, 4, 0.4, 0.6), charge_loss_kw=5.0)
+    baseline = unmanaged([stay], TimeGrid(EVENING, 60, 4))
+    assert baseline.charge_kw.tolist() == pytest.approx([50.0, 0.0, 0.0, 0.0])
+    useless = replace(stay, charge_loss_kw=45.0)
+    assert unmanaged([useless], TimeGrid(EVENING, 60, 4)).carry_kwh == pytest.approx(40.0)
 
 
 def test_charging_before_the_grid_counts_for_the_carry_only():

@@ -45,6 +45,37 @@ def test_batteries_stop_at_their_bounds() -> None:
     assert step(0.05, -50.0, 60, **bounds) == (0.05, 0.0)
 
 
+def test_a_loss_lowers_what_is_stored_at_low_power_most() -> None:
+    lossy = PACK | {"charge_loss_kw": 2.0, "discharge_loss_kw": 1.0}
+    assert step(0.5, 40.0, 3600, **lossy) == pytest.approx((0.5 + (40 * 0.95 - 2) / 200, 40.0))
+    assert step(0.5, 10.0, 3600, **lossy) == pytest.approx((0.5 + (10 * 0.95 - 2) / 200, 10.0))
+    assert step(0.5, -40.0, 3600, **lossy) == pytest.approx((0.5 - (40 / 0.9 + 1) / 200, -40.0))
+    assert step(0.5, 0.0, 3600, **lossy) == (0.5, 0.0)
+    assert step(0.5, 1.0, 3600, **lossy) == (0.5, 0.0), "less comes than is lost"
+
+
+def test_a_battery_with_a_loss_stops_at_its_bounds_and_loses_nothing_then() -> None:
+    bounds = PACK | {"min_soc": 0.1, "max_soc": 0.9, "charge_loss_kw": 2.0, "discharge_loss_kw": 1.0}
+    soc, power = step(0.89, 60.0, 3600, **bounds)
+    hours = 0.01 * 200 / (60 * 0.95 - 2)
+    assert (soc, power) == pytest.approx((0.9, 60 * hours))
+    soc, power = step(0.11, -50.0, 3600, **bounds)
+    hours = 0.01 * 200 / (50 / 0.9 + 1)
+    assert (soc, power) == pytest.approx((0.1, -50 * hours))
+
+
+@given(soc=st.floats(0.1, 1.0), setpoint=st.floats(5, 100), loss=st.sampled_from([0.0, 0.5, 3.0]))
+def test_short_steps_and_a_long_one_agree_with_a_loss(soc: float, setpoint: float, loss: float) -> None:
+    lossy = PACK | {"charge_loss_kw": loss}
+    whole, power = step(soc, setpoint, 1800, **lossy)
+    parts, powers = soc, []
+    for _ in range(30):
+        parts, part_kw = step(parts, setpoint, 60, **lossy)
+        powers.append(part_kw)
+    assert parts == pytest.approx(whole, abs=1e-9)
+    assert np.mean(powers) == pytest.approx(power, abs=1e-6)
+
+
 def test_a_battery_that_cannot_charge_does_not() -> None:
     assert step(0.5, 60.0, 60, **(PACK | {"max_charge_kw": 0.0})) == (0.5, 0.0)
 

@@ -48,6 +48,7 @@ def test_every_group_has_an_example():
         "an event",
         "backup",
         "frequency",
+        "a loss",
         "the bad day",
     ]
 
