@@ -8,19 +8,20 @@ from charging.planner.case import BoolArray, FloatArray
 from charging.planner.devices import Problem, node_members, problem_of
 from charging.planner.duties import Target
 from charging.planner.phases import PhaseLimits, phase_limits
+from depot.words import mark
 
 TIGHT_KW = 1e-3
 TIGHT_KWH = 1e-3
 
-AWAY = "away"
-BELOW_MINIMUM = "below minimum"
-CHARGER_POWER = "charger power"
-MAXIMUM_SOC = "maximum SoC"
-ORDER = "a person's order"
-PLUGGED_IN_TOO_LATE = "plugged in too late"
-PRICE = "price"
-SITE_LIMIT = "site limit"
-WINDOW = "window too short for its power"
+AWAY = mark("away")
+BELOW_MINIMUM = mark("below minimum")
+CHARGER_POWER = mark("charger power")
+MAXIMUM_SOC = mark("maximum SoC")
+ORDER = mark("a person's order")
+PLUGGED_IN_TOO_LATE = mark("plugged in too late")
+PRICE = mark("price")
+SITE_LIMIT = mark("site limit")
+WINDOW = mark("window too short for its power")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

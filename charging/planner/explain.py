@@ -10,6 +10,7 @@ from charging.planner.case import DepotCase, FloatArray, Vehicle
 from charging.planner.orders import orders_told
 from charging.planner.plan import Action, DepotPlan, Explanation, VehiclePlan
 from charging.planner.taper import power_at
+from depot.words import tr
 
 MOVING_KW = 1e-3
 
@@ -69,9 +70,14 @@ def _share(fraction: float) -> str:
 
 def _why_charge(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, end: int) -> str:
     price = _mean_price(plan.marginal_price_per_kwh, plan.vehicles[vehicle.id].charge_kw, start, end)
-    worth = f"a kWh costs the depot {_money(case, price)} here, demand charges included"
+    worth = tr("a kWh costs the depot {price} here, demand charges included", price=_money(case, price))
     slowed = _tapered(case, plan, vehicle, start, end)
-    return f"charging {{span}}: {worth}{slowed}; {_readiness(case, plan, vehicle, end)}"
+    return tr(
+        "charging {{span}}: {worth}{slowed}; {ready}",
+        worth=worth,
+        slowed=slowed,
+        ready=_readiness(case, plan, vehicle, end),
+    )
 
 
 def _tapered(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, end: int) -> str:
@@ -81,15 +87,29 @@ def _tapered(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, end
         taken = power_at(vehicle, float(powers.soc[step]) * vehicle.capacity_kwh)
         below_first = vehicle.taper and taken < vehicle.taper[0].max_charge_kw - MOVING_KW
         if below_first and powers.charge_kw[step] > taken - MOVING_KW:
-            return f", from {_clock(case, step)} on the battery takes {taken:.0f} kW or less"
+            return tr(
+                ", from {at} on the battery takes {taken:.0f} kW or less",
+                at=_clock(case, step),
+                taken=taken,
+            )
     return ""
 
 
 def _why_discharge(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, end: int) -> str:
     price = _mean_price(plan.marginal_price_per_kwh, plan.vehicles[vehicle.id].discharge_kw, start, end)
-    wear = f"wear costs {_money(case, _wear_per_kwh(vehicle, plan.vehicles[vehicle.id], start, end))}/kWh"
-    worth = f"the depot's power is worth {_money(case, price)}/kWh until {_clock(case, end)}, {wear}"
-    return f"discharging {{span}}: {worth}; {_readiness(case, plan, vehicle, end)}"
+    wear = tr(
+        "wear costs {price}/kWh",
+        price=_money(case, _wear_per_kwh(vehicle, plan.vehicles[vehicle.id], start, end)),
+    )
+    worth = tr(
+        "the depot's power is worth {price}/kWh until {until}, {wear}",
+        price=_money(case, price),
+        until=_clock(case, end),
+        wear=wear,
+    )
+    return tr(
+        "discharging {{span}}: {worth}; {ready}", worth=worth, ready=_readiness(case, plan, vehicle, end)
+    )
 
 
 def _wear_per_kwh(vehicle: Vehicle, powers: VehiclePlan, start: int, end: int) -> float:
@@ -111,10 +131,14 @@ def _why_wait(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, en
     if later.size and before:
         step = end + int(later[0])
         price = _money(case, float(plan.marginal_price_per_kwh[step]))
-        reason = f"charging is better at {_clock(case, step)}, where a kWh costs {price}"
+        reason = tr(
+            "charging is better at {at}, where a kWh costs {price}", at=_clock(case, step), price=price
+        )
     else:
-        reason = "neither charging nor discharging is worth more than it costs"
-    return f"waiting {{span}}: {reason}; {_readiness(case, plan, vehicle, end)}"
+        reason = tr("neither charging nor discharging is worth more than it costs")
+    return tr(
+        "waiting {{span}}: {reason}; {ready}", reason=reason, ready=_readiness(case, plan, vehicle, end)
+    )
 
 
 def _why_away(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, end: int) -> str:
@@ -126,7 +150,12 @@ def _why_away(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, start: int, en
         if trip.from_step < end and trip.to_step > start
     )
     soc = plan.vehicles[vehicle.id].soc
-    return f"away {{span}}: driving uses {used:.1f} kWh, from {_share(soc[start])} to {_share(soc[end])}"
+    return tr(
+        "away {{span}}: driving uses {used:.1f} kWh, from {before} to {after}",
+        used=used,
+        before=_share(soc[start]),
+        after=_share(soc[end]),
+    )
 
 
 def _mean_price(prices: FloatArray, power_kw: FloatArray, start: int, end: int) -> float:
@@ -143,11 +172,21 @@ def _readiness(case: DepotCase, plan: DepotPlan, vehicle: Vehicle, boundary: int
     leaves = _next_departure(case, vehicle, boundary)
     targets = [item for item in vehicle.targets if item.boundary >= boundary]
     if leaves is None and not targets:
-        return "it has no departure ahead"
+        return tr("it has no departure ahead")
     when = leaves if leaves is not None else targets[0].boundary
     wanted = max((item.soc for item in targets if item.boundary == when), default=vehicle.min_soc)
     spare = float(plan.vehicles[vehicle.id].soc[when]) - wanted
-    what = "next departure" if leaves is not None else "target"
+    what = tr("next departure") if leaves is not None else tr("target")
     if spare < -1e-4:
-        return f"by {_clock(case, when)} it is {_share(-spare)} short of its {what}"
-    return f"ready for its {what} by {_clock(case, when)} with {_share(max(0.0, spare))} to spare"
+        return tr(
+            "by {at} it is {missing} short of its {what}",
+            at=_clock(case, when),
+            missing=_share(-spare),
+            what=what,
+        )
+    return tr(
+        "ready for its {what} by {at} with {spare} to spare",
+        what=what,
+        at=_clock(case, when),
+        spare=_share(max(0.0, spare)),
+    )

@@ -9,6 +9,7 @@ from charging.planner.causes import Circumstances, cause_of_shortfall
 from charging.planner.duties import Target
 from charging.planner.overrides import Override
 from charging.planner.plan import ExceededLimit
+from depot.words import tr
 
 MISSING_KWH = 1e-3
 
@@ -34,11 +35,11 @@ def orders_told(vehicle: Vehicle, start: int, end: int, clock: Callable[[int], s
 
 
 def _told(item: Override, clock: Callable[[int], str]) -> str:
-    until = f"until {clock(item.to_step)}"
+    until = tr("until {to_step}", to_step=clock(item.to_step))
     if item.kind == "charge_now":
-        return f"a person ordered it to charge now to {100 * (item.soc or 0.0):.0f} %"
+        return tr("a person ordered it to charge now to {soc:.0f} %", soc=100 * (item.soc or 0.0))
     if item.kind == "hold":
-        return f"a person ordered it to hold {until}"
+        return tr("a person ordered it to hold {until}", until=until)
     if item.kind == "no_discharge":
-        return f"a person ordered that it is not discharged {until}"
-    return f"a person ordered at most {item.max_kw or 0.0:g} kW {until}"
+        return tr("a person ordered that it is not discharged {until}", until=until)
+    return tr("a person ordered at most {max_kw:g} kW {until}", max_kw=item.max_kw or 0.0, until=until)

@@ -332,7 +332,7 @@ def shortfall_cause(plan: Plan | None, vehicle: Vehicle) -> str:
         return ""
     for shortfall in plan.answer["shortfalls"]:
         if shortfall["vehicle"] == str(vehicle.pk) and shortfall.get("tier", "must") == "must":
-            return str(shortfall["cause"]).rstrip(".")
+            return tr(str(shortfall["cause"]).rstrip("."))
     return ""
 
 

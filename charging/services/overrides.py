@@ -238,7 +238,8 @@ def _missed(
 def _cause(cause: str, nodes: dict[str, str]) -> str:
     """Return a cause with the names of nodes in place of their ids."""
     words = cause.split(" ")
-    return " ".join(nodes.get(word, word) if words[0] == "feeder" else word for word in words)
+    said = " ".join(nodes.get(word, word) if words[0] == "feeder" else word for word in words)
+    return tr(said)
 
 
 def _departures(
