@@ -11,6 +11,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from depot.timegrid import local_to_utc
+from depot.words import day_month, tr
 
 INSTANT = timedelta(microseconds=1)
 LEAST_DAYS, MOST_DAYS = 20, 45
@@ -70,7 +71,7 @@ class Cycles:
         if self.starts(start_at, end_at) is None:
             return ""
         first, last = (at.astimezone(self.tz) for at in (start_at, end_at - INSTANT))
-        return f" ({first.day} {first:%b} to {last.day} {last:%b})"
+        return tr(" ({first} to {last})", first=day_month(first), last=day_month(last))
 
 
 def reading_problems(cycles: Cycles) -> list[str]:

@@ -9,13 +9,15 @@ the API and files for programs speak English.
 from __future__ import annotations
 
 import gettext
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
+from numbers import Number
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 ENGLISH = "en"
@@ -47,14 +49,14 @@ def spoken() -> str:
 
 
 def tr(sentence: str, /, **values: Any) -> str:
-    """Return a sentence in the language spoken now, its {names} filled in."""
+    """Return a sentence in the language spoken now, its {names} filled in, numbers written as that language does."""
     said = _catalogue(spoken()).gettext(sentence)
-    return said.format(**values) if values else said
+    return _filled(said, values) if values else said
 
 
 def trn(one: str, many: str, count: int, /, **values: Any) -> str:
     """Return the sentence for a count, which fills {count}, in the language spoken now."""
-    return _catalogue(spoken()).ngettext(one, many, count).format(count=count, **values)
+    return _filled(_catalogue(spoken()).ngettext(one, many, count), {"count": count, **values})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,11 @@ def figures(written: str) -> str:
     return written.translate(_SWAP) if spoken() in COMMA else written
 
 
+def listed(parts: Iterable[str]) -> str:
+    """Join parts by the word for and: winter and summer."""
+    return tr(" and ").join(parts)
+
+
 def sign_follows() -> bool:
     """Tell whether a currency's sign stands behind the amount in the language spoken now: 3,00 €."""
     return spoken() in COMMA
@@ -90,8 +97,13 @@ def sign_follows() -> bool:
 
 def day_words(day: date) -> str:
     """Write a day: Tue 24 Nov, or Di 24. Nov."""
+    return f"{weekday_words(day.weekday())} {day_month(day)}"
+
+
+def day_month(day: date) -> str:
+    """Write a day without its weekday: 24 Nov, or 24. Nov."""
     dot = "." if spoken() in DOTTED_DAY else ""
-    return f"{weekday_words(day.weekday())} {day.day}{dot} {month_words(day.month)}"
+    return f"{day.day}{dot} {month_words(day.month)}"
 
 
 def weekday_time(local: datetime) -> str:
@@ -107,6 +119,29 @@ def weekday_words(weekday: int) -> str:
 def month_words(month: int) -> str:
     """Return the short name of a month, January is 1."""
     return tr("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec").split()[month - 1]
+
+
+def month_name(month: int) -> str:
+    """Return the whole name of a month, January is 1."""
+    names = tr("January February March April May June July August September October November December")
+    return names.split()[month - 1]
+
+
+def month_year(day: date) -> str:
+    """Write the month of a day: November 2026."""
+    return f"{month_name(day.month)} {day.year}"
+
+
+class _WithComma(Formatter):
+    """Fill in a pattern with its numbers written like 1.234,5."""
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        written = format(value, format_spec)
+        return figures(written) if isinstance(value, Number) else written
+
+
+def _filled(pattern: str, values: Mapping[str, Any]) -> str:
+    return _WithComma().vformat(pattern, (), values) if spoken() in COMMA else pattern.format(**values)
 
 
 @cache

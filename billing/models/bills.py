@@ -11,6 +11,7 @@ from simple_history.models import HistoricalRecords
 
 from billing.models.tariffs import Tariff
 from depot.models import Depot, Scoped, User
+from depot.words import month_year
 
 
 class Scenario(models.TextChoices):
@@ -95,7 +96,7 @@ class Bill(Scoped):
 
     def __str__(self) -> str:
         revision = f", correction {self.revision}" if self.revision else ""
-        return f"{self.get_scenario_display()} {self.depot.local(self.start_at):%B %Y}{revision}"
+        return f"{self.get_scenario_display()} {month_year(self.depot.local(self.start_at))}{revision}"
 
     @property
     def status(self) -> str:
@@ -197,7 +198,7 @@ class KnownPeak(Scoped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.charge} {self.month:%B %Y}: {self.kw} kW"
+        return f"{self.charge} {month_year(self.month)}: {self.kw} kW"
 
     def clean(self) -> None:
         if self.month and self.month.day != 1:
@@ -224,7 +225,7 @@ class UtilityBill(Scoped):
         ]
 
     def __str__(self) -> str:
-        return f"Utility's bill of {self.depot.local(self.start_at):%B %Y}"
+        return f"Utility's bill of {month_year(self.depot.local(self.start_at))}"
 
 
 class UtilityLine(Scoped):

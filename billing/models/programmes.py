@@ -11,6 +11,7 @@ from simple_history.models import HistoricalRecords
 
 from depot import clock
 from depot.models import Depot, Scoped
+from depot.words import month_year
 
 AHEAD = timedelta(days=366)
 INSTANT = timedelta(microseconds=1)
@@ -125,7 +126,7 @@ class ProgrammeEvent(Scoped):
             moments |= set(ProgrammeEvent.objects.filter(pk=self.pk).values_list("start_at", flat=True))
         for at in moments:
             if self.depot.bills.filter(state="final", start_at__lte=at, end_at__gt=at).exists():
-                return f"{self.depot.cycles.month_of(at):%B %Y}"
+                return month_year(self.depot.cycles.month_of(at))
         return ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from depot.models import Depot, Scoped
+from depot.words import month_year
 
 
 class SavingsBand(Scoped):
@@ -24,4 +25,4 @@ class SavingsBand(Scoped):
         constraints = [models.UniqueConstraint(fields=["depot", "start_at"], name="one_band_per_month")]
 
     def __str__(self) -> str:
-        return f"{self.depot.local(self.start_at):%B %Y}: {self.low} to {self.high}"
+        return f"{month_year(self.depot.local(self.start_at))}: {self.low} to {self.high}"

@@ -7,6 +7,7 @@ from datetime import datetime
 from billing.models import Bill, UtilityBill
 from depot.cycles import Cycles
 from depot.models import Depot
+from depot.words import month_year
 
 
 def billed_otherwise(depot: Depot, cycles: Cycles) -> str:
@@ -14,7 +15,7 @@ def billed_otherwise(depot: Depot, cycles: Cycles) -> str:
     final = Bill.objects.filter(depot=depot, state=Bill.State.FINAL).values_list("start_at", "end_at")
     entered = UtilityBill.objects.filter(depot=depot).values_list("start_at", "end_at")
     others = [span for span in {*final, *entered} if not is_cycle(span, cycles)]
-    return f"{depot.local(max(others)[0]):%B %Y}" if others else ""
+    return month_year(depot.local(max(others)[0])) if others else ""
 
 
 def is_cycle(span: tuple[datetime, datetime], cycles: Cycles) -> bool:

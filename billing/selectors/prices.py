@@ -27,7 +27,7 @@ from billing.tariff import (
 from billing.tariff.result import Peak
 from depot.models import Depot
 from depot.timegrid import TimeGrid, local_to_utc
-from depot.words import tr
+from depot.words import tr, weekday_time
 
 CASE_FIELDS = ("id", "price_per_kw", "window", "period", "billed_kw_so_far", "metering_minutes", "tiers")
 Peaks = dict[tuple[str, date], Peak]
@@ -89,9 +89,9 @@ def _stale(depot: Depot, market: Market) -> list[str]:
         return []
     return [
         tr(
-            "Market prices from {stale_from:%a %H:%M} on are not known yet: the plan takes those of "
+            "Market prices from {stale_from} on are not known yet: the plan takes those of "
             "the same weekday and hour.",
-            stale_from=depot.local(market.stale_from),
+            stale_from=weekday_time(depot.local(market.stale_from)),
         )
     ]
 

@@ -25,7 +25,7 @@ from billing.tariff import ENGINE, BillResult, InputError, LoadSeries, Tariff, b
 from depot import audit
 from depot.models import Depot, User
 from depot.money import format_money, round_money
-from depot.words import tr
+from depot.words import listed, month_year, tr
 
 WEEK = timedelta(days=7)
 SETTLING = timedelta(days=7)
@@ -155,7 +155,7 @@ def compute_both(period: Period) -> dict[str, Billed]:
 def compute(period: Period, scenario: str) -> Billed:
     """Bill the ledger of one billing period; raise BillingError when there is none or the tariff cannot bill it."""
     depot = period.depot
-    names = " and ".join(version.name for version in period.versions)
+    names = listed(version.name for version in period.versions)
     try:
         inputs = inputs_of(depot, period.versions, period.start_at, period.end_at, scenario)
         if inputs is None:
@@ -264,7 +264,7 @@ def write(
 def _record(period: Period, bills: Sequence[Bill], closing: Closing) -> None:
     """Tell the audit trail that a bill became final, or that a correction took its place."""
     actual = next(row for row in bills if row.scenario == Scenario.ACTUAL)
-    month = f"{period.depot.local(period.start_at):%B %Y}"
+    month = month_year(period.depot.local(period.start_at))
     total = format_money(actual.total, actual.currency)
     facts: dict[str, Any] = {"bill": actual.pk, "month": month, "total": str(actual.total)}
     if closing.before is None:

@@ -40,7 +40,7 @@ from depot.alerts import sync
 from depot.alerts.services import Cause
 from depot.models import Alert, Depot, User
 from depot.money import format_money
-from depot.words import tr
+from depot.words import month_year, tr
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +210,7 @@ def for_each(
     """Do one piece of work for each month; what fails in one is collected and never stops the others."""
     made, problems = [], []
     for number, month in enumerate(months):
-        say(number / len(months), f"{month:%B %Y}")
+        say(number / len(months), month_year(month))
         try:
             statement = work(month)
         except BillingError as error:

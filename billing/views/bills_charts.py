@@ -10,7 +10,7 @@ from billing.views.charts import prefix_of
 from depot import charts
 from depot.money import minor_units
 from depot.templatetags.depot_pages import percent
-from depot.words import mark, tr
+from depot.words import mark, month_words, tr
 
 FEWEST_MONTHS = 2
 KINDS = (
@@ -28,7 +28,7 @@ def months_chart(months: Sequence[Month], kinds: dict[int, dict[str, Decimal]]) 
     shown = list(reversed(months))
     currency = shown[0].bill.currency
     unit = prefix_of(currency).strip()
-    labels = [f"{month.first:%b %Y}" for month in shown]
+    labels = [f"{month_words(month.first.month)} {month.first.year}" for month in shown]
     amounts = {
         kind: [float(kinds.get(month.bill.pk, {}).get(kind, 0)) for month in shown]
         for kind in ("energy", "demand", "other", "export")

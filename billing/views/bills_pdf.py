@@ -12,7 +12,7 @@ from billing.selectors.bills import correction_of, peaks_of
 from billing.views import paper
 from depot.money import format_money
 from depot.templatetags.depot_pages import exact, kw, local_moment
-from depot.words import mark, tr
+from depot.words import mark, month_year, tr
 
 INSTANT = timedelta(microseconds=1)
 STATUS = {"estimate": mark("Estimate"), "final": mark("Final bill"), "corrected": mark("Corrected bill")}
@@ -22,7 +22,7 @@ def bill_pdf(bill: Bill, notes: Sequence[str], now: datetime) -> bytes:
     """Return a bill as PDF: lines with their explanations, peaks, what a correction changed, and `notes`."""
     depot = bill.depot
     first, last = depot.local(bill.start_at), depot.local(bill.end_at - INSTANT)
-    title = f"{depot.name}: {first:%B %Y}"
+    title = f"{depot.name}: {month_year(first)}"
     versions = "; ".join(
         f"{version['name']}{' from ' + version['from'] if version['from'] else ''}"
         for version in bill.versions

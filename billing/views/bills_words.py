@@ -10,14 +10,14 @@ from billing.selectors.bills import PeakSoFar, Sources
 from billing.services.bills import SETTLING
 from depot.models import Depot
 from depot.templatetags.depot_pages import cents, kw, local_day, local_moment, money, number
-from depot.words import tr
+from depot.words import month_name, tr
 
 INSTANT = timedelta(microseconds=1)
 
 
 def answer(depot: Depot, bill: Bill, *, running: bool) -> str:
     """Answer the page's question: what the month costs, so far and at its end."""
-    month = f"{depot.local(bill.start_at):%B}{depot.cycles.words(bill.start_at, bill.end_at)}"
+    month = f"{month_name(depot.local(bill.start_at).month)}{depot.cycles.words(bill.start_at, bill.end_at)}"
     cost = cents(bill.total, bill.currency)
     if running:
         so_far = tr("{month} has cost {total} so far", month=month, total=money(bill.total, bill.currency))

@@ -10,7 +10,7 @@ from billing.selectors.savings import DayCost
 from depot import charts
 from depot.money import format_money, minor_units
 from depot.templatetags.depot_pages import money
-from depot.words import mark, tr
+from depot.words import day_month, mark, tr, weekday_words
 
 TOTALS = ("unmanaged", "actual")
 SHORT = {
@@ -72,7 +72,7 @@ def waterfall_chart(steps: Sequence[Step], currency: str) -> charts.Chart:
 
 def days_chart(days: Sequence[DayCost], currency: str) -> charts.Chart:
     """Draw each day's energy cost, unmanaged beside actual."""
-    labels = [f"{day.day.day} {day.day:%b}" for day in days]
+    labels = [day_month(day.day) for day in days]
     unit = prefix_of(currency).strip()
     traces = [
         charts.styled(charts.bars(labels, values, role, unit=unit, name=name), width=0.38, offset=offset)
@@ -107,7 +107,7 @@ def days_chart(days: Sequence[DayCost], currency: str) -> charts.Chart:
             tr("Saved {currency}", currency=currency),
         ],
         [
-            (f"{day.day:%a} {label}", day.unmanaged, day.actual, day.saved)
+            (f"{weekday_words(day.day.weekday())} {label}", day.unmanaged, day.actual, day.saved)
             for day, label in zip(days, labels, strict=True)
         ],
         decimals=minor_units(currency),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
 from billing.models import Tariff as TariffRow
@@ -9,7 +10,7 @@ from billing.tariff import Tariff
 from billing.tariff.model import DemandCharge, Price
 from billing.views.week import price_range
 from depot.money import currency_sign, format_money
-from depot.words import mark, tr
+from depot.words import day_month, mark, tr
 
 METHODS = {
     "prices": mark("Exported energy is paid by its hour"),
@@ -146,5 +147,5 @@ def _first(price: Price) -> Decimal:
     return price.tiers[0].amount if price.tiers else Decimal(0) if price.steps else price.amount
 
 
-def _day(day: object) -> str:
-    return f"{day:%-d %b %Y}"
+def _day(day: date) -> str:
+    return f"{day_month(day)} {day.year}"

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from billing.tariff import Tariff
 from billing.tariff.week import Grid, WeekGrid, week_grids
-from depot.words import tr, weekday_words
+from depot.words import day_month, listed, tr, weekday_words
 
 LEVELS = 5
 
@@ -105,8 +105,8 @@ def _when(spans: Sequence[tuple[date, date]]) -> str:
     first, last = spans[0][0], spans[-1][1]
     if len(spans) == 1 and (first.month, first.day, last.month, last.day) == (1, 1, 12, 31):
         return tr("All year")
-    return " and ".join(tr("{start} to {end}", start=_day(start), end=_day(end)) for start, end in spans)
+    return listed(tr("{start} to {end}", start=_day(start), end=_day(end)) for start, end in spans)
 
 
 def _day(day: date) -> str:
-    return f"{day.day} {day:%b}"
+    return day_month(day)

@@ -10,7 +10,7 @@ from billing.selectors.charge_only import ChargeOnlyBill
 from billing.selectors.savings import DataQuality
 from depot.models import Depot
 from depot.templatetags.depot_pages import local_day, money, number
-from depot.words import mark, tr
+from depot.words import mark, month_name, tr
 
 INSTANT = timedelta(microseconds=1)
 RULES = {
@@ -74,7 +74,7 @@ def answer(depot: Depot, statement: SavingsStatement, *, running: bool) -> str:
     """Answer the page's question: what was saved, net of wear, and by which bill instead of which."""
     currency = statement.currency
     days = depot.cycles.words(statement.start_at, statement.end_at)
-    month = f"{depot.local(statement.start_at):%B}{days}"
+    month = f"{month_name(depot.local(statement.start_at).month)}{days}"
     saved, wear = statement.net_saving, statement.wear_added
     last = local_day(statement.actual.covered_to - INSTANT, depot)
     when = (
@@ -82,9 +82,11 @@ def answer(depot: Depot, statement: SavingsStatement, *, running: bool) -> str:
         if running
         else tr("In {month}", month=month)
     )
+    was, would = (money(bill.total, currency) for bill in (statement.actual, statement.unmanaged))
     bills = (
-        f"bill {money(statement.actual.total, currency)}{' so far' if running else ''} instead of "
-        f"{money(statement.unmanaged.total, currency)}"
+        tr("bill {was} so far instead of {would}", was=was, would=would)
+        if running
+        else tr("bill {was} instead of {would}", was=was, would=would)
     )
     with_wear = tr("{wear} of battery wear", wear=money(wear, currency)) if wear else tr("no battery wear")
     if not round(saved):

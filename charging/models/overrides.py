@@ -8,6 +8,7 @@ from django.db.models import F, Q
 
 from depot.models import Depot, Scoped, User
 from depot.models.site import FRACTION
+from depot.words import weekday_time
 from fleet.models import Vehicle
 
 MOST_KW = 10_000.0
@@ -60,7 +61,7 @@ class Override(Scoped):
 
     def in_words(self) -> str:
         """Say what is ordered until when, in the depot's time: hold until Tue 14:00."""
-        until = f"{self.depot.local(self.to_at):%a %H:%M}"
+        until = weekday_time(self.depot.local(self.to_at))
         charge = "" if self.soc is None else f"{100 * self.soc:.0f} %"
         if self.kind == self.Kind.CHARGE_NOW:
             return (

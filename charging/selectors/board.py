@@ -11,7 +11,7 @@ from typing import Literal
 from django.db.models import OuterRef, Subquery
 
 from charging.models import ChargingSession, Connector, MeterSample, Plan
-from charging.selectors.board_tile import Facts, Stay, Tile, ready_at, tile_of
+from charging.selectors.board_tile import Facts, State, Stay, Tile, ready_at, tile_of
 from charging.selectors.lanes import Reason, reason_now
 from charging.selectors.overrides import overrides_in_force
 from charging.selectors.plans import grid_of, latest_plan
@@ -19,11 +19,17 @@ from charging.selectors.readiness import HORIZON, JUST_BACK, Readiness, judged
 from charging.selectors.timeline import timeline
 from depot.models import Depot
 from depot.templatetags.depot_pages import kw
-from depot.words import tr, trn
+from depot.words import mark, tr, trn
 from fleet.models import Vehicle
 from fleet.selectors.duties import Duty, duties
 
 Sort = Literal["urgency", "yard"]
+
+
+FLOWS: dict[State, str] = {
+    "charging": mark("{count} charging with {power}"),
+    "discharging": mark("{count} discharging with {power}"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +48,8 @@ class Board:
         """Say how many vehicles are here, what they do, and how many things need somebody."""
         here = Counter(tile.state for tile in self.tiles if tile.plugged_in)
         flows = [
-            tr(
-                "{here} {state} with {state2}",
-                here=here[state],
-                state=state,
-                state2=kw(round(self._power_kw(state))),
-            )
-            for state in ("charging", "discharging")
+            tr(words, count=here[state], power=kw(round(self._power_kw(state))))
+            for state, words in FLOWS.items()
             if here[state]
         ]
         rest = here.total() - here["charging"] - here["discharging"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from charging.models import ChargingSession, MeterSample
 from charging.selectors.energy import greatest_kw, group
-from depot.words import tr
+from depot.words import listed, tr
 from fleet.demand.assumed_soc import assumed_soc, is_stale, margin
 from fleet.models import Vehicle, VehicleState
 from fleet.selectors.needs import Need
@@ -66,7 +66,7 @@ def _known(
     soc = assumed_soc(state.soc, age, capacity_kwh, used_kwh=used_kwh, charged_kwh=charged_kwh)
     since = [tr("its trips took {used_kwh:.0f} kWh", used_kwh=used_kwh)] if used_kwh else []
     since += [tr("chargers counted {charged_kwh:+.0f} kWh", charged_kwh=charged_kwh)] if charged_kwh else []
-    flows = tr(" ({since} since)", since=" and ".join(since)) if since else ""
+    flows = tr(" ({since} since)", since=listed(since)) if since else ""
     words = tr(
         "Its charge was last heard of {age} ago{flows}; planned {age2:.0%} lower to be safe.",
         age=_ago(age),

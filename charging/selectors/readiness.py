@@ -14,7 +14,7 @@ from charging.selectors.links import is_linked
 from charging.selectors.plans import grid_of, latest_plan
 from depot.models import Depot
 from depot.templatetags.depot_pages import percent
-from depot.words import tr, trn
+from depot.words import tr, trn, weekday_words
 from fleet.battery.charge_taper import read_charge_taper
 from fleet.demand.charging_time import Charging, latest_start
 from fleet.models import Vehicle
@@ -368,13 +368,12 @@ class Outlook:
         first = depot.local(self.rows[0].duty.pull_out_at)
         sure = self.vehicles
         said = trn(
-            "{values} of {count} vehicle will be ready for the next pull-outs (first {first:%H:%M} "
-            "{first:%a})",
-            "{values} of {count} vehicles will be ready for the next pull-outs (first {first:%H:%M} "
-            "{first:%a})",
+            "{ready} of {count} vehicle will be ready for the next pull-outs (first {time} {weekday})",
+            "{ready} of {count} vehicles will be ready for the next pull-outs (first {time} {weekday})",
             len(sure),
-            values=sum(sure.values()),
-            first=first,
+            ready=sum(sure.values()),
+            time=f"{first:%H:%M}",
+            weekday=weekday_words(first.weekday()),
         )
         return f"{said}{self._doubts()}."
 

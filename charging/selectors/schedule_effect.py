@@ -9,7 +9,7 @@ from typing import Any, Literal
 from charging.models import Connector
 from charging.selectors.readiness import JUST_BACK, SEVERITY, Readiness, connectors_of, judged
 from depot.models import Depot
-from depot.words import tr
+from depot.words import day_words, tr
 from fleet.formats.preview import Preview
 from fleet.models import Block, Vehicle
 from fleet.selectors.duties import Duty, duties
@@ -110,7 +110,7 @@ def _line(row: Readiness, depot: Depot, reason: str = "") -> dict[str, str]:
     return {
         "block": row.duty.block.block_id,
         "vehicle": str(row.vehicle or ""),
-        "when": f"{local:%a} {local.day} {local:%b %H:%M}",
+        "when": f"{day_words(local)} {local:%H:%M}",
         "state": row.state,
         "reason": reason or row.reason,
     }

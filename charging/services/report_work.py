@@ -22,6 +22,7 @@ from charging.selectors.report import (
 )
 from depot.jobs import Progress, enqueue
 from depot.models import Depot, Job, User
+from depot.words import month_year
 
 JOB = "report"
 MOST_AT_ONCE = 2
@@ -63,7 +64,7 @@ def work_out(depot: Depot, years: Sequence[int], now: datetime, progress: Progre
     recall(depot, months)
     found = {}
     for number, month in enumerate(months):
-        progress(number / len(months), f"{month.first:%B %Y}")
+        progress(number / len(months), month_year(month.first))
         found[month.key] = as_json(report_of(depot, month, now))
     return found
 

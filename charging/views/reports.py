@@ -28,7 +28,7 @@ from depot.imports import write_delimited
 from depot.models import Depot, Job
 from depot.templatetags.depot_pages import cents
 from depot.timegrid import local_to_utc
-from depot.words import tr
+from depot.words import month_year, tr
 
 SHOWN_NOT_READY = 50
 
@@ -50,7 +50,7 @@ class Period:
 
     @property
     def name(self) -> str:
-        return f"{self.first:%B %Y}" if self.month else f"{self.year}"
+        return month_year(self.first) if self.month else f"{self.year}"
 
     def bounds(self, depot: Depot) -> tuple[datetime, datetime]:
         if self.month:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from depot.words import tr
+from depot.words import listed, tr
 from fleet.assignment.case import AssignmentCase, Work
 from fleet.assignment.chain import absent, in_order, unreachable
 from fleet.assignment.propose import Proposed
@@ -47,4 +47,4 @@ def reason(case: AssignmentCase, found: Proposed, work: Work, names: Mapping[str
 
 
 def _blocks(run: tuple[Work, ...], names: Mapping[str, str]) -> str:
-    return " and ".join(names[one.id] for one in run[-3:])
+    return listed(names[one.id] for one in run[-3:])

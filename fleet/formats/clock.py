@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+from depot.words import day_words
+
 MINUTES_PER_DAY = 1440
 
 
@@ -15,4 +17,4 @@ def clock(minute: int) -> str:
 
 def day_text(day: date) -> str:
     """Return a day as Mon 9 Mar 2026."""
-    return f"{day:%a} {day.day} {day:%b %Y}"
+    return f"{day_words(day)} {day.year}"

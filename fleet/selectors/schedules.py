@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from django.db.models import F, Q, QuerySet
 
 from depot.models import Depot, ImportBatch
-from depot.words import tr
+from depot.words import day_words, tr, trn, weekday_words
 from fleet.models import Block
 from fleet.selectors.duties import Duty, duties
 from fleet.selectors.needs import Need, need_of
@@ -32,14 +32,13 @@ def schedule_answer(depot: Depot, coming: Sequence[Duty], now: datetime) -> str:
     who = following.vehicle or tr("block {block_id}, which has no vehicle", block_id=following.block.block_id)
     missing = tr(" ({open_blocks} without a vehicle)", open_blocks=open_blocks) if open_blocks else ""
     return tr(
-        "{vehicles} {of_day}{missing} on {day:%a} {day2} {day:%b}; next pull-out {local:%H:%M} "
-        "{local:%a}: {who}.",
-        vehicles=_count(vehicles, "vehicle has", "vehicles have"),
-        of_day=_count(len(of_day), "block", "blocks"),
+        "{vehicles} {blocks}{missing} on {day}; next pull-out {time} {weekday}: {who}.",
+        vehicles=trn("{count:,} vehicle has", "{count:,} vehicles have", vehicles),
+        blocks=trn("{count:,} block", "{count:,} blocks", len(of_day)),
         missing=missing,
-        day=day,
-        day2=day.day,
-        local=local,
+        day=day_words(day),
+        time=f"{local:%H:%M}",
+        weekday=weekday_words(local.weekday()),
         who=who,
     )
 
@@ -81,7 +80,3 @@ def coming_duties(depot: Depot, now: datetime) -> list[Duty]:
         if any(duty.pull_out_at >= now for duty in found):
             break
     return found
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"

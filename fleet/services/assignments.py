@@ -14,7 +14,7 @@ from depot import audit
 from depot.jobs import enqueue
 from depot.jobs.registry import KINDS
 from depot.models import Depot, User
-from depot.words import tr
+from depot.words import day_words, tr
 from fleet.models import Assignment, Outage, Vehicle
 from fleet.selectors.duties import Duty, duties
 
@@ -192,21 +192,22 @@ def take_out(
         outage = Outage.objects.create(
             vehicle=vehicle, from_at=from_at, to_at=to_at, reason=reason[:200], made_by=made_by, made_at=now
         )
-        until = (
-            tr("until {to_at:%a %d %b %H:%M}", to_at=depot.local(to_at))
-            if to_at
-            else tr("until further notice")
-        )
+        until = tr("until {to_at}", to_at=_moment(depot, to_at)) if to_at else tr("until further notice")
         why = f": {reason.rstrip('.')}" if reason else ""
         sentence = tr(
-            "{vehicle} is out of service from {from_at:%a %d %b %H:%M} {until}{why}.",
+            "{vehicle} is out of service from {from_at} {until}{why}.",
             vehicle=vehicle,
-            from_at=depot.local(from_at),
+            from_at=_moment(depot, from_at),
             until=until,
             why=why,
         )
         _tell(depot, user, "vehicle.out", sentence, [str(vehicle.pk)])
     return outage
+
+
+def _moment(depot: Depot, at: datetime) -> str:
+    local = depot.local(at)
+    return f"{day_words(local)} {local:%H:%M}"
 
 
 def bring_back(depot: Depot, user: Any, outage: Outage, now: datetime) -> None:

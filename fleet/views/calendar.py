@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot
-from depot.words import tr, trn
+from depot.words import month_year, tr, trn
 from fleet.calendars.rules import WEEKDAYS
 from fleet.forms import CalendarDaysForm, CalendarForm, FollowForm, TemperatureForm
 from fleet.models import ServiceCalendar
@@ -132,7 +132,7 @@ def _first(text: str, today: date) -> date:
 def _answer(month: Month) -> str:
     running = [day for day in month.days if day.blocks]
     special = sum(bool(day.remarks) for day in month.days)
-    name = f"{month.first:%B %Y}"
+    name = month_year(month.first)
     if not running:
         return tr("No block of the schedule runs in {name}.", name=name)
     differs = (
