@@ -8,14 +8,17 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from depot.measures import US
 from depot.models import Depot
 from depot.timegrid import days
+from depot.units import celsius_from_fahrenheit
 from depot.words import tr
 from fleet.calendars.rules import WEEKDAYS, DayRule
 from fleet.formats.ranges import DateRange
 from fleet.models import ScheduleSettings, ServiceCalendar
 
 LONGEST_SPAN = timedelta(days=365)
+COLDEST_C, WARMEST_C = -60.0, 60.0
 
 DAY = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
 
@@ -148,13 +151,20 @@ class FollowForm(forms.Form):
 
 
 class TemperatureForm(forms.Form):
-    """How cold or warm a coming day will be."""
+    """How cold or warm a coming day will be, asked for in the depot's units; cleaned it is °C."""
 
     date = forms.DateField(widget=DAY)
-    outside_temp_c = forms.FloatField(
-        label=_("Mean outside temperature (°C)"),
-        min_value=-60,
-        max_value=60,
-        required=False,
-        help_text=_("Empty = as on the last days."),
-    )
+    outside_temp_c = forms.FloatField(required=False, help_text=_("Empty = as on the last days."))
+
+    def __init__(self, *args: Any, depot: Depot, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fahrenheit = depot.units == US
+        label = _("Mean outside temperature (°F)") if self.fahrenheit else _("Mean outside temperature (°C)")
+        self.fields["outside_temp_c"].label = label
+
+    def clean_outside_temp_c(self) -> float | None:
+        told: float | None = self.cleaned_data["outside_temp_c"]
+        celsius = celsius_from_fahrenheit(told) if self.fahrenheit and told is not None else told
+        if celsius is not None and not COLDEST_C <= celsius <= WARMEST_C:
+            raise forms.ValidationError(tr("No day is as cold or warm as this. Correct the temperature."))
+        return celsius

@@ -140,6 +140,18 @@ def distance(km: float | None, depot: Depot) -> str:
 
 
 @register.filter
+def exact_distance(km: float | None, depot: Depot) -> str:
+    """Write a distance in the depot's units to a tenth: 46.5 km, or 28.9 mi."""
+    return MISSING if km is None else measures.distance(km, depot.units, 1)
+
+
+@register.filter
+def consumption(kwh_per_km: float, depot: Depot) -> str:
+    """Write what driving takes in the depot's units: 0.93 kWh/km, or 1.50 kWh/mi."""
+    return measures.consumption(kwh_per_km, depot.units)
+
+
+@register.filter
 def temperature(celsius: float | None, depot: Depot) -> str:
     """Write a temperature in the depot's units: 21 °C, or 70 °F."""
     return MISSING if celsius is None else measures.temperature(celsius, depot.units)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from depot.measures import consumption, distance, temperature
 from depot.words import tr, trn
 from fleet.demand.departure import required_departure_soc
 from fleet.demand.energy import REFERENCE_TEMPERATURE_C, Consumption, EnergyNeed, energy_needed
@@ -83,10 +84,8 @@ def _as_entered(duty: Duty, vehicle: Vehicle) -> _Use:
     energy = _energy(duty, vehicle, Consumption(kind.consumption_kwh_per_km, kind.auxiliary_kw))
     if energy.given:
         return _Use(energy, 0.0, tr("the energy in the schedule"))
-    per_km = tr(
-        "{consumption_kwh_per_km:.2f} kWh/km (as entered for its type)",
-        consumption_kwh_per_km=kind.consumption_kwh_per_km,
-    )
+    use = consumption(kind.consumption_kwh_per_km, duty.block.depot.units)
+    per_km = tr("{use} (as entered for its type)", use=use)
     return _Use(energy, 0.0, _basis(duty, energy, per_km))
 
 
@@ -96,14 +95,17 @@ def _as_learnt(duty: Duty, vehicle: Vehicle, learnt: Learnt) -> _Use:
         (weather.outside_temp_c, weather.sigma_c) if weather else (REFERENCE_TEMPERATURE_C, 0.0)
     )
     energy = _energy(duty, vehicle, learnt.consumption(vehicle.type.auxiliary_kw), celsius)
+    units = duty.block.depot.units
     driving_kwh = energy.driving_kwh + energy.weather_kwh
     trips = trn("{count} trip", "{count} trips", learnt.trips)
     at = (
-        tr("at {celsius:.0f} °C{rest}", celsius=celsius, rest=", " + weather.source if weather.source else "")
+        tr("at {temperature}", temperature=temperature(celsius, units))
+        + (f", {weather.source}" if weather.source else "")
         if weather
         else ""
     )
-    per_km = f"{driving_kwh / (duty.block.distance_km or 1.0):.2f} kWh/km ({trips}{', ' + at if at else ''})"
+    use = consumption(driving_kwh / (duty.block.distance_km or 1.0), units)
+    per_km = f"{use} ({trips}{', ' + at if at else ''})"
     margin_kwh = driving_kwh * margin(learnt.sigma(celsius, sigma_c))
     return _Use(energy, margin_kwh, _basis(duty, energy, per_km))
 
@@ -132,7 +134,7 @@ def _energy(
 
 
 def _basis(duty: Duty, energy: EnergyNeed, per_km: str) -> str:
-    parts = [f"{duty.block.distance_km or 0:.0f} km × {per_km}"]
+    parts = [f"{distance(duty.block.distance_km or 0.0, duty.block.depot.units)} × {per_km}"]
     if energy.auxiliary_kwh:
         parts.append(tr("{auxiliary_kwh:.1f} kWh auxiliaries", auxiliary_kwh=energy.auxiliary_kwh))
     if energy.preconditioning_kwh:

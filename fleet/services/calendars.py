@@ -10,6 +10,7 @@ from django.db import transaction
 from simple_history.utils import bulk_update_with_history
 
 from depot import audit, clock
+from depot.measures import temperature
 from depot.models import Depot
 from depot.words import tr
 from fleet.calendars.rules import DayRule
@@ -113,7 +114,7 @@ def expect_temperature(depot: Depot, user: Any, day: date, outside_temp_c: float
     else:
         values = {"outside_temp_c": outside_temp_c, "source": DayTemperature.Source.ENTERED}
         DayTemperature.objects.update_or_create(depot=depot, date=day, defaults=values)
-        words = tr("is expected with {outside_temp_c:g} °C", outside_temp_c=outside_temp_c)
+        words = tr("is expected with {temperature}", temperature=temperature(outside_temp_c, depot.units))
     _tell(depot, user, "calendar.temperature", f"{day} {words}.")
 
 

@@ -43,7 +43,7 @@ def calendar(request: HttpRequest, depot: Depot) -> HttpResponse:
         context |= {
             "days_form": CalendarDaysForm(depot=depot, initial={"first": start}),
             "follow_form": FollowForm(depot=depot),
-            "temperature_form": TemperatureForm(initial={"date": max(today, start)}, prefix="t"),
+            "temperature_form": TemperatureForm(initial={"date": max(today, start)}, prefix="t", depot=depot),
         }
     return render(request, "fleet/calendar.html", context)
 
@@ -104,7 +104,7 @@ def follow(request: HttpRequest, depot: Depot) -> HttpResponse:
 @depot_page("write_schedules")
 def temperature(request: HttpRequest, depot: Depot) -> HttpResponse:
     """Keep how cold or warm a day will be."""
-    form = TemperatureForm(request.POST, prefix="t")
+    form = TemperatureForm(request.POST, prefix="t", depot=depot)
     if not form.is_valid():
         return _refused(request, depot, form)
     day = form.cleaned_data["date"]

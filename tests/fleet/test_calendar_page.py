@@ -201,3 +201,17 @@ def test_a_month_takes_few_queries(
         make_block(depot, None, f"B{number}", calendar=school)
     with django_assert_num_queries(11):
         browser.get(url(depot))
+
+
+def test_a_depot_in_miles_enters_and_reads_fahrenheit(login, depot: Depot, dispatcher: User) -> None:
+    depot.units = "us"
+    depot.save()
+    browser = login(dispatcher)
+    address = reverse("fleet:calendar-temperature", args=[depot.slug])
+    browser.post(address, {"t-date": "2026-11-27", "t-outside_temp_c": "23"})
+    assert DayTemperature.objects.get(date=date(2026, 11, 27)).outside_temp_c == pytest.approx(-5.0)
+    text = text_of(browser.get(url(depot), {"month": "2026-11"}))
+    assert "23 °F expected" in text
+    assert "Mean outside temperature (°F)" in text
+    refused = browser.post(address, {"t-date": "2026-11-27", "t-outside_temp_c": "500"}, follow=True)
+    assert "No day is as cold or warm as this." in text_of(refused)
