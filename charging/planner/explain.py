@@ -10,7 +10,7 @@ from charging.planner.case import DepotCase, FloatArray, Vehicle
 from charging.planner.orders import orders_told
 from charging.planner.plan import Action, DepotPlan, Explanation, VehiclePlan
 from charging.planner.taper import power_at
-from depot.words import tr
+from depot.words import figures, tr
 
 MOVING_KW = 1e-3
 
@@ -61,7 +61,7 @@ def _clock(case: DepotCase, boundary: int) -> str:
 
 
 def _money(case: DepotCase, amount: float) -> str:
-    return f"{amount:.2f} {case.currency}".strip()
+    return f"{figures(f'{amount:.2f}')} {case.currency}".strip()
 
 
 def _share(fraction: float) -> str:

@@ -16,7 +16,7 @@ from charging.selectors.bad_day import risks_from
 from charging.selectors.measured import Measured, Stay
 from charging.selectors.timeline import Timeline
 from depot.money import currency_sign
-from depot.words import tr
+from depot.words import sign_follows, tr
 from fleet.models import Vehicle
 from fleet.selectors.duties import Duty
 from fleet.selectors.needs import Need, need_of
@@ -253,5 +253,6 @@ def _why(line: Timeline, row: dict[str, Any], told: dict[str, Any]) -> str:
     currency = line.plan.currency
     sign = currency_sign(currency)
     if sign != currency and currency in words:
-        words = re.sub(rf"(\d[\d.,]*) {currency}", rf"{sign}\1", words)
+        amount = rf"\1 {sign}" if sign_follows() else rf"{sign}\1"
+        words = re.sub(rf"(\d[\d.,]*) {currency}", amount, words)
     return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}"

@@ -283,7 +283,7 @@ def now_line(axis: TimeAxis, now: datetime) -> dict[str, Any]:
         "y1": 1,
         "line": {"color": "var(--accent)", "width": 1.5},
         "label": {
-            "text": "now",
+            "text": tr("now"),
             "textposition": "end",
             "textangle": 0,
             "yanchor": "bottom",

@@ -5,15 +5,16 @@ from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_required
 from django.urls import include, path
+from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from depot.project import health, pages
 
-admin.site.site_header = "Depot set-up"
-admin.site.site_title = "Depot set-up"
-admin.site.index_title = "What the depot is made of"
+admin.site.site_header = _("Depot set-up")
+admin.site.site_title = _("Depot set-up")
+admin.site.index_title = _("What the depot is made of")
 
 handler404 = "depot.access.errors.not_found"
 handler500 = "depot.access.errors.server_error"
