@@ -95,6 +95,14 @@ class Tile:
         return tr("{soc} charged{needs}", soc=percent(self.soc), needs=needs)
 
     @property
+    def charge_words(self) -> str:
+        """Return the charge with which it leaves, where a plan tells, and what it needs; said after the time."""
+        needs = percent(self.required_soc)
+        if self.leaves_with is None:
+            return tr(", needs {required_soc}", required_soc=needs)
+        return tr(" with {has}, needs {needs}", has=percent(self.leaves_with), needs=needs)
+
+    @property
     def spare_words(self) -> str:
         """Say how long before it leaves it has what it needs."""
         return "" if self.spare is None else tr("{spare} to spare", spare=in_hours(self.spare))
