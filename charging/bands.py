@@ -10,6 +10,8 @@ import math
 from collections.abc import Sequence
 
 QUANTILE = 0.95
+LATE_QUANTILE = 0.99
+"""Of lateness: a bus that comes back later than thought may miss its next departure, and no money makes that good."""
 FEWEST_SAMPLES = 20
 DEFAULT_LATE_STEPS = 2
 DEFAULT_EXTRA_SHARE = 0.1
@@ -27,7 +29,7 @@ def late_quantile(late_steps: Sequence[float], default: int = DEFAULT_LATE_STEPS
     """Return by how many whole steps a trip may be late; early ones count as on time."""
     if len(late_steps) < FEWEST_SAMPLES:
         return default
-    return max(0, math.ceil(quantile(late_steps, QUANTILE)))
+    return max(0, math.ceil(quantile(late_steps, LATE_QUANTILE)))
 
 
 def share_quantile(shares: Sequence[float], default: float = DEFAULT_EXTRA_SHARE) -> float:
