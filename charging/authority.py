@@ -159,9 +159,9 @@ def _strong(key: object) -> _PublicKey:
         return key
     raise AuthorityError(
         tr(
-            "The request's key is weak. Use RSA of {LEAST_RSA_BITS} bits or ECDSA of {LEAST_EC_BITS}.",
-            LEAST_RSA_BITS=LEAST_RSA_BITS,
-            LEAST_EC_BITS=LEAST_EC_BITS,
+            "The request's key is weak. Use RSA of {rsa_bits} bits or ECDSA of {ec_bits}.",
+            rsa_bits=LEAST_RSA_BITS,
+            ec_bits=LEAST_EC_BITS,
         )
     )
 

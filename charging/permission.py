@@ -39,10 +39,10 @@ def discharge_permission(
         obstacle = tr("Charger {name} is one-way.", name=charger.name)
     elif discharge_limit_kw(vehicle, charger) <= 0:
         obstacle = tr(
-            "{name} cannot discharge through the {get_current_display} charger {name2}.",
+            "{name} cannot discharge through the {current} charger {charger}.",
             name=kind.name,
-            get_current_display=charger.get_current_display(),
-            name2=charger.name,
+            current=charger.get_current_display(),
+            charger=charger.name,
         )
     elif not (kind.iso15118_20 and charger.iso15118_20):
         missing = charger.name if kind.iso15118_20 else kind.name

@@ -141,10 +141,10 @@ def _price_words(ours: Side, theirs: Side, facts: Facts) -> str:
         return tr("Quantity and price are the same: the rest is rounding.")
     unit = f"{facts.currency}/{ours.unit}"
     return tr(
-        "Same quantity, another price: {rate:.5f} instead of {rate2:.5f} {unit}. Compare the "
+        "Same quantity, another price: {theirs:.5f} instead of {ours:.5f} {unit}. Compare the "
         "price sheet, and the day from which it holds.",
-        rate=theirs.rate,
-        rate2=ours.rate,
+        theirs=theirs.rate,
+        ours=ours.rate,
         unit=unit,
     )
 

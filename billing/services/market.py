@@ -99,12 +99,12 @@ def import_file(
         series, _ = PriceSeries.objects.get_or_create(depot=depot, kind=kind)
         stored = store(series, reading.points, now)
         sentence = tr(
-            "Saved {name}, {column}: {new:,} new, {changed:,} changed intervals of {get_kind_display}.",
+            "Saved {name}, {column}: {new:,} new, {changed:,} changed intervals of {series}.",
             name=name,
             column=reading.column,
             new=stored.new,
             changed=stored.changed,
-            get_kind_display=series.get_kind_display().lower(),
+            series=series.get_kind_display().lower(),
         )
         event = audit.record(depot, user, "prices.imported", sentence, kind=kind, **asdict(stored))
         if series.is_money and (stored.new or stored.changed):
@@ -241,8 +241,8 @@ def set_source(series: PriceSeries, user: Any) -> None:
     series.problem = ""
     sentence = (
         tr(
-            "New prices come from {get_source_display} {area}",
-            get_source_display=series.get_source_display(),
+            "New prices come from {source} {area}",
+            source=series.get_source_display(),
             area=series.area,
         ).strip()
         + "."

@@ -15,7 +15,6 @@ from depot.words import tr
 
 TIMEOUT_S = 20
 ACKNOWLEDGEMENT = b"Acknowledgement_MarketDocument"
-UNREACHED = "could not be reached"
 
 
 def ask_entsoe(area: str, start_at: datetime, end_at: datetime, token: str) -> bytes:
@@ -40,7 +39,7 @@ def ask_entsoe(area: str, start_at: datetime, end_at: datetime, token: str) -> b
     except requests.HTTPError as error:
         return _refusal(error.response)
     except requests.RequestException:
-        raise SourceError(f"ENTSO-E {UNREACHED}.") from None
+        raise SourceError(tr("ENTSO-E could not be reached.")) from None
     except ValueError:
         raise SourceError(tr("The package entsoe-py knows no area {area}.", area=area)) from None
 
@@ -53,9 +52,9 @@ def ask_nordpool(area: str, day: date, currency: str) -> dict[str, Any]:
     if currency not in list(package.Currency):
         raise SourceError(
             tr(
-                "Nord Pool gives no prices in {currency}: {Currency}.",
+                "Nord Pool gives no prices in {currency}: {known}.",
                 currency=currency,
-                Currency=", ".join(package.Currency),
+                known=", ".join(package.Currency),
             )
         )
     try:
@@ -63,9 +62,7 @@ def ask_nordpool(area: str, day: date, currency: str) -> dict[str, Any]:
     except package.NordPoolEmptyResponseError:
         return {}
     except (package.NordPoolError, aiohttp.ClientError, TimeoutError) as error:
-        raise SourceError(
-            tr("Nord Pool {UNREACHED}, or refused the question.", UNREACHED=UNREACHED)
-        ) from error
+        raise SourceError(tr("Nord Pool could not be reached, or refused the question.")) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SourceError(tr("Nord Pool answered in a form that is not known.")) from error
 

@@ -82,12 +82,12 @@ def _record(bill: Bill, row: UtilityBill, before: UtilityBill | None, by: Any) -
         by,
         "utility_bill.entered",
         tr(
-            "{by} entered the utility's bill of {month}: {total}{was}; ours is {total2}.",
+            "{by} entered the utility's bill of {month}: {total}{was}; ours is {ours}.",
             by=by,
             month=month,
             total=total,
             was=was,
-            total2=format_money(bill.total, bill.currency),
+            ours=format_money(bill.total, bill.currency),
         ),
         **facts,
     )

@@ -34,7 +34,11 @@ def read(document: Mapping[str, Any], area: str, currency: str) -> list[Point]:
         raise SourceError(tr("Nord Pool answered in a form that is not known.")) from error
     if named != currency:
         raise SourceError(
-            tr("The prices are in {str}, the depot in {currency}.", str=str(named)[:10], currency=currency)
+            tr(
+                "The prices are in {named}, the depot in {currency}.",
+                named=str(named)[:10],
+                currency=currency,
+            )
         )
     return sorted(found, key=lambda point: point.start_at)
 

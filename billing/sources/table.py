@@ -334,8 +334,8 @@ def _gap_warnings(
             "",
             "",
             tr(
-                "After {tz:%Y-%m-%d %H:%M} {minutes:g} minutes are missing.",
-                tz=moments[number].astimezone(tz),
+                "After {at:%Y-%m-%d %H:%M} {minutes:g} minutes are missing.",
+                at=moments[number].astimezone(tz),
                 minutes=minutes,
             ),
         )
@@ -343,9 +343,7 @@ def _gap_warnings(
     ]
     if len(listed) > MOST_GAPS:
         warnings.append(
-            RowError(
-                table.sheet, None, "", "", tr("{MOST_GAPS} more gaps.", MOST_GAPS=len(listed) - MOST_GAPS)
-            )
+            RowError(table.sheet, None, "", "", tr("{count} more gaps.", count=len(listed) - MOST_GAPS))
         )
     return warnings
 

@@ -191,14 +191,14 @@ def _reactive_line(tariff: Tariff, unit: str, drawn: Decimal, active: Decimal, w
     free = quantity(tariff, active * reactive.free_per_kw)
     billed = max(drawn - free, Decimal(0))
     sentence = tr(
-        "{capitalize} {drawn:,} {unit}, of which {free:,} are free ({free_per_kw} per {value}): "
+        "{measured} {drawn:,} {unit}, of which {free:,} are free ({free_per_kw} per {base}): "
         "{billed:,} {unit} at {price} {currency}.",
-        capitalize=what.capitalize(),
+        measured=what.capitalize(),
         drawn=drawn,
         unit=unit,
         free=free,
         free_per_kw=reactive.free_per_kw,
-        value=unit.replace("VAr", "W"),
+        base=unit.replace("VAr", "W"),
         billed=billed,
         price=reactive.price,
         currency=tariff.currency,

@@ -65,8 +65,8 @@ def _billed(tariff: Tariff, peak: Maximum, found: tuple[Decimal, datetime, date]
         earlier = book.before(charge, first, charge.mean_of_periods - 1)
         kw = quantity(tariff, (kw + sum(earlier.values())) / (1 + len(earlier)))
         words += tr(
-            "; the mean of {len} billing periods is {kw:,} {unit}",
-            len=1 + len(earlier),
+            "; the mean of {count} billing periods is {kw:,} {unit}",
+            count=1 + len(earlier),
             kw=kw,
             unit=charge.unit,
         )

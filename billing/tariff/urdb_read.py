@@ -139,11 +139,11 @@ def check_rows(reader: Reader, structure: str, used: set[int], where: str) -> No
         return
     for period in sorted(used - set(range(len(rows)))):
         message = tr(
-            "{where} names period {period}, but there are {rows} rows (0 to {len})",
+            "{where} names period {period}, but there are {rows} rows (0 to {last})",
             where=where,
             period=period,
             rows=len(rows),
-            len=len(rows) - 1,
+            last=len(rows) - 1,
         )
         reader.fault(structure, message, tr("Add the row or correct the schedule"))
 

@@ -101,7 +101,7 @@ def _seasons(tariff: Tariff) -> list[Problem]:
             for kind, known in names.items():
                 used = {name for when in price.when for name in getattr(when, kind)}
                 for name in sorted(used - known):
-                    cure = tr("Use one of: {join}", join=", ".join(sorted(known)) or "none is defined")
+                    cure = tr("Use one of: {known}", known=", ".join(sorted(known)) or "none is defined")
                     message = tr("{kind} '{name}' is not defined", kind=kind[:-1], name=name)
                     problems.append(Problem(f"{place}/{price.id}", message, cure))
     return problems
@@ -142,8 +142,8 @@ def _holes(tariff: Tariff, component: str, prices: tuple[Price, ...]) -> list[Pr
     day, kind, slot = (int(value) for value in holes[0])
     minute = int(minutes[slot])
     message = tr(
-        "no price holds on a {KINDS} at {minute:02d}:{minute2:02d} on {days:%d %B}",
-        KINDS=_KINDS[kind],
+        "no price holds on a {kind} at {minute:02d}:{minute2:02d} on {days:%d %B}",
+        kind=_KINDS[kind],
         minute=minute // 60,
         minute2=minute % 60,
         days=date_of(int(days[day])),

@@ -64,7 +64,7 @@ def delete(request: HttpRequest, depot: Depot, event_id: int) -> HttpResponse:
     try:
         service.delete(event, request.user)  # type: ignore[arg-type]
     except ValidationError as error:
-        messages.error(request, tr("Nothing was deleted. {messages}", messages=" ".join(error.messages)))
+        messages.error(request, tr("Nothing was deleted. {reason}", reason=" ".join(error.messages)))
     else:
         messages.success(request, tr("{event} is deleted. A new plan follows in a moment.", event=event))
     return redirect("billing:programmes", slug=depot.slug)

@@ -152,9 +152,9 @@ def _peaks(depot: Depot, told: Mapping[str, Any]) -> list[Flowable]:
 def _emissions(told: Mapping[str, Any]) -> list[Flowable]:
     words = [
         tr(
-            "{get_kind_display}: {actual_kg} kg instead of {unmanaged_kg} kg; factors known for "
+            "{kind}: {actual_kg} kg instead of {unmanaged_kg} kg; factors known for "
             "{known_share} of the intervals.",
-            get_kind_display=series.get_kind_display(),
+            kind=series.get_kind_display(),
             actual_kg=number(found.actual_kg),
             unmanaged_kg=number(found.unmanaged_kg),
             known_share=percent(found.known_share),

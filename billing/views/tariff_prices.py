@@ -43,9 +43,9 @@ def _take(request: HttpRequest, depot: Depot) -> HttpResponse:
         messages.error(
             request,
             tr(
-                "{name} is larger than {MAX_BYTES} MB. Split it by year.",
+                "{name} is larger than {most} MB. Split it by year.",
                 name=file.name,
-                MAX_BYTES=MAX_BYTES // 2**20,
+                most=MAX_BYTES // 2**20,
             ),
         )
     else:

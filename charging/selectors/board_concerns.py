@@ -229,7 +229,7 @@ def stale_vehicles(facts: Iterable[Facts], vehicles: Iterable[Vehicle], now: dat
             silent.append(vehicle.name)
     if not silent:
         return []
-    more = tr(" and {NAMED} more", NAMED=len(silent) - NAMED) if len(silent) > NAMED else ""
+    more = tr(" and {count} more", count=len(silent) - NAMED) if len(silent) > NAMED else ""
     number = tr("1 vehicle was") if len(silent) == 1 else tr("{silent} vehicles were", silent=len(silent))
     return [
         Cause(

@@ -157,8 +157,8 @@ def _problems(charger: Charger, heard: bool, faulted: list[str]) -> list[str]:
         way = "ahead" if offset_s > 0 else "behind"
         found.append(
             tr(
-                "Its clock is {timedelta} {way}.",
-                timedelta=in_hours(timedelta(seconds=abs(offset_s))),
+                "Its clock is {offset} {way}.",
+                offset=in_hours(timedelta(seconds=abs(offset_s))),
                 way=way,
             )
         )

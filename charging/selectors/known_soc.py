@@ -46,7 +46,7 @@ def known_socs(
         if state is None:
             found[vehicle.pk] = KnownSoc(
                 UNKNOWN_SOC,
-                tr("Its charge is not known; planned as if at {UNKNOWN_SOC:.0%}.", UNKNOWN_SOC=UNKNOWN_SOC),
+                tr("Its charge is not known; planned as if at {soc:.0%}.", soc=UNKNOWN_SOC),
                 sure=False,
             )
         else:
@@ -68,10 +68,10 @@ def _known(
     since += [tr("chargers counted {charged_kwh:+.0f} kWh", charged_kwh=charged_kwh)] if charged_kwh else []
     flows = tr(" ({since} since)", since=listed(since)) if since else ""
     words = tr(
-        "Its charge was last heard of {age} ago{flows}; planned {age2:.0%} lower to be safe.",
+        "Its charge was last heard of {age} ago{flows}; planned {margin:.0%} lower to be safe.",
         age=_ago(age),
         flows=flows,
-        age2=margin(age),
+        margin=margin(age),
     )
     return KnownSoc(round(soc, 4), words, sure=not state.plugged_in)
 

@@ -105,12 +105,12 @@ def _words(depot: Depot, outlook: PeakOutlook, peak: Mapping[str, Any]) -> str:
         else parts[0]
     )
     return tr(
-        "The coming week needs {kw} anyway: on {at} at {at2} {drawn}. Up to that, more power "
-        "costs nothing more. Found on {made_at} at {made_at2}.",
+        "The coming week needs {kw} anyway: on {day} at {time} {drawn}. Up to that, more power "
+        "costs nothing more. Found on {found_day} at {found_time}.",
         kw=kw(round(peak["kw"])),
-        at=local_day(at, depot),
-        at2=local_time(at, depot),
+        day=local_day(at, depot),
+        time=local_time(at, depot),
         drawn=drawn,
-        made_at=local_day(outlook.made_at, depot),
-        made_at2=local_time(outlook.made_at, depot),
+        found_day=local_day(outlook.made_at, depot),
+        found_time=local_time(outlook.made_at, depot),
     )

@@ -103,7 +103,7 @@ def portfolio_sentence(rows: Sequence[DepotRow]) -> str:
         ready = tr("No vehicle leaves any of the {rows} depots in the next 24 hours", rows=len(rows))
     if not needy:
         return f"{ready}."
-    more = tr(" and {len} more", len=len(needy) - 2) if len(needy) > 2 else ""
+    more = tr(" and {count} more", count=len(needy) - 2) if len(needy) > 2 else ""
     return tr("{ready}; not sure: {needy}{more}.", ready=ready, needy=", ".join(needy[:2]), more=more)
 
 

@@ -382,7 +382,7 @@ class Outlook:
         open_blocks = sum(row.vehicle is None for row in self.rows)
         doubts = []
         if names:
-            more = tr(" and {len} more", len=len(names) - 2) if len(names) > 2 else ""
+            more = tr(" and {count} more", count=len(names) - 2) if len(names) > 2 else ""
             doubts.append(tr("not sure: {names}{more}", names=", ".join(names[:2]), more=more))
         if open_blocks:
             doubts.append(

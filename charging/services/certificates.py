@@ -33,9 +33,7 @@ def sign(charger: Charger, request: str) -> ChargerCertificate:
     """Sign a charger's request and queue the certificate for it; raises AuthorityError when it is refused."""
     now = clock.wall_now()
     if charger.certificates.filter(issued_at__gt=now - timedelta(days=1)).count() >= MOST_A_DAY:
-        raise AuthorityError(
-            tr("It has asked for {MOST_A_DAY} certificates within a day.", MOST_A_DAY=MOST_A_DAY)
-        )
+        raise AuthorityError(tr("It has asked for {count} certificates within a day.", count=MOST_A_DAY))
     signed = authority().sign_request(request, charger.identity, now)
     row = keep(charger, signed, charger.name)
     send(charger, "certificate_signed", {"chain": signed.chain}, priority=1)

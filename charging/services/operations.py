@@ -120,9 +120,9 @@ def operate(charger: Charger, name: str, by: Any, given: str = "") -> list[Charg
     if operation is None:
         raise ValueError(
             tr(
-                "There is no operation {name!r}; known: {OPERATIONS}.",
+                "There is no operation {name!r}; known: {known}.",
                 name=name,
-                OPERATIONS=", ".join(OPERATIONS),
+                known=", ".join(OPERATIONS),
             )
         )
     given = given.strip()

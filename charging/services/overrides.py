@@ -256,10 +256,10 @@ def _departures(
             has = percent(float(soc[target.boundary]))
             said.append(
                 tr(
-                    "{vehicle} leaves {at} {at2} with {has} and needs {soc}.",
+                    "{vehicle} leaves {day} {time} with {has} and needs {soc}.",
                     vehicle=wanted.vehicle,
-                    at=local_day(at, depot),
-                    at2=local_time(at, depot),
+                    day=local_day(at, depot),
+                    time=local_time(at, depot),
                     has=has,
                     soc=percent(target.soc),
                 )

@@ -27,9 +27,9 @@ def steer(connector: Connector, action: str, values: Mapping[str, Any], by: Any)
     if action not in ACTIONS:
         raise ValueError(
             tr(
-                "There is no steering action {action!r}; known: {ACTIONS}.",
+                "There is no steering action {action!r}; known: {known}.",
                 action=action,
-                ACTIONS=", ".join(ACTIONS),
+                known=", ".join(ACTIONS),
             )
         )
     charger = connector.charger

@@ -212,7 +212,7 @@ def _assign(request: HttpRequest, depot: Depot, *, fixed: bool = False, reason: 
 def _refused(request: HttpRequest, depot: Depot, one: Duty, form: Any) -> HttpResponse:
     messages.error(
         request,
-        tr("Nothing was changed. {str}", str="; ".join(str(said[0]) for said in form.errors.values())),
+        tr("Nothing was changed. {reason}", reason="; ".join(str(said[0]) for said in form.errors.values())),
     )
     return redirect(
         "charging:duty", slug=depot.slug, block_id=one.block.pk, service_date=str(one.service_date)

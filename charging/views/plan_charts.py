@@ -130,12 +130,12 @@ def _power_sentence(view: PlanView) -> str:
     back = tr(", and give back {given}", given=kwh(given)) if given >= MOVING_KW else ""
     sentence = tr(
         "From now on vehicles take {charged}, with {sun} of solar on the site{back}. Net import "
-        "reaches {max}{view}",
+        "reaches {highest}{against}",
         charged=kwh(charged),
         sun=kwh(sun),
         back=back,
-        max=kw(round(float(net.max()))),
-        view=_against(view),
+        highest=kw(round(float(net.max()))),
+        against=_against(view),
     )
     exported = round(float(-net.min()))
     return (

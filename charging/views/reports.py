@@ -158,11 +158,11 @@ def answer(period: Period, found: Report | None) -> str:
     way = "saved" if saved >= 0 else "cost"
     more = "" if saved >= 0 else tr(" more than unmanaged charging")
     said = tr(
-        "{name} cost {total}: {total2} for the vehicles and {total3} for the rest of the site.",
+        "{name} cost {total}: {vehicles} for the vehicles and {site} for the rest of the site.",
         name=period.name,
         total=cents(found.total, currency),
-        total2=cents(found.shared.total, currency),
-        total3=cents(found.site.total, currency),
+        vehicles=cents(found.shared.total, currency),
+        site=cents(found.site.total, currency),
     )
     return tr(
         "{said} Managed charging {way} {saved}{more}, net of battery wear.",
@@ -282,7 +282,7 @@ def _billed(depot: Depot, period: Period, now: datetime) -> Report:
 def part(request: HttpRequest, depot: Depot, period: str, part: str) -> HttpResponse:
     """Give a part of a report as CSV."""
     if part not in PARTS:
-        raise Http404(tr("A report has no part “{part}”. It has {PARTS}.", part=part, PARTS=", ".join(PARTS)))
+        raise Http404(tr("A report has no part “{part}”. It has {known}.", part=part, known=", ".join(PARTS)))
     span = period_of(period)
     # The byte order mark makes spreadsheet programs read names with accents rightly.
     text = "\ufeff" + write_delimited(*PARTS[part](depot, span, clock.now()))

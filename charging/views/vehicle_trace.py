@@ -62,10 +62,10 @@ def summary(page: VehiclePage) -> str:
         )
     values = [soc for _, soc in page.trace]
     between = tr(
-        "{name} was between {values} and {values2} in the last 3 days",
+        "{name} was between {low} and {high} in the last 3 days",
         name=name,
-        values=percent(min(values)),
-        values2=percent(max(values)),
+        low=percent(min(values)),
+        high=percent(max(values)),
     )
     known = [row for row in page.left if row.soc is not None]
     if not known:

@@ -69,9 +69,9 @@ def required_departure_soc(
 
 def _parts(energy_kwh: float, capacity_kwh: float, min_soc: float, reserve_soc: float, basis: str) -> str:
     share = tr(
-        "{energy_kwh:.1f} kWh ({energy_kwh2} of {capacity_kwh:.0f} kWh)",
+        "{energy_kwh:.1f} kWh ({share} of {capacity_kwh:.0f} kWh)",
         energy_kwh=energy_kwh,
-        energy_kwh2=_percent(energy_kwh / capacity_kwh),
+        share=_percent(energy_kwh / capacity_kwh),
         capacity_kwh=capacity_kwh,
     )
     block = f"{basis} = {share}" if basis else tr("the block takes {share}", share=share)

@@ -328,10 +328,10 @@ def _block_id(text: str) -> str:
     if len(text) > LONGEST_BLOCK_ID:
         raise CellError(
             tr(
-                "“{text}…” has {text2} characters. Use at most {LONGEST_BLOCK_ID}.",
+                "“{text}…” has {count} characters. Use at most {most}.",
                 text=text[:30],
-                text2=len(text),
-                LONGEST_BLOCK_ID=LONGEST_BLOCK_ID,
+                count=len(text),
+                most=LONGEST_BLOCK_ID,
             )
         )
     return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from depot.imports import CellError
-from depot.words import tr
+from depot.words import mark, tr
 
 NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 SHORT = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -22,7 +22,7 @@ WORDS = {
 BITS = re.compile(r"[01]{7}")
 LETTERS = re.compile(r"[M\-_.][T\-_.][W\-_.][T\-_.][F\-_.][S\-_.][S\-_.]", re.IGNORECASE)
 RANGE = re.compile(r"([a-z]+)\s*(?:-|–|to)\s*([a-z]+)")
-CURE = "Write it like Mon-Fri, Mon,Wed,Fri, weekdays, daily or 1111100 (Monday first)."
+CURE = mark("Write it like Mon-Fri, Mon,Wed,Fri, weekdays, daily or 1111100 (Monday first).")
 
 
 def parse_service_days(text: str) -> int:
@@ -69,10 +69,10 @@ def _day(text: str, name: str) -> int:
     if len(found) != 1:
         raise CellError(
             tr(
-                "“{text}” does not name service days: “{name}” is no day. {CURE}",
+                "“{text}” does not name service days: “{name}” is no day. {cure}",
                 text=text,
                 name=name,
-                CURE=CURE,
+                cure=tr(CURE),
             )
         )
     return found[0]
@@ -80,5 +80,5 @@ def _day(text: str, name: str) -> int:
 
 def _some(text: str, bits: int) -> int:
     if not bits:
-        raise CellError(tr("“{text}” names no day. {CURE}", text=text, CURE=CURE))
+        raise CellError(tr("“{text}” names no day. {cure}", text=text, cure=tr(CURE)))
     return bits

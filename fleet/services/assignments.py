@@ -122,7 +122,7 @@ def assign(
                 )
             )
         _refuse_clashes(depot, choices, wanted_ids)
-        shown = "; ".join(told[:6]) + (tr(" and {len} more", len=len(told) - 6) if len(told) > 6 else "")
+        shown = "; ".join(told[:6]) + (tr(" and {count} more", count=len(told) - 6) if len(told) > 6 else "")
         _tell(
             depot,
             user,

@@ -27,9 +27,9 @@ def save_calendar(calendar: ServiceCalendar, user: Any) -> None:
     place = "-".join(part for part in (calendar.country, calendar.subdivision) if part)
     holidays = (
         tr(
-            "holidays of {place}, {get_on_holidays_display}",
+            "holidays of {place}, {rule}",
             place=place,
-            get_on_holidays_display=calendar.get_on_holidays_display().lower(),
+            rule=calendar.get_on_holidays_display().lower(),
         )
         if place
         else tr("no holidays")

@@ -64,7 +64,7 @@ def watch_feeds(depot: Depot) -> None:
         Cause(
             f"{ALERTS}{feed.pk}",
             "warning",
-            tr("{get_kind_display} gives no data of vehicles", get_kind_display=feed.get_kind_display()),
+            tr("{feed} gives no data of vehicles", feed=feed.get_kind_display()),
             tr("{trouble} Charge that is not heard of otherwise grows stale.", trouble=feed.trouble),
         )
         for feed in feeds
@@ -109,7 +109,7 @@ def _keep(feed: TelematicsFeed, said: Iterable[Said], now: datetime) -> Counter[
             feed.depot,
             items[start : start + BATCH],
             now,
-            tr("Feed: {get_kind_display}", get_kind_display=feed.get_kind_display()),
+            tr("Feed: {feed}", feed=feed.get_kind_display()),
         )
         counts.update(result.status for result in results)
     return counts

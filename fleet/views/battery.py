@@ -107,9 +107,9 @@ def _capacity_chart(depot: Depot, history: Sequence[BatteryHealth]) -> charts.Ch
         decimals=2,
     )
     summary = tr(
-        "From {soh:.2f} % to {soh2:.2f} % in {days} days; the band holds the truth in about 95 of 100 cases.",
-        soh=soh[0],
-        soh2=soh[-1],
+        "From {first:.2f} % to {last:.2f} % in {days} days; the band holds the truth in about 95 of 100 cases.",
+        first=soh[0],
+        last=soh[-1],
         days=(history[-1].date - history[0].date).days,
     )
     return charts.Chart("capacity", tr("Capacity over time"), summary, figure, table)
@@ -130,10 +130,10 @@ def _charge_chart(depot: Depot, trace: Sequence[tuple[datetime, float]]) -> char
         height_px=260,
     )
     summary = tr(
-        "Between {charge:.0f} % and {charge2:.0f} % since {moments}.",
-        charge=min(charge),
-        charge2=max(charge),
-        moments=axis.label(moments[0]),
+        "Between {low:.0f} % and {high:.0f} % since {since}.",
+        low=min(charge),
+        high=max(charge),
+        since=axis.label(moments[0]),
     )
     table = charts.table_of(
         [tr("Time"), tr("State of charge %")], list(zip(axis.labels(moments), charge, strict=True))

@@ -30,7 +30,7 @@ def _warranty_words(batteries: Sequence[Battery]) -> str:
     covered = [battery for battery in batteries if battery.warranty_share is not None]
     if worn:
         first = worn[0]
-        others = tr(" and {len} more", len=len(worn) - 1) if len(worn) > 1 else ""
+        others = tr(" and {count} more", count=len(worn) - 1) if len(worn) > 1 else ""
         verb = "are" if len(worn) > 1 else "is"
         return tr(
             "{name}{others} {verb} beyond warranty or below 80 % of capacity.",
@@ -46,9 +46,9 @@ def _warranty_words(batteries: Sequence[Battery]) -> str:
     if len(covered) == len(batteries):
         return tr("All {batteries} batteries are within warranty.", batteries=len(batteries))
     return tr(
-        "All {covered} batteries with a warranty limit are within it; {len} have none on record.",
+        "All {covered} batteries with a warranty limit are within it; {others} have none on record.",
         covered=len(covered),
-        len=len(batteries) - len(covered),
+        others=len(batteries) - len(covered),
     )
 
 

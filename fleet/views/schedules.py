@@ -74,11 +74,11 @@ def _take(request: HttpRequest, depot: Depot) -> HttpResponse:
         problem = tr("No file was chosen. Choose a file and upload it again.")
     elif size > MAX_BYTES:
         problem = tr(
-            "{name} has {size:.0f} MB; at most {MAX_BYTES} MB are read. Nothing was saved. Split it, "
+            "{name} has {size:.0f} MB; at most {most} MB are read. Nothing was saved. Split it, "
             "for instance by month.",
             name=name,
             size=size / 2**20,
-            MAX_BYTES=MAX_BYTES // 2**20,
+            most=MAX_BYTES // 2**20,
         )
     else:
         return _look(request, service.keep(depot, request.user, file.read(), name))

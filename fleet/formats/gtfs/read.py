@@ -55,7 +55,7 @@ def read(content: bytes, name: str, fleet: Fleet) -> Reading:
 def _require(archive: Archive) -> None:
     lacking = [member for member in (TRIPS, STOP_TIMES) if member not in archive]
     if CALENDAR not in archive and EXCEPTIONS not in archive:
-        lacking.append(tr("{CALENDAR} or {EXCEPTIONS}", CALENDAR=CALENDAR, EXCEPTIONS=EXCEPTIONS))
+        lacking.append(tr("{calendar} or {exceptions}", calendar=CALENDAR, exceptions=EXCEPTIONS))
     if lacking:
         raise FileError(
             tr(
@@ -106,10 +106,10 @@ def _known(trips: list[Trip], days: Mapping[str, Days], problems: Problems) -> l
                 "service_id",
                 trip.service_id,
                 tr(
-                    "Service “{service_id}” stands neither in {CALENDAR} nor in {EXCEPTIONS}. Add it.",
+                    "Service “{service_id}” stands neither in {calendar} nor in {exceptions}. Add it.",
                     service_id=trip.service_id,
-                    CALENDAR=CALENDAR,
-                    EXCEPTIONS=EXCEPTIONS,
+                    calendar=CALENDAR,
+                    exceptions=EXCEPTIONS,
                 ),
             )
     return [trip for trip in trips if trip.service_id in days]
@@ -123,9 +123,9 @@ def _rows(
         problems.warn(
             TRIPS,
             tr(
-                "{len:,} trips have no block_id. They are chained to {proposed:,} blocks (names with ~) "
+                "{trips:,} trips have no block_id. They are chained to {proposed:,} blocks (names with ~) "
                 "by stop and time. This is a proposal; check it.",
-                len=sum(map(len, proposed.values())),
+                trips=sum(map(len, proposed.values())),
                 proposed=len(proposed),
             ),
         )

@@ -76,14 +76,12 @@ def _trip_problem(trip_id: str, twin: int | None, times: tuple[int, int] | None)
             twin=twin,
         )
     if times is None:
-        return tr(
-            "Trip “{trip_id}” has no times in {STOP_TIMES}. Add them.", trip_id=trip_id, STOP_TIMES=STOP_TIMES
-        )
+        return tr("Trip “{trip_id}” has no times in {table}. Add them.", trip_id=trip_id, table=STOP_TIMES)
     if times[1] < times[0]:
         return tr(
-            "Trip “{trip_id}” arrives before it leaves. Mend {STOP_TIMES}.",
+            "Trip “{trip_id}” arrives before it leaves. Mend {table}.",
             trip_id=trip_id,
-            STOP_TIMES=STOP_TIMES,
+            table=STOP_TIMES,
         )
     return ""
 
@@ -204,16 +202,16 @@ def _with_distances(
         elif shapes.get(shape):
             length, source = shapes[shape], "shapes"
         else:
-            length, source = line * DETOUR, tr("straight lines between stops x {DETOUR}", DETOUR=DETOUR)
+            length, source = line * DETOUR, tr("straight lines between stops x {factor}", factor=DETOUR)
         sources.add(source)
         trips.append(replace(trip, distance_km=length))
     if any("straight" in source for source in sources):
         problems.warn(
             STOP_TIMES,
             tr(
-                "Some trips have no distance: straight lines between their stops, {DETOUR} times as "
+                "Some trips have no distance: straight lines between their stops, {factor} times as "
                 "long, are used.",
-                DETOUR=DETOUR,
+                factor=DETOUR,
             ),
         )
     return trips, " and ".join(sorted(sources))

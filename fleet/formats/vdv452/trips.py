@@ -99,19 +99,19 @@ def read_trips(tables: Tables, net: Network, problems: Problems) -> Iterator[tup
             continue
         if not start.isdecimal() or int(start) > LATEST_SECOND:
             message = tr(
-                "“{start}” is no start in seconds after midnight, 0 to {LATEST_SECOND}. Mend it.",
+                "“{start}” is no start in seconds after midnight, 0 to {latest}. Mend it.",
                 start=start,
-                LATEST_SECOND=LATEST_SECOND,
+                latest=LATEST_SECOND,
             )
             problems.error(table.sheet, line, "FRT_START", start, message)
             continue
         path = net.paths.get((version, line_no, variant), [])
         if len(path) < 2:
             message = tr(
-                "Line {line_no}, variant {variant}: {PATHS} has no path with two stops. Add it.",
+                "Line {line_no}, variant {variant}: {table} has no path with two stops. Add it.",
                 line_no=line_no,
                 variant=variant,
-                PATHS=PATHS,
+                table=PATHS,
             )
             problems.error(table.sheet, line, "STR_LI_VAR", variant, message)
             continue
@@ -121,10 +121,10 @@ def read_trips(tables: Tables, net: Network, problems: Problems) -> Iterator[tup
             if seconds is None and leg not in missing:
                 missing.add(leg)
                 message = tr(
-                    "{TIMES} has no driving time from {leg} to {leg2} in group {group}. Add it.",
-                    TIMES=TIMES,
-                    leg=leg[0][1],
-                    leg2=leg[1][1],
+                    "{table} has no driving time from {start} to {end} in group {group}. Add it.",
+                    table=TIMES,
+                    start=leg[0][1],
+                    end=leg[1][1],
                     group=group,
                 )
                 problems.error(table.sheet, line, "FGR_NR", group, message)
