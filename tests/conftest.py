@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
 from depot.models import Depot, User
 from tests import factories
@@ -78,3 +79,10 @@ def login(client: Client) -> Iterator:
 def plain_files(settings) -> None:
     """Serve static files by name, and keep what a test writes out of the installation's folder."""
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+
+@pytest.fixture(autouse=True)
+def english_again() -> Iterator[None]:
+    """End a test in English: what answers requests keeps the language of the last one until the next comes."""
+    yield
+    translation.deactivate()
