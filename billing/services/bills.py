@@ -25,7 +25,7 @@ from billing.tariff import ENGINE, BillResult, InputError, LoadSeries, Tariff, b
 from depot import audit
 from depot.models import Depot, User
 from depot.money import format_money, round_money
-from depot.words import listed, month_year, tr
+from depot.words import later, listed, month_year, tr
 
 WEEK = timedelta(days=7)
 SETTLING = timedelta(days=7)
@@ -269,20 +269,20 @@ def _record(period: Period, bills: Sequence[Bill], closing: Closing) -> None:
     facts: dict[str, Any] = {"bill": actual.pk, "month": month, "total": str(actual.total)}
     if closing.before is None:
         how = (
-            tr("{by} closed it", by=closing.by)
+            later("{by} closed it", by=closing.by)
             if closing.by
-            else tr("{days} days after its end", days=SETTLING.days)
+            else later("{days} days after its end", days=SETTLING.days)
         )
         audit.record(
             period.depot,
             closing.by,
             "bill.closed",
-            tr("The bill of {month} is final, {total}: {how}.", month=month, total=total, how=how),
+            later("The bill of {month} is final, {total}: {how}.", month=month, total=total, how=how),
             **facts,
         )
         return
     was = closing.before.actual.total
-    sentence = tr(
+    sentence = later(
         "The bill of {month} is corrected from {was} to {total}: {reason}",
         month=month,
         was=format_money(was, actual.currency),

@@ -26,7 +26,7 @@ from depot.alerts.services import Cause
 from depot.imports import RowError
 from depot.models import Depot
 from depot.timegrid import days, local_to_utc
-from depot.words import tr
+from depot.words import later, tr
 
 EIGHT = Decimal("0.00000001")
 BACKFILL = timedelta(days=28)
@@ -98,7 +98,7 @@ def import_file(
     with transaction.atomic():
         series, _ = PriceSeries.objects.get_or_create(depot=depot, kind=kind)
         stored = store(series, reading.points, now)
-        sentence = tr(
+        sentence = later(
             "Saved {name}, {column}: {new:,} new, {changed:,} changed intervals of {series}.",
             name=name,
             column=reading.column,
@@ -239,14 +239,8 @@ def sync_alerts(depot: Depot, now: datetime) -> None:
 def set_source(series: PriceSeries, user: Any) -> None:
     """Save where new prices of a series come from."""
     series.problem = ""
-    sentence = (
-        tr(
-            "New prices come from {source} {area}",
-            source=series.get_source_display(),
-            area=series.area,
-        ).strip()
-        + "."
-    )
+    source = f"{series.get_source_display()} {series.area}".strip()
+    sentence = later("New prices come from {source}.", source=source)
     with transaction.atomic():
         series.save()
         audit.record(series.depot, user, "prices.source", sentence, source=series.source, area=series.area)

@@ -87,8 +87,9 @@ def _refusal(response: Any) -> bytes:
 
 
 def _package(module: str, name: str) -> ModuleType:
-    """Import a package of the extra; its log of questions is cut, as they hold the token."""
-    logging.getLogger(module).setLevel(logging.WARNING)
+    """Import a package of the extra; the logs of questions are cut, as those to ENTSO-E hold the token."""
+    for name_of_log in (module, "urllib3"):
+        logging.getLogger(name_of_log).setLevel(logging.WARNING)
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

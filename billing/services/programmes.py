@@ -10,7 +10,7 @@ from depot import audit
 from depot.jobs import enqueue
 from depot.jobs.registry import KINDS
 from depot.models import AuditEvent, Depot, User
-from depot.words import tr
+from depot.words import later, tr
 
 
 def enter(event: ProgrammeEvent, by: User) -> None:
@@ -23,7 +23,7 @@ def enter(event: ProgrammeEvent, by: User) -> None:
             event.depot,
             by,
             "programme.entered",
-            tr("{by} entered {event}.", by=by, event=event),
+            later("{by} entered {event}.", by=by, event=event),
             event=event.pk,
         )
     _plan_again(noted, event.depot, by)

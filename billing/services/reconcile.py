@@ -13,7 +13,7 @@ from django.db import transaction
 from billing.models import Bill, UtilityBill, UtilityLine
 from depot import audit
 from depot.money import format_money
-from depot.words import month_year, tr
+from depot.words import later, month_year
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,13 @@ def enter_utility_bill(bill: Bill, entered: Entered, by: Any, now: datetime) -> 
 def _record(bill: Bill, row: UtilityBill, before: UtilityBill | None, by: Any) -> None:
     total = format_money(row.total, row.currency)
     month = month_year(row.depot.local(row.start_at))
-    was = tr(", before {total}", total=format_money(before.total, before.currency)) if before else ""
+    was = later(", before {total}", total=format_money(before.total, before.currency)) if before else ""
     facts = {"utility_bill": row.pk, "bill": bill.pk, "total": str(row.total), "ours": str(bill.total)}
     audit.record(
         row.depot,
         by,
         "utility_bill.entered",
-        tr(
+        later(
             "{by} entered the utility's bill of {month}: {total}{was}; ours is {ours}.",
             by=by,
             month=month,

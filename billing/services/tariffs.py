@@ -11,14 +11,16 @@ from depot import audit
 from depot.jobs import enqueue
 from depot.jobs.registry import KINDS
 from depot.models import Depot, User
-from depot.words import tr
+from depot.words import later, tr
 
 
 def save_version(row: Tariff, by: Any) -> None:
     """Save a version that was checked, with its entry in the audit trail, and plan again."""
     with transaction.atomic():
         row.save()
-        event = audit.record(row.depot, by, "tariff.saved", tr("Saved tariff {row}.", row=row), tariff=row.pk)
+        event = audit.record(
+            row.depot, by, "tariff.saved", later("Saved tariff {row}.", row=row), tariff=row.pk
+        )
         plan_anew(row.depot, f"tariff {event.pk}", tr("Tariff {row} was saved", row=row), by)
 
 

@@ -11,7 +11,7 @@ from charging.models import Charger, Connector, UnknownStation
 from charging.services.credentials import new_password
 from depot import audit, clock
 from depot.models import ElectricalNode
-from depot.words import tr
+from depot.words import later
 
 MOST_UNKNOWN = 500
 """Whoever guesses identities fills no table: beyond this the longest unseen make room."""
@@ -54,7 +54,7 @@ def adopt(
         charger.save()
         Connector.objects.create(charger=charger)
         station.delete()
-        sentence = tr(
+        sentence = later(
             "{by} adopted the station {identity} at {name}.", by=by, identity=charger.identity, name=node.name
         )
         audit.record(node.depot, by, "charger.adopted", sentence, charger=charger.pk)

@@ -16,7 +16,7 @@ from charging.services.commands import send
 from depot import audit, clock
 from depot.alerts.services import Cause, sync
 from depot.models import Depot
-from depot.words import tr
+from depot.words import later, tr
 
 MOST_A_DAY = 10
 """More requests of one charger are refused: something is wrong with it."""
@@ -50,7 +50,7 @@ def keep(charger: Charger, signed: Signed, by: Any) -> ChargerCertificate:
         not_after=signed.not_after,
         issued_at=clock.wall_now(),
     )
-    sentence = tr(
+    sentence = later(
         "A certificate was signed for charger {name}, until {not_after:%Y-%m-%d}.",
         name=charger.name,
         not_after=signed.not_after,
@@ -86,7 +86,7 @@ def revoke(row: ChargerCertificate, by: Any, reason: str) -> bool:
         valid = ChargerCertificate.objects.filter(pk=row.pk, ended_at__isnull=True)
         if not valid.update(ended_at=now, end_reason=reason[:200]):
             return False
-        sentence = tr(
+        sentence = later(
             "{by} revoked the certificate of charger {name}: {reason}.",
             by=by,
             name=charger.name,

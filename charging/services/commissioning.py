@@ -14,7 +14,7 @@ from charging.services.commands import send
 from depot import audit
 from depot.models import AuditEvent, InterconnectionAgreement
 from depot.templatetags.depot_pages import kw, percent
-from depot.words import tr
+from depot.words import later, tr
 
 STEP_S = 60
 AFTER_STEPS = 57
@@ -56,8 +56,8 @@ def order_test(
         coalesce=f"schedule:{connector.pk}",
         priority=0,
     )
-    what = tr("keep to") if kind == "limit" else tr("give back")
-    sentence = tr(
+    what = later("keep to") if kind == "limit" else later("give back")
+    sentence = later(
         "{by} let charger {name} {what} {power_kw} for a test at {connector}.",
         by=by,
         name=charger.name,
@@ -125,7 +125,7 @@ def sign_off(charger: Charger, by: Any, now: datetime) -> AuditEvent:
         charger.depot,
         by,
         SIGNED,
-        tr("{by} signed off charger {name}.", by=by, name=charger.name),
+        later("{by} signed off charger {name}.", by=by, name=charger.name),
         charger=charger.pk,
         firmware=charger.firmware,
         steps={step.key: step.words for step in steps},

@@ -8,7 +8,7 @@ from typing import Any
 from charging.models import Charger
 from charging.passwords import hash_password
 from depot import audit
-from depot.words import tr
+from depot.words import later
 
 LETTERS_16 = 20
 """A 1.6 station is given its password in hexadecimal: 40 signs for 20 letters."""
@@ -27,7 +27,7 @@ def new_password(charger: Charger, by: Any) -> str:
         charger.depot,
         by,
         "charger.password",
-        tr("{by} made a new password for {charger}.", by=by, charger=charger),
+        later("{by} made a new password for {charger}.", by=by, charger=charger),
         charger=charger.pk,
     )
     return raw
@@ -56,7 +56,7 @@ def promote_password(charger: Charger) -> None:
     """Let only the new password count: the charger has used it."""
     charger.password_hash, charger.next_password_hash = charger.next_password_hash, ""
     charger.save(update_fields=["password_hash", "next_password_hash"])
-    sentence = tr("Charger {charger} uses its new password; the old one has ended.", charger=charger)
+    sentence = later("Charger {charger} uses its new password; the old one has ended.", charger=charger)
     audit.record(charger.depot, None, "charger.password", sentence, charger=charger.pk)
 
 

@@ -14,7 +14,7 @@ from charging.ocpp.wording import Context, messages
 from charging.services.certificates import authority
 from charging.services.commands import send
 from depot import audit, clock
-from depot.words import mark, tr
+from depot.words import later, mark, tr
 
 Payload = dict[str, Any]
 
@@ -136,7 +136,7 @@ def operate(charger: Charger, name: str, by: Any, given: str = "") -> list[Charg
     queued = [
         send(charger, operation.action, payload, connector=place, priority=0) for place, payload in payloads
     ]
-    sentence = tr(
+    sentence = later(
         "{by} ordered for charger {name}: {words}.",
         by=by,
         name=charger.name,

@@ -22,7 +22,7 @@ from depot import audit
 from depot.jobs import enqueue
 from depot.models import Depot, User
 from depot.templatetags.depot_pages import cents, kwh, local_day, local_time, percent
-from depot.words import tr
+from depot.words import later, tr
 from fleet.models import Vehicle
 from fleet.selectors.duties import duties
 
@@ -287,7 +287,7 @@ def create(depot: Depot, wanted: Wanted, actor: Any, now: datetime, cost: float)
         order.made_by = actor if isinstance(actor, User) else None
         order.full_clean()
         order.save()
-        sentence = tr(
+        sentence = later(
             "{actor} ordered {vehicle}: {in_words}.",
             actor=actor,
             vehicle=order.vehicle,
@@ -318,7 +318,7 @@ def _end(order: Override, actor: Any, now: datetime) -> bool:
     mine = Override.objects.filter(pk=order.pk, withdrawn_at__isnull=True, to_at__gt=now)
     if not mine.update(withdrawn_at=now, withdrawn_by_name=str(actor)[:150]):
         return False
-    sentence = tr(
+    sentence = later(
         "{actor} withdrew the order for {vehicle}: {in_words}.",
         actor=actor,
         vehicle=order.vehicle,

@@ -22,7 +22,7 @@ from depot.alerts.services import Cause
 from depot.models import Depot, Meter, MeterReading, Quality
 from depot.selectors.metering import site_energy
 from depot.timegrid import TimeGrid, floor_to_step
-from depot.words import tr
+from depot.words import later
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -90,7 +90,7 @@ def _measure_again(depot: Depot, kinds: frozenset[str], now: datetime) -> None:
     if came.chargers_since is not None and came.grids:
         reopen_unmanaged(depot, came.chargers_since)
     if changed.intervals:
-        sentence = tr(
+        sentence = later(
             "{intervals} closed intervals were measured again, because data came late.",
             intervals=changed.intervals,
         )

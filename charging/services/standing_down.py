@@ -11,7 +11,7 @@ from charging.models import ChargerCommand, Connector
 from charging.services.commands import send, send_defaults
 from depot import audit, clock
 from depot.models import Depot
-from depot.words import tr
+from depot.words import later
 
 LASTS = timedelta(hours=48)
 """Longer than any schedule that a charger may hold: one that is away is told when it is back."""
@@ -46,8 +46,8 @@ def stand_down(depot: Depot, by: Any) -> int:
             )
         for charger in {connector.charger_id: connector.charger for connector in places}.values():
             send_defaults(charger)
-        who = by if by is not None else tr("The program")
-        sentence = tr(
+        who = by if by is not None else later("The program")
+        sentence = later(
             "{who} stopped sending plans: {places} connectors go back to their safe level.",
             who=who,
             places=len(places),

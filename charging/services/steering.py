@@ -13,7 +13,7 @@ from charging.services.commands import send
 from charging.services.dispatch import OFFLINE_S
 from depot import audit
 from depot.models import InterconnectionAgreement
-from depot.words import tr
+from depot.words import later, tr
 
 ACTIONS = (*STEERED, "setpoint", "afrr_signal", "priority_charging")
 
@@ -51,7 +51,7 @@ def steer(connector: Connector, action: str, values: Mapping[str, Any], by: Any)
     command = send(
         charger, action, {**values, **place}, connector=connector, coalesce=f"{purpose}:{connector.pk}"
     )
-    sentence = tr(
+    sentence = later(
         "{by} ordered {action} for {name} at charger {name2}.",
         by=by,
         action=action,

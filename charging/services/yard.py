@@ -9,7 +9,7 @@ from charging.models import Connector
 from charging.selectors.board_yard import Place
 from depot import audit
 from depot.models import Depot
-from depot.words import tr
+from depot.words import later
 
 
 def arrange(depot: Depot, places: Mapping[int, Place | None], by: Any) -> int:
@@ -22,7 +22,7 @@ def arrange(depot: Depot, places: Mapping[int, Place | None], by: Any) -> int:
             moved.append(connector)
     if moved:
         Connector.objects.bulk_update(moved, ["yard_row", "yard_place"])
-        sentence = tr(
+        sentence = later(
             "{by} laid out the yard: {moved} connectors have another place.", by=by, moved=len(moved)
         )
         audit.record(depot, by, "yard.arranged", sentence, connectors=[row.pk for row in moved])

@@ -30,7 +30,7 @@ from depot.access.pages import depot_page
 from depot.audit import record
 from depot.jobs import enqueue
 from depot.models import Depot, Job
-from depot.words import tr
+from depot.words import later, tr
 from fleet.models import Vehicle
 
 REQUEST = "request "
@@ -130,6 +130,6 @@ def replan(request: HttpRequest, depot: Depot) -> HttpResponse:
         user = request.user
         payload = {"trigger": tr("Asked for by {user}", user=user)}
         waiting = enqueue("plan", depot, f"{REQUEST}{uuid.uuid4()}", payload, user)  # type: ignore[arg-type]
-        record(depot, user, "plan.requested", tr("Asked for a new plan."), job=str(waiting.pk))
+        record(depot, user, "plan.requested", later("Asked for a new plan."), job=str(waiting.pk))
     address = reverse("depot:job", args=[depot.slug, waiting.pk])
     return redirect(f"{address}?{urlencode({'next': reverse('charging:plan', args=[depot.slug])})}")

@@ -14,7 +14,7 @@ from depot import audit
 from depot.jobs import enqueue
 from depot.jobs.registry import KINDS
 from depot.models import Depot, User
-from depot.words import day_words, tr
+from depot.words import Sentence, day_words, later, speaking, tr
 from fleet.models import Assignment, Outage, Vehicle
 from fleet.selectors.duties import Duty, duties
 
@@ -113,21 +113,22 @@ def assign(
             assert duty is not None  # noqa: S101 - _check refuses a missing one
             vehicle = vehicles[one.vehicle_id] if one.vehicle_id is not None else None
             _write(duty, user, now, reason, vehicle=vehicle, fixed=fixed)
-            told.append(
-                tr(
-                    "{block_id} {vehicle} instead of {vehicle2}",
-                    block_id=duty.block.block_id,
-                    vehicle=vehicle or "no vehicle",
-                    vehicle2=duty.vehicle or "none",
+            with speaking(depot.language):
+                told.append(
+                    tr(
+                        "{block_id} {vehicle} instead of {vehicle2}",
+                        block_id=duty.block.block_id,
+                        vehicle=vehicle or "no vehicle",
+                        vehicle2=duty.vehicle or "none",
+                    )
                 )
-            )
         _refuse_clashes(depot, choices, wanted_ids)
-        shown = "; ".join(told[:6]) + (tr(" and {count} more", count=len(told) - 6) if len(told) > 6 else "")
+        more = later(" and {count} more", count=len(told) - 6) if len(told) > 6 else ""
         _tell(
             depot,
             user,
             "assignment.changed",
-            tr("Assigned vehicles: {shown}.", shown=shown),
+            later("Assigned vehicles: {shown}{more}.", shown="; ".join(told[:6]), more=more),
             [one.as_text for one in choices],
         )
     return len(choices)
@@ -155,13 +156,13 @@ def come_back_late(
         midnight = datetime.combine(duty.service_date, datetime.min.time())
         minute = int((depot.local(back_at).replace(tzinfo=None) - midnight).total_seconds() // 60)
         _write(duty, user, now, reason, vehicle=duty.vehicle, fixed=duty.fixed, return_minute=minute)
-        words = tr(
+        words = later(
             "{vehicle} comes back from {block_id} at {back_at:%H:%M}",
             vehicle=duty.vehicle,
             block_id=duty.block.block_id,
             back_at=depot.local(back_at),
         )
-        sentence = tr(
+        sentence = later(
             "{words} instead of {pull_in_at:%H:%M}.", words=words, pull_in_at=depot.local(duty.pull_in_at)
         )
         _tell(depot, user, "assignment.late", sentence, [choice.as_text])
@@ -192,9 +193,11 @@ def take_out(
         outage = Outage.objects.create(
             vehicle=vehicle, from_at=from_at, to_at=to_at, reason=reason[:200], made_by=made_by, made_at=now
         )
-        until = tr("until {to_at}", to_at=_moment(depot, to_at)) if to_at else tr("until further notice")
+        until = (
+            later("until {to_at}", to_at=_moment(depot, to_at)) if to_at else later("until further notice")
+        )
         why = f": {reason.rstrip('.')}" if reason else ""
-        sentence = tr(
+        sentence = later(
             "{vehicle} is out of service from {from_at} {until}{why}.",
             vehicle=vehicle,
             from_at=_moment(depot, from_at),
@@ -227,7 +230,7 @@ def bring_back(depot: Depot, user: Any, outage: Outage, now: datetime) -> None:
             depot,
             user,
             "vehicle.back",
-            tr("{vehicle} is in service again.", vehicle=outage.vehicle),
+            later("{vehicle} is in service again.", vehicle=outage.vehicle),
             [str(outage.vehicle_id)],
         )
 
@@ -304,7 +307,7 @@ def _write(
     Assignment.objects.update_or_create(block=duty.block, service_date=duty.service_date, defaults=values)
 
 
-def _tell(depot: Depot, user: Any, verb: str, sentence: str, changes: list[str]) -> None:
+def _tell(depot: Depot, user: Any, verb: str, sentence: str | Sentence, changes: list[str]) -> None:
     event = audit.record(depot, user, verb, sentence, changes=changes)
     if "plan" in KINDS:
         asker = user if isinstance(user, User) else None

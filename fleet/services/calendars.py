@@ -12,7 +12,7 @@ from simple_history.utils import bulk_update_with_history
 from depot import audit, clock
 from depot.measures import temperature
 from depot.models import Depot
-from depot.words import tr
+from depot.words import Sentence, later, speaking, tr
 from fleet.calendars.rules import DayRule
 from fleet.models import Block, CalendarException, DayTemperature, ServiceCalendar
 from fleet.services.departures import ask_for_plan
@@ -26,19 +26,19 @@ def save_calendar(calendar: ServiceCalendar, user: Any) -> None:
     calendar.save()
     place = "-".join(part for part in (calendar.country, calendar.subdivision) if part)
     holidays = (
-        tr(
+        later(
             "holidays of {place}, {rule}",
             place=place,
             rule=calendar.get_on_holidays_display().lower(),
         )
         if place
-        else tr("no holidays")
+        else later("no holidays")
     )
     _tell(
         calendar.depot,
         user,
         "calendar.saved",
-        tr("Saved the calendar {name}: {holidays}.", name=calendar.name, holidays=holidays),
+        later("Saved the calendar {name}: {holidays}.", name=calendar.name, holidays=holidays),
     )
 
 
@@ -68,13 +68,11 @@ def set_days(
                     for day in chosen
                 ]
             )
-        span = (
-            tr("{chosen} to {chosen2}", chosen=chosen[0], chosen2=chosen[-1])
-            if len(chosen) > 1
-            else f"{chosen[0]}"
-        )
-        words = rule.in_words() if rule is not None else tr("as usual")
-        sentence = f"{calendar.name}, {span}: {words}{f' ({note})' if note else ''}."
+        with speaking(calendar.depot.language):
+            first, last = chosen[0], chosen[-1]
+            span = tr("{first} to {last}", first=first, last=last) if len(chosen) > 1 else f"{first}"
+            words = rule.in_words() if rule is not None else tr("as usual")
+            sentence = f"{calendar.name}, {span}: {words}{f' ({note})' if note else ''}."
         _tell(calendar.depot, user, "calendar.days", sentence)
     return len(chosen)
 
@@ -89,7 +87,7 @@ def follow(depot: Depot, user: Any, calendar: ServiceCalendar) -> int:
         for block in blocks:
             block.calendar = calendar
         bulk_update_with_history(blocks, Block, ["calendar"], batch_size=BULK, default_date=clock.now())
-        sentence = tr(
+        sentence = later(
             "{blocks:,} blocks without a calendar now follow {name}, and so do new ones.",
             blocks=len(blocks),
             name=calendar.name,
@@ -110,14 +108,15 @@ def expect_temperature(depot: Depot, user: Any, day: date, outside_temp_c: float
         )
     if outside_temp_c is None:
         DayTemperature.objects.of_depot(depot).filter(date=day).delete()
-        words = tr("is taken to be as on the last days")
+        sentence = later("{day} is taken to be as on the last days.", day=day)
     else:
         values = {"outside_temp_c": outside_temp_c, "source": DayTemperature.Source.ENTERED}
         DayTemperature.objects.update_or_create(depot=depot, date=day, defaults=values)
-        words = tr("is expected with {temperature}", temperature=temperature(outside_temp_c, depot.units))
-    _tell(depot, user, "calendar.temperature", f"{day} {words}.")
+        told_temperature = temperature(outside_temp_c, depot.units)
+        sentence = later("{day} is expected with {temperature}.", day=day, temperature=told_temperature)
+    _tell(depot, user, "calendar.temperature", sentence)
 
 
-def _tell(depot: Depot, user: Any, verb: str, sentence: str) -> None:
+def _tell(depot: Depot, user: Any, verb: str, sentence: str | Sentence) -> None:
     event = audit.record(depot, user, verb, sentence)
     ask_for_plan(depot, f"calendar {event.pk}", user)

@@ -16,7 +16,7 @@ from depot import audit
 from depot.jobs import enqueue
 from depot.jobs.registry import KINDS
 from depot.models import Depot, User
-from depot.words import tr
+from depot.words import later, tr
 from fleet.formats.blocks import BlockRow
 from fleet.formats.canonical import LONGEST_BLOCK_ID
 from fleet.models import Assignment, Block, ServiceCalendar, Vehicle
@@ -254,7 +254,7 @@ def _block(depot: Depot, vehicle: Vehicle, row: BlockRow) -> Block:
 
 
 def _tell(depot: Depot, vehicle: Vehicle, done: Replaced, actor: Any) -> None:
-    sentence = tr(
+    sentence = later(
         "Replaced the departures of {name}: {created} made, {removed} removed, {unchanged} unchanged.",
         name=vehicle.name,
         created=done.created,

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from depot import audit
 from depot.models import Depot
-from depot.words import tr
+from depot.words import later
 from fleet.models import QuarantinedReading
 from fleet.services.telemetry_batches import take_in
 
@@ -34,7 +34,7 @@ def adopt(readings: QuerySet[QuarantinedReading], by: Any, now: datetime) -> tup
                 ]
             QuarantinedReading.objects.filter(pk__in=done).delete()
             if done:
-                sentence = tr(
+                sentence = later(
                     "{by} took over {done} readings of vehicles that were unknown before.",
                     by=by,
                     done=len(done),

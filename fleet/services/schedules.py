@@ -20,7 +20,7 @@ from depot.jobs import Progress, enqueue
 from depot.jobs.registry import KINDS
 from depot.jobs.services import UNFINISHED
 from depot.models import Depot, ImportBatch, Job, User
-from depot.words import mark, tr, trn
+from depot.words import later, mark, speaking, tr, trn
 from fleet.formats.blocks import BlockRow, Fleet, KnownType, KnownVehicle
 from fleet.formats.canonical import HEADER
 from fleet.formats.lines import lines_of
@@ -203,13 +203,13 @@ def look(batch: ImportBatch, progress: Progress = _no_progress) -> ImportBatch:
         batch.report = report(found) | {"effects": effects, "checked_at": now.isoformat()}
         batch.save(update_fields=["state", "file_format", "content", "report"])
         if first:
-            errors = trn("{count:,} error", "{count:,} errors", len(found.errors))
-            sentence = tr(
-                "Uploaded {file_name}: {rows:,} blocks, {errors}; not saved yet.",
-                file_name=batch.file_name,
-                rows=len(found.rows),
-                errors=errors,
-            )
+            with speaking(depot.language):
+                sentence = tr(
+                    "Uploaded {file_name}: {rows:,} blocks, {errors}; not saved yet.",
+                    file_name=batch.file_name,
+                    rows=len(found.rows),
+                    errors=trn("{count:,} error", "{count:,} errors", len(found.errors)),
+                )
             audit.record(depot, batch.uploaded_by, "schedule.uploaded", sentence, batch=batch.pk)
     return batch
 
@@ -378,7 +378,7 @@ def settle(depot: Depot, user: Any, settings: ScheduleSettings) -> None:
     """Keep what the depot's schedule files leave out."""
     settings.depot = depot
     settings.save()
-    sentence = tr(
+    sentence = later(
         "Set the way to the first stop to {deadhead_minutes} min and {deadhead_km:g} km, waits "
         "at home from {split_gap_minutes} min.",
         deadhead_minutes=settings.deadhead_minutes,
@@ -397,7 +397,7 @@ def name_columns(depot: Depot, user: Any, meanings: Mapping[str, str]) -> None:
     settings.columns = settings.columns | known
     settings.save()
     said = ", ".join(f"{title} = {meaning or 'left out'}" for title, meaning in known.items())
-    audit.record(depot, user, "schedule.columns", tr("Columns of schedule files: {said}.", said=said))
+    audit.record(depot, user, "schedule.columns", later("Columns of schedule files: {said}.", said=said))
 
 
 def block_rows(depot: Depot) -> list[BlockRow]:
@@ -545,17 +545,19 @@ def _snapshot(block: Block) -> dict[str, Any]:
 
 def _tell(batch: ImportBatch, depot: Depot, user: Any, saved: Saved) -> None:
     """Write the audit sentence and ask for a new plan when something changed."""
-    removed = tr(", {removed:,} removed", removed=saved.removed) if saved.removed else ""
-    if saved.taken_out:
-        removed += tr(", {taken_out:,} taken out of these days", taken_out=saved.taken_out)
-    sentence = tr(
+    removed = later(", {removed:,} removed", removed=saved.removed) if saved.removed else ""
+    taken_out = (
+        later(", {taken_out:,} taken out of these days", taken_out=saved.taken_out) if saved.taken_out else ""
+    )
+    sentence = later(
         "Saved the schedule {file_name}: {new:,} blocks new, {changed:,} changed, {unchanged:,} "
-        "unchanged{removed}.",
+        "unchanged{removed}{taken_out}.",
         file_name=batch.file_name,
         new=saved.new,
         changed=saved.changed,
         unchanged=saved.unchanged,
         removed=removed,
+        taken_out=taken_out,
     )
     audit.record(depot, user, "schedule.committed", sentence, batch=batch.pk, **_as_dict(saved))
     if "plan" in KINDS and (saved.new or saved.changed or saved.removed or saved.taken_out):

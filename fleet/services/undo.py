@@ -13,7 +13,7 @@ from depot import audit, clock
 from depot.jobs import enqueue
 from depot.jobs.registry import KINDS
 from depot.models import Depot, ImportBatch, User
-from depot.words import tr
+from depot.words import later, tr
 from fleet.models import Assignment, Block
 from fleet.services.schedules import BULK, KIND, WRITTEN_FIELDS
 
@@ -60,7 +60,7 @@ def undo(batch: ImportBatch, user: Any) -> None:
         _make_again(depot, before["removed"], before["assignments"])
         batch.state = ImportBatch.State.UNDONE
         batch.save(update_fields=["state"])
-        sentence = tr(
+        sentence = later(
             "Took back the schedule {file_name}: {made:,} blocks removed, {changed:,} changed back, "
             "{removed:,} made again.",
             file_name=batch.file_name,

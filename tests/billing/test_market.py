@@ -171,7 +171,7 @@ def test_entso_e_gives_prices_once_its_token_is_set(berlin: Depot, market: Marke
 def test_a_failing_source_is_told_without_its_token(
     berlin: Depot, market: Market, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("DEBUG")
     settings.ENTSOE_TOKEN = "secret"
     PriceSeries.objects.create(depot=berlin, kind="market", source="entsoe", area="DE-LU")
     for answer, words in (

@@ -106,6 +106,8 @@ def test_image_leaves_data_secrets_and_tests_outside() -> None:
     allowed = {line[1:] for line in others if line.startswith("!")}
     assert allowed.isdisjoint({".env", "var", "tests", ".git", ".venv"})
     dockerfile = (ROOT / "Dockerfile").read_text()
+    copied = " ".join(re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE)).split()
+    assert {name for name in copied if name != "."} <= allowed, "the image could not be built"
     assert "--require-hashes" in dockerfile
     assert dockerfile.index("\nUSER depot") < dockerfile.index("\nCMD")
     assert not re.search(r"(SECRET|PASSWORD|TOKEN)\w*=", dockerfile)

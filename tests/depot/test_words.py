@@ -10,6 +10,8 @@ import polib
 import pytest
 from django.utils import translation
 
+from billing.models import PriceSeries
+from billing.services.market import set_source
 from depot import audit
 from depot.jobs import enqueue
 from depot.jobs.registry import KINDS, JobKind
@@ -19,6 +21,8 @@ from depot.money import format_money
 from depot.names import names_of
 from depot.templatetags.depot_pages import cents, kw, money, percent
 from depot.words import LOCALE, day_words, figures, later, speaking, spoken, tr, trn, weekday_time
+from fleet.models import ServiceCalendar
+from fleet.services.calendars import save_calendar
 
 CATALOGUE = LOCALE / "de" / "LC_MESSAGES" / "django.po"
 
@@ -120,3 +124,15 @@ def test_a_person_chooses_the_language(client, login, viewer, depot) -> None:
     assert "Deutsch" in browser.get(f"/{depot.slug}/").text
     browser.post("/language/", {"language": "de", "next": f"/{depot.slug}/"})
     assert "Abmelden" in browser.get(f"/{depot.slug}/").text
+
+
+@pytest.mark.django_db
+def test_what_a_reader_of_another_language_does_is_written_in_the_depots(depot) -> None:
+    series = PriceSeries(depot=depot, kind="market", source="nordpool", area="SE3")
+    with speaking("de"), translation.override("de"):
+        set_source(series, "Ana")
+        save_calendar(ServiceCalendar(depot=depot, name="School"), "Ana")
+    assert list(AuditEvent.objects.order_by("pk").values_list("sentence", flat=True)) == [
+        "New prices come from Nord Pool SE3.",
+        "Saved the calendar School: no holidays.",
+    ]
