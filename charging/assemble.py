@@ -58,6 +58,8 @@ class Notes:
     depot: list[str] = field(default_factory=list)
     peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By demand charge: which peak is billed, which is to be expected anyway, why, and when that was found."""
+    remarks: list[str] = field(default_factory=list)
+    """How prices were simplified: true while the tariff holds, so that nobody is alerted."""
     away: list[int] = field(default_factory=list)
     """Chargers that are not heard: the case reserves what they hold, and nothing is sent to them."""
 
@@ -98,6 +100,7 @@ def assemble(
     needs = needs_of([duty for duty in found if duty.outage is None])
     prices = prices_for(depot, grid, now)
     notes.depot.extend(prices.warnings)
+    notes.remarks.extend(prices.remarks)
     agreement = InterconnectionAgreement.objects.filter(depot=depot).first()
     plugs = Counter(places[vehicle.pk].charger_id for vehicle in planned)
     cabinets = {charger_id for charger_id, count in plugs.items() if count > 1}

@@ -35,13 +35,14 @@ Peaks = dict[tuple[str, date], Peak]
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Prices of a planner case, the labels of its demand charges, and what is wrong with them."""
+    """Prices of a planner case, the labels of its demand charges, what is wrong with them and what is simplified."""
 
     import_per_kwh: list[float]
     export_per_kwh: list[float]
     demand_charges: list[dict[str, Any]] = field(default_factory=list)
     demand_labels: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
 def prices_for(depot: Depot, grid: TimeGrid, now: datetime) -> Prices:
@@ -74,7 +75,8 @@ def prices_for(depot: Depot, grid: TimeGrid, now: datetime) -> Prices:
         export_per_kwh=[round(float(value), 6) for value in curve.export_per_kwh],
         demand_charges=[{name: charge[name] for name in CASE_FIELDS if name in charge} for charge in charges],
         demand_labels={charge["id"]: charge["label"] for charge in charges},
-        warnings=[*warnings, *taken_as_convex(curve), *_stale(depot, market)],
+        warnings=[*warnings, *_stale(depot, market)],
+        remarks=taken_as_convex(curve),
     )
 
 

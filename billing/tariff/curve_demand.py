@@ -97,7 +97,7 @@ def _windows_of(horizon: Horizon, charge: DemandCharge, price: Price, inside: Bo
         window = inside & np.isin(horizon.period, held)
         factor = share * tax_factor(horizon.tariff, line_id) / (charge.highest if charge.per != "day" else 1)
         priced = _priced(price, factor)
-        if not window.any() or not any(cost for _, cost in priced):
+        if not window.any() or not (price.steps or any(cost for _, cost in priced)):
             continue
         period, starts, keys = _periods(horizon, charge, line_id)
         rising = all(a[1] <= b[1] for a, b in pairwise(priced))

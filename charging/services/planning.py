@@ -108,6 +108,7 @@ def make_plan(depot: Depot, now: datetime, trigger: str, *, tidy: bool = True) -
         notes={
             "vehicles": notes.vehicles,
             "depot": notes.depot,
+            "remarks": notes.remarks,
             "away": notes.away,
             "peaks": notes.peaks,
         },

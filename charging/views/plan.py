@@ -54,6 +54,7 @@ def plan(request: HttpRequest, depot: Depot) -> HttpResponse:
         "lanes": view.lanes,
         "rows": _row_addresses(view.lanes, depot),
         "notes": view.plan.notes.get("depot", []),
+        "remarks": view.plan.notes.get("remarks", []),
         "peaks": view.peaks,
         "orders": overrides_in_force(depot, now),
         "old_plan_s": OLD_PLAN_S,

@@ -63,6 +63,15 @@ def test_without_a_usable_tariff_power_is_free_and_that_is_said(depot: Depot) ->
     assert "Tariff EV cannot be used" in refused.warnings[0]
 
 
+def test_what_is_simplified_is_no_warning(depot: Depot) -> None:
+    steps = [{"up_to": 100, "amount": 500}, {"amount": 900}]
+    demand = [DOCUMENT["demand"][0] | {"prices": [{"id": "all", "steps": steps}]}]
+    make_tariff(depot, definition=DOCUMENT | {"demand": demand})
+    prices = prices_for(depot, horizon(depot), horizon(depot).start_at)
+    assert prices.warnings == []
+    assert prices.remarks == ["Demand: the fee rises in steps; the plan takes the straight lines below them."]
+
+
 def test_prices_take_few_queries(depot: Depot, django_assert_max_num_queries) -> None:  # type: ignore[no-untyped-def]
     make_tariff(depot)
     fill(depot, TimeGrid(month_grid(depot, DAY).start_at, 15, 200), 50)
