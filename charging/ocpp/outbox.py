@@ -6,13 +6,14 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import redis.asyncio
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from charging.models import Charger, ChargerCommand, ChargingSession, Dialect
 from charging.ocpp import profiles, wording
@@ -34,6 +35,8 @@ PASSING = ("InternalError", "GenericError", "ProtocolError")
 """Errors that say something about the station's moment, not about what it was asked."""
 MAY_DISCHARGE = ("setpoint_kw", "discharge_limit_kw")
 State = ChargerCommand.State
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,10 @@ class Outbox:
         self._links = links
         self._owner = f"{socket.gethostname()[:40]}:{os.getpid()}"
         self._wake = asyncio.Event()
-        self._errands: set[asyncio.Task[None]] = set()
+        self._errands: dict[asyncio.Task[None], Any] = {}
+        """Deliveries that run, and the ids of their commands."""
+        self._in_doubt = False
+        """Something went wrong between this gateway and the database: it may have commands that nobody delivers."""
 
     async def run(self) -> None:
         """Deliver commands until cancelled."""
@@ -70,6 +76,7 @@ class Outbox:
                 while await self._deliver_next():
                     pass
             except Exception:
+                self._in_doubt = True
                 log.exception("commands could not be read; trying again")
             await self._pause()
 
@@ -104,6 +111,9 @@ class Outbox:
 
     async def _deliver_next(self) -> bool:
         """Start delivering one command to each charger that is free; tell whether there was any."""
+        if self._in_doubt:
+            await self._database.run(commands.give_back_undelivered, self._owner, set(self._errands.values()))
+            self._in_doubt = False
         now = asyncio.get_running_loop().time()
         free = {
             link.charger_id: link
@@ -115,10 +125,25 @@ class Outbox:
         errands = await self._database.run(claim, list(free), self._owner)
         for errand in errands:
             task = asyncio.create_task(self._deliver(free[errand.command.charger_id], errand))
-            self._errands.add(task)
-            task.add_done_callback(self._errands.discard)
+            self._errands[task] = errand.command.pk
+            task.add_done_callback(self._delivered)
         await asyncio.sleep(0)  # let each take its link's turn before the next look
         return bool(errands)
+
+    def _delivered(self, task: asyncio.Task[None]) -> None:
+        del self._errands[task]
+        if not task.cancelled() and (error := task.exception()):
+            self._in_doubt = True
+            log.error("a command could not be delivered", exc_info=error)
+
+    async def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Write what came of a command; while the database is away, again and again: its charger is not asked twice."""
+        while True:
+            try:
+                return await self._database.run(work, *args, **kwargs)
+            except (OperationalError, InterfaceError) as error:
+                log.warning("what came of a command could not be written (%s); trying again", error)
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _deliver(self, link: Link, errand: Errand) -> None:
         command = errand.command
@@ -128,13 +153,13 @@ class Outbox:
             else:
                 state, answer = await _say(link, errand)
         except LinkLostError as error:
-            await self._database.run(commands.give_back, [command.pk], str(error))
+            await self._write(commands.give_back, [command.pk], str(error))
         except (Fault, ValueError, KeyError, TypeError) as error:
             log.error("command %s cannot be said in OCPP %s: %s", command.pk, link.version, error)
             words = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
-            await self._database.run(commands.settle, command, State.FAILED, {"error": words})
+            await self._write(commands.settle, command, State.FAILED, {"error": words})
         else:
-            await self._database.run(_settle, errand, state, answer)
+            await self._write(_settle, errand, state, answer)
         link.free_at = asyncio.get_running_loop().time() + errand.pause_s
         self._wake.set()
 
@@ -148,7 +173,7 @@ class Outbox:
         )
         state, answer = await _say_all(link, said)
         if state != State.ACCEPTED:
-            await self._database.run(credentials.drop_password, charger)
+            await self._write(credentials.drop_password, charger)
         return state, answer
 
 

@@ -135,7 +135,7 @@ def setpoint_now(charger: Charger, evse_id: int) -> float | None:
 
 
 def claim(charger_ids: Collection[int], owner: str) -> list[ChargerCommand]:
-    """Take the next command of each of these chargers for `owner`; of two gateways only one gets it.
+    """Take the next command of each of these chargers for `owner`, all or none; of two gateways only one gets it.
 
     A schedule of an older plan than the charger was told already is not taken but superseded.
     """
@@ -149,14 +149,10 @@ def claim(charger_ids: Collection[int], owner: str) -> list[ChargerCommand]:
         first.setdefault(command.charger_id, command)
     late = _outdated(first.values())
     waiting.filter(pk__in=late).update(state=State.SUPERSEDED, answered_at=now)
-    return [
-        command
-        for command in first.values()
-        if command.pk not in late
-        and waiting.filter(pk=command.pk).update(
-            state=State.SENT, claimed_by=owner, claimed_at=now, attempts=F("attempts") + 1
-        )
-    ]
+    wanted = sorted((one for one in first.values() if one.pk not in late), key=lambda one: one.pk)
+    taken = {"state": State.SENT, "claimed_by": owner, "claimed_at": now, "attempts": F("attempts") + 1}
+    with transaction.atomic():
+        return [command for command in wanted if waiting.filter(pk=command.pk).update(**taken)]
 
 
 def _outdated(commands: Collection[ChargerCommand]) -> set[Any]:
@@ -225,6 +221,15 @@ def give_back_lost() -> None:
     """Give back what a gateway took and then died of."""
     lost = ChargerCommand.objects.filter(state=State.SENT, claimed_at__lt=clock.wall_now() - LONGEST_CALL)
     give_back(list(lost.values_list("pk", flat=True)), tr("The gateway ended before the charger answered."))
+
+
+def give_back_undelivered(owner: str, delivering: Collection[Any]) -> None:
+    """Give back what was taken for a gateway that never heard so: its database went away in between."""
+    taken = ChargerCommand.objects.filter(state=State.SENT, claimed_by=owner).exclude(pk__in=delivering)
+    give_back(
+        list(taken.values_list("pk", flat=True)),
+        tr("The gateway lost the command when its database went away."),
+    )
 
 
 def wake() -> None:

@@ -14,6 +14,7 @@ from charging.services.commands import (
     claim,
     give_back,
     give_back_lost,
+    give_back_undelivered,
     send,
     send_again,
     send_defaults,
@@ -97,6 +98,18 @@ def test_what_a_dead_gateway_took_is_given_back(charger: Charger) -> None:
     ChargerCommand.objects.filter(pk=command.pk).update(claimed_at=clock.wall_now() - timedelta(minutes=3))
     give_back_lost()
     assert states() == ["waiting"]
+
+
+def test_what_was_taken_and_never_heard_of_is_given_back_at_once(charger: Charger) -> None:
+    lost, running = schedule(charger), send(charger, "composite", {})
+    claim([charger.pk], "one")
+    claim([charger.pk], "two")
+    assert states() == ["sent", "sent"]
+    give_back_undelivered("one", {running.pk})
+    assert ChargerCommand.objects.get(pk=lost.pk).state == "waiting"
+    assert ChargerCommand.objects.get(pk=running.pk).state == "sent"
+    give_back_undelivered("two", {running.pk})
+    assert ChargerCommand.objects.get(pk=running.pk).state == "sent"
 
 
 def test_the_newest_valid_schedule_is_sent_again(charger: Charger) -> None:

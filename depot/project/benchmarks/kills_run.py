@@ -76,11 +76,13 @@ def main(size: Size) -> dict[str, Any]:
         for name in ("worker", "beat", "gateway"):
             servers[name].start()
         with yard.running():
-            _until(yard.all_heard, START_S, servers)
+            _until(yard.all_heard, START_S, servers, "every charger heard")
             recoveries = [_kill(kill, servers, depot, yard) for kill in kills(size)]
             yard.unplug()
-            _until(yard.delivered, PATIENCE_S, servers)
-        _until(lambda: _settled(yard), PATIENCE_S, servers)
+            _until(yard.delivered, PATIENCE_S, servers, "every word acknowledged after the unplugging")
+            _until(
+                lambda: _settled(yard), PATIENCE_S, servers, "every word stored and every command answered"
+            )
         return _figures(size, recoveries, yard) | {"load_average": [round(one, 1) for one in os.getloadavg()]}
 
 
@@ -162,7 +164,7 @@ def _kill(kill: Kill, servers: Mapping[str, Server], depot: Depot, yard: Yard) -
         left = Job.objects.filter(pk__in=interrupted, state__in=UNFINISHED)
         return {"words", "plan"} <= times.keys() and not left.exists()
 
-    _until(well, PATIENCE_S, servers)
+    _until(well, PATIENCE_S, servers, f"recovery from kill {kill.number} of {kill.kind}")
     recovery = Recovery(kill, times["words"], times["plan"], time.monotonic() - began)
     sys.stderr.write(
         f"kill {kill.number:3d} {kill.kind:9s} words {recovery.words_s:5.1f} s, plan {recovery.plan_s:5.1f} s, "
@@ -190,8 +192,8 @@ def _stored_since(at: Any) -> int:
     return found.order_by().count()
 
 
-def _until(condition: Callable[[], bool], seconds: float, servers: Mapping[str, Server]) -> None:
-    """Wait for a condition; a database that is away means not yet. Ends the run when it does not come.
+def _until(condition: Callable[[], bool], seconds: float, servers: Mapping[str, Server], what: str) -> None:
+    """Wait for a condition; a database that is away means not yet. Ends the run, naming it, when it does not come.
 
     A process that ends by itself is a fault; it is counted, and started again as its supervisor would.
     """
@@ -211,7 +213,15 @@ def _until(condition: Callable[[], bool], seconds: float, servers: Mapping[str, 
         time.sleep(LOOK_EVERY_S)
     for name, server in servers.items():
         sys.stderr.write(f"---- {name}\n{server.said}\n")
-    raise SystemExit(f"Nothing came right within {seconds:g} s.")
+    raise SystemExit(f"Waited {seconds:g} s in vain for: {what}. {_unsettled()}")
+
+
+def _unsettled() -> str:
+    """Tell what is not over: for who looks for the reason."""
+    commands = ChargerCommand.objects.filter(state__in=("waiting", "sent")).order_by("pk")
+    found = commands.values_list("charger__identity", "action", "state", "attempts", "created_at")
+    jobs = Job.objects.filter(state__in=UNFINISHED).values_list("kind", "window", "state", "attempts")
+    return f"Samples: {MeterSample.objects.count()}. Commands: {list(found)}. Jobs: {list(jobs)}."
 
 
 def _settled(yard: Yard) -> bool:

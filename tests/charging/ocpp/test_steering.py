@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from charging.models import Charger, ChargerCommand, ChargingSession, StationNotice
 from charging.ocpp.outbox import Errand, messages
@@ -15,6 +16,7 @@ from charging.ocpp.profiles_v2x import STEERED, steered_messages
 from charging.ocpp.schemas import check_request
 from charging.ocpp.simulator import station as simulated
 from charging.ocpp.simulator.station import Meter, Setup, Station
+from charging.services import commands
 from charging.services.commands import send
 from charging.services.steering import steer
 from depot import clock
@@ -177,3 +179,32 @@ def test_who_may_not_discharge_is_not_steered_and_told_why(charger: Charger, sta
     ChargingSession.objects.all().delete()
     with pytest.raises(ValueError, match="No vehicle that is known"):
         steer(connector, "priority_charging", {"on": True}, "Kim")
+
+
+def test_a_command_survives_a_database_that_goes_away_around_its_delivery(
+    station: Station, charger: Charger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its taking is written but not heard of; later the station's answer cannot be written at first."""
+    wait_for(lambda: not ChargerCommand.objects.filter(state__in=("waiting", "sent")).exists())
+    claim, settle, gone = commands.claim, commands.settle, ["claim", "settle"]
+
+    def lose(name: str) -> None:
+        if name in gone:
+            gone.remove(name)
+            raise OperationalError("the database went away")
+
+    def claim_unheard(*args: Any) -> list[ChargerCommand]:
+        if taken := claim(*args):
+            lose("claim")
+        return taken
+
+    def settle_late(*args: Any) -> None:
+        lose("settle")
+        settle(*args)
+
+    monkeypatch.setattr(commands, "claim", claim_unheard)
+    monkeypatch.setattr(commands, "settle", settle_late)
+    command = schedule(charger, [7.0])
+    wait_for(lambda: ChargerCommand.objects.get(pk=command.pk).state == "accepted")
+    assert gone == []
+    assert ChargerCommand.objects.get(pk=command.pk).attempts == 2
