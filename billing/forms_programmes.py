@@ -37,7 +37,7 @@ class ProgrammeEventForm(forms.Form):
     to_time = forms.TimeField(label=_("To"), widget=CLOCK, help_text=_("00:00 is the end of the day."))
     paid = forms.DecimalField(label=_("Pays"), max_digits=12, decimal_places=4, min_value=Decimal("0.0001"))
     per = forms.ChoiceField(
-        label=_("For each"), choices=[("kwh", "kWh delivered"), ("kw", _("kW delivered on average"))]
+        label=_("For each"), choices=[("kwh", _("kWh delivered")), ("kw", _("kW delivered on average"))]
     )
     credit_excluded = forms.BooleanField(
         label=_("No export credit beside it"),

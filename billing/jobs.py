@@ -10,10 +10,10 @@ from depot import clock
 from depot.jobs import Progress, job
 from depot.jobs.services import JobError
 from depot.models import Job
-from depot.words import tr
+from depot.words import mark, tr
 
 
-@job("bill", title="Bill so far and savings", every=timedelta(hours=1))
+@job("bill", title=mark("Bill so far and savings"), every=timedelta(hours=1))
 def estimate_bill(job: Job, progress: Progress) -> dict[str, Any]:
     """Bill last month until it is final, and this month so far; one that cannot be billed never stops the other."""
     now = clock.now()
@@ -23,7 +23,7 @@ def estimate_bill(job: Job, progress: Progress) -> dict[str, Any]:
     return {"net_saving": str(made[-1].net_saving)} if made else {}
 
 
-@job("close-bills", title="Close and correct bills", local_at=time(4, 30))
+@job("close-bills", title=mark("Close and correct bills"), local_at=time(4, 30))
 def close_bills(job: Job, progress: Progress) -> dict[str, Any]:
     """Correct final months whose data changed, then bill older months that are not final yet."""
     depot, now = job.own_depot, clock.now()

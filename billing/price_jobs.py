@@ -11,19 +11,19 @@ from depot import clock
 from depot.jobs import Progress, job
 from depot.jobs.services import JobError
 from depot.models import Job
-from depot.words import tr
+from depot.words import mark, tr
 
 COMPARE = "compare_tariffs"
 
 
-@job("prices", title="Market prices", every=timedelta(hours=1))
+@job("prices", title=mark("Market prices"), every=timedelta(hours=1))
 def fetch_prices(job: Job, progress: Progress) -> dict[str, Any]:
     """Fetch day-ahead prices of the depot's area, where it chose one, and tell where prices run out."""
     progress(0.1, tr("Asking the depot's price source"))
     return {"new": fetch_all(job.own_depot, clock.now())}
 
 
-@job(COMPARE, title="Comparing tariffs on the depot's own year")
+@job(COMPARE, title=mark("Comparing tariffs on the depot's own year"))
 def compare_tariffs(job: Job, progress: Progress) -> dict[str, Any]:
     """Bill the depot's year with each tariff of the payload."""
     depot = job.own_depot

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 import charging.admin_stations  # noqa: F401 - registers its pages
@@ -67,11 +68,11 @@ class Connectors(DepotInline):
 class ConnectedFilter(admin.SimpleListFilter):
     """Which chargers are heard now."""
 
-    title = "connected"
+    title = _("connected")
     parameter_name = "connected"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("1", "Yes"), ("0", "No")]
+        return [("1", gettext("Yes")), ("0", gettext("No"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Charger]) -> QuerySet[Charger]:
         here = linked(clock.now())
@@ -115,12 +116,14 @@ class Chargers(DepotAdmin):
             _("Its log-in"),
             {
                 "fields": ["identity", "admission", "has_password", "make_password"],
-                "description": "The charger connects to ws(s)://HOST:PORT/ocpp/<identity> with the identity as "
-                "user name and this password.",
+                "description": _(
+                    "The charger connects to ws(s)://HOST:PORT/ocpp/<identity> with the identity as user name "
+                    "and this password."
+                ),
             },
         ),
         (
-            "Power",
+            _("Power"),
             {
                 "fields": [
                     "current",

@@ -29,8 +29,8 @@ class Dialects(DepotAdmin):
     search_fields = ["vendor", "model"]
     fieldsets = [
         (None, {"fields": ["depot", "vendor", "model", "firmware"]}),
-        ("Limits", {"fields": ["rate_unit", ("phases", "voltage"), "whole_numbers", "max_periods"]}),
-        ("Profiles", {"fields": ["tx_profiles", "negative_limits", "setpoint_bounds", "pause_s"]}),
+        (_("Limits"), {"fields": ["rate_unit", ("phases", "voltage"), "whole_numbers", "max_periods"]}),
+        (_("Profiles"), {"fields": ["tx_profiles", "negative_limits", "setpoint_bounds", "pause_s"]}),
     ]
 
 

@@ -31,13 +31,13 @@ from depot.jobs import Progress, job
 from depot.jobs.services import JobError, prune_jobs
 from depot.models import Job
 from depot.services.meter_sources import watch_meters
-from depot.words import tr
+from depot.words import mark, tr
 from fleet.assignment.propose import CannotProposeError
 
 EVERY_STEP = timedelta(minutes=15)
 
 
-@job("plan", title="Plan", every=EVERY_STEP)
+@job("plan", title=mark("Plan"), every=EVERY_STEP)
 def make_plan(job: Job, progress: Progress) -> dict[str, Any]:
     """Plan the depot and send the plan to its chargers."""
     progress(0.1, tr("Reading vehicles, schedule, prices and forecasts; solving"))
@@ -50,7 +50,7 @@ def make_plan(job: Job, progress: Progress) -> dict[str, Any]:
     return {"plan": plan.pk, "status": plan.status, "objective": plan.objective, "seconds": plan.seconds}
 
 
-@job(PEAK_OUTLOOK, title="Demand peak of the coming week", local_at=time(0, 10))
+@job(PEAK_OUTLOOK, title=mark("Demand peak of the coming week"), local_at=time(0, 10))
 def look_a_week_ahead(job: Job, progress: Progress) -> dict[str, Any]:
     """Find the demand peaks that are to be expected anyway, for the plans of the day."""
     progress(0.1, tr("Planning the coming week"))
@@ -61,7 +61,7 @@ def look_a_week_ahead(job: Job, progress: Progress) -> dict[str, Any]:
     return {"peaks": made.peaks, "seconds": round(made.seconds, 3)}
 
 
-@job(proposals.JOB, title="Proposal of vehicles")
+@job(proposals.JOB, title=mark("Proposal of vehicles"))
 def propose_vehicles(job: Job, progress: Progress) -> dict[str, Any]:
     """Work out who should drive what on a day; nothing of the day is changed."""
     depot, day = job.own_depot, date.fromisoformat(job.payload["date"])
@@ -75,7 +75,7 @@ def propose_vehicles(job: Job, progress: Progress) -> dict[str, Any]:
     return proposals.as_result(found)
 
 
-@job(report_work.JOB, title="Report of the year", local_at=time(3, 15))
+@job(report_work.JOB, title=mark("Report of the year"), local_at=time(3, 15))
 def work_out_reports(job: Job, progress: Progress) -> dict[str, Any]:
     """Work out the months' reports of the years that were asked for; each night of this year and the last."""
     depot, now = job.own_depot, clock.now()
@@ -84,7 +84,7 @@ def work_out_reports(job: Job, progress: Progress) -> dict[str, Any]:
     return {"months": report_work.work_out(depot, years, now, progress)}
 
 
-@job("watch", title="Watch the chargers' links", every=timedelta(minutes=1))
+@job("watch", title=mark("Watch the chargers' links"), every=timedelta(minutes=1))
 def watch_chargers(job: Job, progress: Progress) -> dict[str, Any]:
     """Say within a minute or two that chargers, or the gateway, are not heard any more, and plan anew for it."""
     watch_links(job.own_depot, clock.now())
@@ -94,14 +94,14 @@ def watch_chargers(job: Job, progress: Progress) -> dict[str, Any]:
     return {"planned_because": why}
 
 
-@job("rollup", title="Close intervals", every=timedelta(minutes=5))
+@job("rollup", title=mark("Close intervals"), every=timedelta(minutes=5))
 def close_intervals(job: Job, progress: Progress) -> dict[str, Any]:
     """Close the intervals that are over, and say which meter is silent."""
     watch_meters(job.own_depot, clock.now())
     return {"closed": roll_up(job.own_depot, clock.now())}
 
 
-@job("pull-outs", title="Not-ready ledger", every=timedelta(minutes=5))
+@job("pull-outs", title=mark("Not-ready ledger"), every=timedelta(minutes=5))
 def record_not_ready(job: Job, progress: Progress) -> dict[str, Any]:
     """Write down the pull-outs since the last run that were not ready."""
     now = clock.now()
@@ -109,7 +109,7 @@ def record_not_ready(job: Job, progress: Progress) -> dict[str, Any]:
     return {"written": written, "until": now.isoformat()}
 
 
-@job("alerts", title="Alerts", every=timedelta(minutes=5))
+@job("alerts", title=mark("Alerts"), every=timedelta(minutes=5))
 def look_after(job: Job, progress: Progress) -> dict[str, Any]:
     """Open and clear alerts, and write to those who want it."""
     depot, now = job.own_depot, clock.now()
@@ -122,7 +122,7 @@ def look_after(job: Job, progress: Progress) -> dict[str, Any]:
         raise JobError(str(error)) from error
 
 
-@job("savings-band", title="How sure the savings are", local_at=time(5, 0))
+@job("savings-band", title=mark("How sure the savings are"), local_at=time(5, 0))
 def vary_baselines(job: Job, progress: Progress) -> dict[str, Any]:
     """Bill the unmanaged depot of the last two months again with other powers and arrivals."""
     found = SavingsStatement.objects.filter(depot=job.own_depot).select_related(
@@ -138,14 +138,14 @@ def vary_baselines(job: Job, progress: Progress) -> dict[str, Any]:
     return {"months": len(statements)}
 
 
-@job(RETENTION, title="Thinning of old readings", local_at=time(3, 30))
+@job(RETENTION, title=mark("Thinning of old readings"), local_at=time(3, 30))
 def thin_old_readings(job: Job, progress: Progress) -> dict[str, Any]:
     """Keep only a few readings of each old quarter of an hour, and drop what nothing reads any more."""
     forgotten = forget_old(job.own_depot, clock.now())
     return thin(job.own_depot, clock.now(), progress).as_json() | forgotten
 
 
-@job("vehicle-days", title="Energy of each vehicle", every=timedelta(hours=1))
+@job("vehicle-days", title=mark("Energy of each vehicle"), every=timedelta(hours=1))
 def add_up_vehicles(job: Job, progress: Progress) -> dict[str, Any]:
     """Write down what each vehicle took and gave today, and on the days before that may have changed."""
     return {"days": record_vehicle_days(job.own_depot, clock.now(), progress)}

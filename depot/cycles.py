@@ -79,9 +79,21 @@ def reading_problems(cycles: Cycles) -> list[str]:
     found = []
     for day, following in pairwise(cycles.read_on):
         if following <= day:
-            found.append(f"{following} does not come after {day}. Enter the days in order, each once.")
+            found.append(
+                tr(
+                    "{following} does not come after {day}. Enter the days in order, each once.",
+                    following=following,
+                    day=day,
+                )
+            )
         elif following.replace(day=1) == day.replace(day=1):
-            found.append(f"{day} and {following} lie in one month, which names one cycle. Enter one of them.")
+            found.append(
+                tr(
+                    "{day} and {following} lie in one month, which names one cycle. Enter one of them.",
+                    day=day,
+                    following=following,
+                )
+            )
     if found:
         return found
     for day in cycles.read_on:
@@ -90,8 +102,17 @@ def reading_problems(cycles: Cycles) -> list[str]:
             length = (end - first).days
             if not LEAST_DAYS <= length <= MOST_DAYS:
                 found.append(
-                    f"With {day} the cycle from {first} to {end} has {length} days; {LEAST_DAYS} to {MOST_DAYS} are "
-                    "possible. Correct it, or enter the reading day of the month beside it too."
+                    tr(
+                        "With {day} the cycle from {first} to {end} has {length} days; {least_days} to "
+                        "{most_days} are possible. Correct it, or enter the reading day of the month "
+                        "beside it too.",
+                        day=day,
+                        first=first,
+                        end=end,
+                        length=length,
+                        least_days=LEAST_DAYS,
+                        most_days=MOST_DAYS,
+                    )
                 )
     return list(dict.fromkeys(found))
 

@@ -116,6 +116,11 @@ def weekday_words(weekday: int) -> str:
     return tr("Mon Tue Wed Thu Fri Sat Sun").split()[weekday]
 
 
+def weekday_name(weekday: int) -> str:
+    """Return the whole name of a weekday, Monday is 0."""
+    return tr("Monday Tuesday Wednesday Thursday Friday Saturday Sunday").split()[weekday]
+
+
 def month_words(month: int) -> str:
     """Return the short name of a month, January is 1."""
     return tr("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec").split()[month - 1]

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from depot import clock
 from depot.admin.base import OWN_DEPOTS, DepotAdmin, DepotInline, Records
 from depot.imports import CellError, parse_clock
-from depot.words import tr
+from depot.words import day_words, tr
 from fleet.formats.blocks import BlockRow
 from fleet.formats.clock import clock as clock_text
 from fleet.formats.service_days import describe_service_days, parse_service_days
@@ -100,13 +100,13 @@ class Vehicles(DepotAdmin):
         ("V2G", {"fields": ["v2g_enabled", "v2g_min_soc"]}),
     ]
 
-    @admin.display(description=_("last known SoC"), empty_value="never heard of")
-    def known_soc(self, vehicle: Vehicle) -> str | None:
+    @admin.display(description=_("last known SoC"))
+    def known_soc(self, vehicle: Vehicle) -> str:
         state = getattr(vehicle, "state", None)
         if state is None:
-            return None
+            return tr("never heard of")
         at = vehicle.depot.local(state.soc_observed_at)
-        return f"{state.soc:.0%} ({state.get_soc_source_display()}, {at:%a %d %b %H:%M %Z})"
+        return f"{state.soc:.0%} ({state.get_soc_source_display()}, {day_words(at)} {at:%H:%M %Z})"
 
 
 class CalendarExceptions(DepotInline):

@@ -12,8 +12,8 @@ from depot.measures import US
 from depot.models import Depot
 from depot.timegrid import days
 from depot.units import celsius_from_fahrenheit
-from depot.words import tr
-from fleet.calendars.rules import WEEKDAYS, DayRule
+from depot.words import mark, tr
+from fleet.calendars.rules import DayRule
 from fleet.formats.ranges import DateRange
 from fleet.models import ScheduleSettings, ServiceCalendar
 
@@ -83,6 +83,17 @@ class CalendarForm(forms.ModelForm):
         return name
 
 
+LIKE = (
+    mark("As on Mondays"),
+    mark("As on Tuesdays"),
+    mark("As on Wednesdays"),
+    mark("As on Thursdays"),
+    mark("As on Fridays"),
+    mark("As on Saturdays"),
+    mark("As on Sundays"),
+)
+
+
 class CalendarDaysForm(forms.Form):
     """Days of one calendar, and what they are."""
 
@@ -90,7 +101,7 @@ class CalendarDaysForm(forms.Form):
         ("closed", _("No service")),
         ("half", _("Half day: what leaves from noon on leaves earlier")),
         ("usual", _("As usual again")),
-        *((f"like-{number}", f"As on {name}s") for number, name in enumerate(WEEKDAYS)),
+        *((f"like-{number}", _(words)) for number, words in enumerate(LIKE)),
         ("extra", _("All blocks of the calendar run")),
     )
 

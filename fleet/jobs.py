@@ -10,12 +10,13 @@ from depot import clock
 from depot.jobs import Progress, job
 from depot.jobs.services import finish, prune_jobs
 from depot.models import ImportBatch, Job
+from depot.words import mark
 from fleet.services import schedules, telematics
 from fleet.services.consumption import JOB, learn_consumption
 from fleet.services.health import assess_fleet
 
 
-@job("health", title="Battery health", local_at=time(1, 30))
+@job("health", title=mark("Battery health"), local_at=time(1, 30))
 def assess_batteries(job: Job, progress: Progress) -> dict[str, Any]:
     """Age every battery to the end of yesterday."""
     now = clock.now()
@@ -23,7 +24,7 @@ def assess_batteries(job: Job, progress: Progress) -> dict[str, Any]:
     return {"vehicles": assess_fleet(job.own_depot, yesterday, now, progress)}
 
 
-@job(JOB, title="What vehicles use per kilometre", local_at=time(2, 15))
+@job(JOB, title=mark("What vehicles use per kilometre"), local_at=time(2, 15))
 def learn_what_vehicles_use(job: Job, progress: Progress) -> dict[str, Any]:
     """Measure the trips up to the end of yesterday and learn from them."""
     now = clock.now()
@@ -31,14 +32,14 @@ def learn_what_vehicles_use(job: Job, progress: Progress) -> dict[str, Any]:
     return asdict(learn_consumption(job.own_depot, yesterday, now, progress))
 
 
-@job(schedules.CHECK, title="Check of the schedule file")
+@job(schedules.CHECK, title=mark("Check of the schedule file"))
 def check_schedule(job: Job, progress: Progress) -> dict[str, Any]:
     """Check an uploaded file and keep what was found; nothing of the schedule is written."""
     batch = ImportBatch.objects.of_depot(job.own_depot).select_related("depot").get(pk=job.payload["batch"])
     return {"batch": batch.pk, "state": schedules.look(batch, progress).state}
 
 
-@job(schedules.SAVE, title="Saving of the schedule file")
+@job(schedules.SAVE, title=mark("Saving of the schedule file"))
 def save_schedule(job: Job, progress: Progress) -> dict[str, Any]:
     """Save a checked file, all of it or nothing; one that may not be saved as it was shown is checked again."""
     batch = ImportBatch.objects.of_depot(job.own_depot).select_related("depot").get(pk=job.payload["batch"])
@@ -55,7 +56,7 @@ def save_schedule(job: Job, progress: Progress) -> dict[str, Any]:
     return {"batch": batch.pk, "saved": asdict(saved)}
 
 
-@job("telematics", title="Feeds of telematics makers", every=timedelta(minutes=1))
+@job("telematics", title=mark("Feeds of telematics makers"), every=timedelta(minutes=1))
 def poll_telematics(job: Job, progress: Progress) -> dict[str, Any]:
     """Ask the makers' feeds for what vehicles said since the last time."""
     found = telematics.poll(job.own_depot, clock.now())

@@ -11,7 +11,7 @@ from simple_history.models import HistoricalRecords
 
 from billing.models.tariffs import Tariff
 from depot.models import Depot, Scoped, User
-from depot.words import month_year
+from depot.words import month_year, tr
 
 
 class Scenario(models.TextChoices):
@@ -95,8 +95,8 @@ class Bill(Scoped):
         ]
 
     def __str__(self) -> str:
-        revision = f", correction {self.revision}" if self.revision else ""
-        return f"{self.get_scenario_display()} {month_year(self.depot.local(self.start_at))}{revision}"
+        bill = f"{self.get_scenario_display()} {month_year(self.depot.local(self.start_at))}"
+        return f"{bill}, {tr('correction {number}', number=self.revision)}" if self.revision else bill
 
     @property
     def status(self) -> str:
@@ -202,7 +202,7 @@ class KnownPeak(Scoped):
 
     def clean(self) -> None:
         if self.month and self.month.day != 1:
-            raise ValidationError({"month": "Enter the first day of the month, like 2026-03-01."})
+            raise ValidationError({"month": tr("Enter the first day of the month, like 2026-03-01.")})
 
 
 class UtilityBill(Scoped):
@@ -225,7 +225,7 @@ class UtilityBill(Scoped):
         ]
 
     def __str__(self) -> str:
-        return f"Utility's bill of {month_year(self.depot.local(self.start_at))}"
+        return tr("Utility's bill of {start_at}", start_at=month_year(self.depot.local(self.start_at)))
 
 
 class UtilityLine(Scoped):

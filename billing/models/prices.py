@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from depot.models import Depot, Scoped
+from depot.words import tr
 
 
 class PriceSeries(Scoped):
@@ -62,15 +63,25 @@ class PriceSeries(Scoped):
         if self.source == self.Source.FILE:
             return
         if self.kind != self.Kind.MARKET:
-            raise ValidationError({"source": "Only market prices are fetched. Choose uploaded files."})
+            raise ValidationError({"source": tr("Only market prices are fetched. Choose uploaded files.")})
         if self.source == self.Source.NORDPOOL and self.area not in nordpool.AREAS:
             known = ", ".join(nordpool.AREAS)
-            raise ValidationError({"area": f"“{self.area}” is not an area of Nord Pool. Known: {known}."})
+            raise ValidationError(
+                {
+                    "area": tr(
+                        "“{area}” is not an area of Nord Pool. Known: {known}.", area=self.area, known=known
+                    )
+                }
+            )
         if self.source == self.Source.ENTSOE and self.area not in entsoe.AREAS and len(self.area) != 16:
             known = ", ".join(entsoe.AREAS)
             raise ValidationError(
                 {
-                    "area": f"“{self.area}” is not a bidding zone. Write an EIC code of 16 signs, or one of {known}."
+                    "area": tr(
+                        "“{area}” is not a bidding zone. Write an EIC code of 16 signs, or one of {known}.",
+                        area=self.area,
+                        known=known,
+                    )
                 }
             )
 

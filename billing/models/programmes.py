@@ -11,7 +11,7 @@ from simple_history.models import HistoricalRecords
 
 from depot import clock
 from depot.models import Depot, Scoped
-from depot.words import month_year
+from depot.words import month_year, tr
 
 AHEAD = timedelta(days=366)
 INSTANT = timedelta(microseconds=1)
@@ -79,13 +79,13 @@ class ProgrammeEvent(Scoped):
         """Refuse what could be neither planned nor settled; each sentence names the cure."""
         problems: dict[str, str] = {}
         if bool(self.pay_per_kwh) == bool(self.pay_per_kw):
-            problems["pay_per_kwh"] = "Enter what is paid per kWh or per kW: one of the two, more than 0."
+            problems["pay_per_kwh"] = tr("Enter what is paid per kWh or per kW: one of the two, more than 0.")
         elif (self.pay_per_kwh or self.pay_per_kw or 0) < 0:
-            problems["pay_per_kwh"] = "Enter more than 0."
+            problems["pay_per_kwh"] = tr("Enter more than 0.")
         if self.depot_id and self.start_at and self.end_at:
             problems |= self._window_problems(self.start_at, self.end_at)
         if self.start_at and self.notified_at and self.notified_at > min(self.start_at, clock.now()):
-            problems["notified_at"] = "An event is announced before it begins, and not in the future."
+            problems["notified_at"] = tr("An event is announced before it begins, and not in the future.")
         if problems:
             raise ValidationError(problems)
 
@@ -94,19 +94,28 @@ class ProgrammeEvent(Scoped):
         depot = self.depot
         step = depot.step_minutes
         if end_at <= start_at:
-            return {"end_at": "The end is not after the start. Enter a later time."}
+            return {"end_at": tr("The end is not after the start. Enter a later time.")}
         if any(at.timestamp() % (step * 60) for at in (start_at, end_at)):
-            return {"start_at": f"Start and end lie on whole steps of {step} minutes, as the meter counts."}
+            return {
+                "start_at": tr(
+                    "Start and end lie on whole steps of {step} minutes, as the meter counts.", step=step
+                )
+            }
         if depot.local(start_at).date() != depot.local(end_at - INSTANT).date():
-            return {"end_at": "An event lies within one day. Enter one event for each day."}
+            return {"end_at": tr("An event lies within one day. Enter one event for each day.")}
         if touches_clock_change(start_at, end_at, depot):
             return {
-                "start_at": "The clocks change within it, so it has no baseline. Enter what lies outside."
+                "start_at": tr("The clocks change within it, so it has no baseline. Enter what lies outside.")
             }
         if start_at > clock.now() + AHEAD:
-            return {"start_at": "That is more than a year ahead. Check the year."}
+            return {"start_at": tr("That is more than a year ahead. Check the year.")}
         if frozen := self.frozen_month():
-            return {"start_at": f"The bill of {frozen} is final, and what programmes paid is frozen with it."}
+            return {
+                "start_at": tr(
+                    "The bill of {frozen} is final, and what programmes paid is frozen with it.",
+                    frozen=frozen,
+                )
+            }
         other = (
             ProgrammeEvent.objects.filter(depot=depot, start_at__lt=end_at, end_at__gt=start_at)
             .exclude(pk=self.pk)
@@ -115,7 +124,10 @@ class ProgrammeEvent(Scoped):
         )
         if other is not None:
             return {
-                "start_at": f"{other} lies in the same time, and no kWh is paid twice. Change or delete that one."
+                "start_at": tr(
+                    "{other} lies in the same time, and no kWh is paid twice. Change or delete that one.",
+                    other=other,
+                )
             }
         return {}
 

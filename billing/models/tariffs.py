@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from depot.models import Depot, Scoped
+from depot.words import tr
 
-FROZEN = (
-    "A final bill was made by this version, so it stays as it is. Enter a new version from the first day on which "
-    "something else holds."
+FROZEN = _(
+    "A final bill was made by this version, so it stays as it is. Enter a new version "
+    "from the first day on which something else holds."
 )
 
 
@@ -46,14 +48,20 @@ class Tariff(Scoped):
         if self.is_frozen():
             raise ValidationError(FROZEN)
         if self.valid_to and self.valid_from and self.valid_to < self.valid_from:
-            raise ValidationError({"valid_to": "The last day is before the first. Enter a later day."})
+            raise ValidationError({"valid_to": tr("The last day is before the first. Enter a later day.")})
         try:
             tariff = read_tariff(self.definition)
         except TariffError as error:
             raise ValidationError({"definition": list(error.problems)}) from error
         if self.depot_id and tariff.currency != self.depot.currency:
             raise ValidationError(
-                {"definition": f"The tariff is in {tariff.currency}, the depot in {self.depot.currency}."}
+                {
+                    "definition": tr(
+                        "The tariff is in {currency}, the depot in {own}.",
+                        currency=tariff.currency,
+                        own=self.depot.currency,
+                    )
+                }
             )
 
     def is_frozen(self) -> bool:

@@ -40,7 +40,7 @@ from depot.alerts import sync
 from depot.alerts.services import Cause
 from depot.models import Alert, Depot, User
 from depot.money import format_money
-from depot.words import month_year, tr
+from depot.words import month_year, tr, trn
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ def change_words(change: ChangedLoad, depot: Depot) -> str:
     if change.from_at is None or change.to_at is None:
         return tr("The intervals were written anew.")
     from_at, to_at = depot.local(change.from_at), depot.local(change.to_at)
-    what = "1 interval" if change.steps == 1 else tr("{steps} intervals", steps=change.steps)
+    what = trn("{count} interval", "{count} intervals", change.steps)
     measured = (
         tr(", {measured} of them measured that had been estimated", measured=change.measured)
         if change.measured

@@ -9,9 +9,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from billing.tariff.problems import LoadError, Problem
-from depot.words import tr
+from depot.words import mark, tr
 
-CURE = "Give what an earlier bill answered as “carried”"
+CURE = mark("Give what an earlier bill answered as “carried”")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def carried_from(document: Any, place: str = "carried") -> Carried:
             ),
         )
     except (AttributeError, TypeError, ValueError, InvalidOperation) as error:
-        raise LoadError([Problem(place, tr("it is not what a bill carries on"), CURE)]) from error
+        raise LoadError([Problem(place, tr("it is not what a bill carries on"), tr(CURE))]) from error
 
 
 def read_carried(text: str, file: str = "carried") -> Carried:
@@ -63,7 +63,7 @@ def read_carried(text: str, file: str = "carried") -> Carried:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise LoadError([Problem(file, tr("it is not JSON ({error})", error=error), CURE)]) from error
+        raise LoadError([Problem(file, tr("it is not JSON ({error})", error=error), tr(CURE))]) from error
     if isinstance(document, dict) and "carried" in document:
         document = document["carried"]
     return carried_from(document, file)

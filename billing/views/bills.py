@@ -153,7 +153,9 @@ def correct(request: HttpRequest, depot: Depot, month: str) -> HttpResponse:
     try:
         statement = closing.correct_month(depot, first, clock.now(), request.user, reason)  # type: ignore[arg-type]
         if statement is None:
-            messages.info(request, "No line changes with today's data and tariffs: the bill stays as it is.")
+            messages.info(
+                request, tr("No line changes with today's data and tariffs: the bill stays as it is.")
+            )
         else:
             messages.success(
                 request, tr("{first:%B %Y} is corrected. The bill before stays readable below.", first=first)

@@ -52,7 +52,7 @@ def bill_pdf(bill: Bill, notes: Sequence[str], now: datetime) -> bytes:
         status=tr(STATUS[bill.status]).lower(),
         computed_at=depot.local(bill.computed_at),
     )
-    return paper.render(title, f"{footer} · printed {depot.local(now):%Y-%m-%d}", parts)
+    return paper.render(title, f"{footer} · {tr('printed {day}', day=f'{depot.local(now):%Y-%m-%d}')}", parts)
 
 
 def _lines(bill: Bill) -> Flowable:

@@ -6,11 +6,13 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from charging.passwords import fits, hash_password
 from depot.models import Depot, ElectricalNode, Quality, Scoped
 from depot.models.site import FRACTION, POSITIVE
+from depot.words import tr
 from fleet.models import Vehicle
 
 
@@ -34,7 +36,7 @@ class Charger(Scoped):
         max_length=48,
         unique=True,
         validators=[
-            RegexValidator(r"^[A-Za-z0-9*\-_=:+|@.]+$", "Letters, digits and * - _ = : + | @ . only.")
+            RegexValidator(r"^[A-Za-z0-9*\-_=:+|@.]+$", _("Letters, digits and * - _ = : + | @ . only."))
         ],
         help_text="The last part of the address the charger connects to; also its user name.",
     )
@@ -149,37 +151,42 @@ class Charger(Scoped):
     def clean(self) -> None:
         if self.node_id and self.node.depot_id != self.depot_id:
             raise ValidationError(
-                {"node": "This node belongs to another depot. Choose a node of this depot."}
+                {"node": tr("This node belongs to another depot. Choose a node of this depot.")}
             )
         if self.node_id and self.max_charge_kw is not None and self.max_charge_kw > self.node.import_limit_kw:
             raise ValidationError(
                 {
-                    "max_charge_kw": f"{self.node.name} carries {self.node.import_limit_kw:g} kW at most. "
-                    "Enter less, or choose another node."
+                    "max_charge_kw": tr(
+                        "{node} carries {limit_kw:g} kW at most. Enter less, or choose another node.",
+                        node=self.node.name,
+                        limit_kw=self.node.import_limit_kw,
+                    )
                 }
             )
         if self.max_charge_kw is not None:
             if self.min_charge_kw and self.min_charge_kw > self.max_charge_kw:
-                raise ValidationError({"min_charge_kw": "The least power is above the greatest. Enter less."})
+                raise ValidationError(
+                    {"min_charge_kw": tr("The least power is above the greatest. Enter less.")}
+                )
             if self.fallback_kw and self.fallback_kw > self.max_charge_kw:
                 raise ValidationError(
-                    {"fallback_kw": "The fallback power is above the greatest. Enter less."}
+                    {"fallback_kw": tr("The fallback power is above the greatest. Enter less.")}
                 )
         for name in ("charge_efficiency", "discharge_efficiency"):
             if getattr(self, name) == 0:
-                raise ValidationError({name: "An efficiency is above 0, like 0.94."})
+                raise ValidationError({name: tr("An efficiency is above 0, like 0.94.")})
         self._check_losses()
 
     def _check_losses(self) -> None:
         if self.max_charge_kw and self.charge_loss_kw and self.full_charge_efficiency <= 0.0:
-            raise ValidationError({"charge_loss_kw": "At full power nothing would be left. Enter less."})
+            raise ValidationError({"charge_loss_kw": tr("At full power nothing would be left. Enter less.")})
         if (
             self.max_discharge_kw
             and self.discharge_loss_kw
             and self.discharge_loss_kw >= self.max_discharge_kw
         ):
             raise ValidationError(
-                {"discharge_loss_kw": "At full power more would be lost than given. Enter less."}
+                {"discharge_loss_kw": tr("At full power more would be lost than given. Enter less.")}
             )
 
 
@@ -232,7 +239,9 @@ class Connector(Scoped):
                 fields=["vehicle"],
                 condition=Q(vehicle__isnull=False),
                 name="one_home_connector_per_vehicle",
-                violation_error_message="This vehicle parks at another connector already. Take it away there first.",
+                violation_error_message=_(
+                    "This vehicle parks at another connector already. Take it away there first."
+                ),
             ),
             models.CheckConstraint(
                 condition=Q(yard_row__isnull=True, yard_place__isnull=True)
@@ -247,7 +256,7 @@ class Connector(Scoped):
     def clean(self) -> None:
         if self.vehicle is not None and self.charger_id and self.vehicle.depot_id != self.charger.depot_id:
             raise ValidationError(
-                {"vehicle": "This vehicle belongs to another depot. Choose one of this depot."}
+                {"vehicle": tr("This vehicle belongs to another depot. Choose one of this depot.")}
             )
 
 

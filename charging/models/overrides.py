@@ -8,7 +8,7 @@ from django.db.models import F, Q
 
 from depot.models import Depot, Scoped, User
 from depot.models.site import FRACTION
-from depot.words import weekday_time
+from depot.words import tr, weekday_time
 from fleet.models import Vehicle
 
 MOST_KW = 10_000.0
@@ -64,11 +64,13 @@ class Override(Scoped):
         until = weekday_time(self.depot.local(self.to_at))
         charge = "" if self.soc is None else f"{100 * self.soc:.0f} %"
         if self.kind == self.Kind.CHARGE_NOW:
-            return (
-                f"charge now to {charge} and keep it until {until}" if charge else f"charge now until {until}"
-            )
+            if charge:
+                return tr("charge now to {charge} and keep it until {until}", charge=charge, until=until)
+            return tr("charge now until {until}", until=until)
         if self.kind == self.Kind.READY_BY:
-            return f"ready by {until} with {charge}"
+            return tr("ready by {until} with {charge}", until=until, charge=charge)
         if self.kind == self.Kind.LIMIT:
-            return f"at most {self.max_kw:g} kW until {until}"
-        return f"{self.get_kind_display().lower()} until {until}"
+            return tr("at most {power:g} kW until {until}", power=self.max_kw, until=until)
+        if self.kind == self.Kind.HOLD:
+            return tr("hold until {until}", until=until)
+        return tr("never discharge until {until}", until=until)

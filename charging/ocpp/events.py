@@ -9,6 +9,7 @@ from typing import Any
 
 from charging.ocpp.frames import Fault
 from charging.ocpp.needs import Needs
+from depot.words import Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Noticed:
     """
 
     kind: str
-    summary: str
+    summary: str | Sentence
     data: dict[str, Any]
     at: datetime | None = None
     level: str = "info"

@@ -38,6 +38,7 @@ from charging.services import guarding, relinking, stations
 from charging.vdv463.door import Presystems
 from depot import clock
 from depot.models import Depot
+from depot.words import later
 
 log = logging.getLogger(__name__)
 
@@ -247,8 +248,9 @@ class Gateway:
             return
         link.noted.add("log-in")
         address = str((socket.remote_address or ("",))[0])
-        words = (
-            f"A second log-in under its identity came from {address} while it was connected. It was refused."
+        words = later(
+            "A second log-in under its identity came from {address} while it was connected. It was refused.",
+            address=address,
         )
         event = Noticed("second log-in", words, {"address": address}, level="warning")
         await self._keep(link, event, Entry(link.charger_id, link.version, "", {}))
@@ -305,7 +307,9 @@ class Gateway:
         if action in link.noted:
             return
         link.noted.add(action)
-        words = f"{action} broke its schema and was mended: {'; '.join(mends[:3])}"
+        words = later(
+            "{action} broke its schema and was mended: {mends}", action=action, mends="; ".join(mends[:3])
+        )
         await self._keep(
             link, Noticed("mended", words, payload), Entry(link.charger_id, link.version, "", payload)
         )

@@ -43,6 +43,7 @@ from depot.audit import record
 from depot.jobs import enqueue
 from depot.models import InterconnectionAgreement
 from depot.timegrid import floor_to_step
+from depot.words import later, mark, speaking, tr, trn
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,11 @@ class _Batch:
             self.sessions[session.connector.charger_id, session.transaction_id] = session
         # Rows are locked in the order of chargers, so that two batches never wait for each other.
         order = sorted(range(len(self.words)), key=lambda index: self.words[index][0])
-        outcomes = {index: self._apply(self._charger(index), self.words[index][1]) for index in order}
+        outcomes = {}
+        for index in order:
+            charger = self._charger(index)
+            with speaking(charger.depot.language):
+                outcomes[index] = self._apply(charger, self.words[index][1])
         self._flush()
         return [outcomes[index] for index in range(len(self.words))]
 
@@ -157,7 +162,11 @@ class _Batch:
         event = _dated(event, now)
         session = self._session(charger, event)
         if session is None:
-            words = f"A word about {event.transaction_id or 'a transaction without an id'} fits no session."
+            words = (
+                tr("A word about {transaction} fits no session.", transaction=event.transaction_id)
+                if event.transaction_id
+                else tr("A word about a transaction without an id fits no session.")
+            )
             note(charger, ORPHAN, words, _facts(event), level="warning", said_at=event.at)
             self.waiting = None
             return Outcome(_token_known(charger, event.id_token), event.transaction_id)
@@ -172,7 +181,7 @@ class _Batch:
         if event.kind == "ended":
             self._flush()
             unplug(session, event.at, _soc(reversed(event.readings)))
-            self._plan_anew(charger, session, "unplugged")
+            self._plan_anew(charger, session, mark("{vehicle} unplugged at {charger}"))
         return Outcome(_token_known(charger, event.id_token), event.transaction_id)
 
     def _session(self, charger: Charger, event: TransactionEvent) -> ChargingSession | None:
@@ -221,7 +230,7 @@ class _Batch:
         """Give a vehicle that has just come its schedule, now for its own transaction, and plan with it."""
         if connector.pk in self._waiting().scheduled:
             send_again(charger, connector)
-        self._plan_anew(charger, session, "plugged in")
+        self._plan_anew(charger, session, mark("{vehicle} plugged in at {charger}"))
 
     def _plan_anew(self, charger: Charger, session: ChargingSession, what: str) -> None:
         """Ask for a plan, once in a few minutes at most."""
@@ -229,8 +238,8 @@ class _Batch:
             return
         self.planned.add(charger.depot_id)
         window = f"event {floor_to_step(clock.now(), PLAN_EVERY_MINUTES):%Y-%m-%dT%H:%M}"
-        vehicle = session.vehicle or "A vehicle"
-        enqueue("plan", charger.depot, window, {"trigger": f"{vehicle} {what} at {charger.name}"})
+        vehicle = session.vehicle or tr("A vehicle")
+        enqueue("plan", charger.depot, window, {"trigger": tr(what, vehicle=vehicle, charger=charger.name)})
 
     def _add(
         self, charger: Charger, session: ChargingSession, event: TransactionEvent, readings: Iterable[Reading]
@@ -258,7 +267,12 @@ class _Batch:
                 missing_events=missing, last_sequence=session.last_sequence
             )
         if event.kind == "ended" and missing:
-            words = f"Of transaction {session.transaction_id} {missing} messages are missing."
+            words = trn(
+                "Of transaction {transaction} one message is missing.",
+                "Of transaction {transaction} {count} messages are missing.",
+                missing,
+                transaction=session.transaction_id,
+            )
             note(charger, "missing messages", words, {"missing": missing}, level="warning")
             send(charger, "transaction_status", {"transaction_id": session.transaction_id}, priority=7)
 
@@ -308,7 +322,7 @@ def _token_known(charger: Charger, token: str) -> bool:
 
 def _secure(charger: Charger, kind: str, detail: str, at: datetime) -> None:
     """Keep a security event in the audit trail and among the notices."""
-    sentence = f"Charger {charger.name} reports {kind}."
+    sentence = later("Charger {charger} reports {kind}.", charger=charger.name, kind=kind)
     record(charger.depot, charger.name, "charger.security", sentence, detail=detail, at=str(at))
     level = "critical" if kind in CRITICAL_EVENTS else "info"
     note(
@@ -325,10 +339,12 @@ def _signed(charger: Charger, event: SigningAsked) -> Outcome:
     """Sign what a station has asked for, or say to the technician why not."""
     try:
         if event.kind not in ("", "ChargingStationCertificate"):
-            raise AuthorityError(f"{event.kind} is not signed here.")
+            raise AuthorityError(tr("{kind} is not signed here.", kind=event.kind))
         certificates.sign(charger, event.request)
     except AuthorityError as error:
-        note(charger, "SignCertificate", f"A certificate was refused: {error}", level="warning")
+        note(
+            charger, "SignCertificate", tr("A certificate was refused: {error}", error=error), level="warning"
+        )
         return Outcome()
     return Outcome(signed=True)
 

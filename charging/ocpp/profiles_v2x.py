@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from charging.ocpp.profiles import V21, Capability, Message, profile_id, wire_time
+from depot.words import tr
 
 STEERED_LEVEL = 3
 MOST_POINTS = 20
@@ -30,11 +31,18 @@ def steered_messages(
     Raises ValueError for what the version, the station or the moment does not allow, KeyError for a missing part.
     """
     if version != V21:
-        raise ValueError(f"OCPP {version} has no {action}; it needs OCPP {V21}.")
+        raise ValueError(
+            tr(
+                "OCPP {version} has no {name}; it needs OCPP {least}.",
+                version=version,
+                name=action,
+                least=V21,
+            )
+        )
     if not transaction_id:
-        raise ValueError("There is no running transaction of this vehicle at this connector.")
+        raise ValueError(tr("There is no running transaction of this vehicle at this connector."))
     if capability.manner.unit != "W":
-        raise ValueError("This station takes no powers in W, which steering needs.")
+        raise ValueError(tr("This station takes no powers in W, which steering needs."))
     return [STEERED[action](payload, capability, transaction_id, now)]
 
 

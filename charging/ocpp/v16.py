@@ -31,6 +31,7 @@ from charging.ocpp.events import (
 )
 from charging.ocpp.frames import Fault
 from charging.ocpp.v201 import notice
+from depot.words import later
 
 Payload = dict[str, Any]
 OCCUPIED = ("Preparing", "Charging", "SuspendedEVSE", "SuspendedEV", "Finishing")
@@ -51,7 +52,9 @@ def _status(payload: Payload) -> Event | None:
     if payload["connectorId"] == 0:
         if payload["errorCode"] == "NoError":
             return None
-        words = f"The station reports {payload['errorCode']}. {payload.get('info', '')}"
+        words = later(
+            "The station reports {fault}. {info}", fault=payload["errorCode"], info=payload.get("info", "")
+        )
         return Noticed("StatusNotification", words, payload, at, level="warning")
     status = "occupied" if payload["status"] in OCCUPIED else payload["status"].lower()
     return StatusChanged(payload["connectorId"], 0, status, at)

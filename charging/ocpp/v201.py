@@ -28,6 +28,7 @@ from charging.ocpp.events import (
     reading,
 )
 from charging.ocpp.needs import read_needs
+from depot.words import later
 
 Payload = dict[str, Any]
 OPEN_TOKEN_TYPES = ("NoAuthorization", "Central", "Local")
@@ -180,12 +181,12 @@ def _needs(payload: Payload) -> NeedsTold:
 
 def _limited(payload: Payload) -> Noticed:
     source = payload["chargingLimit"]["chargingLimitSource"]
-    words = f"Its power is limited from outside ({source})."
+    words = later("Its power is limited from outside ({source}).", source=source)
     return Noticed("NotifyChargingLimit", words, payload, level="warning", evse_id=payload.get("evseId", 0))
 
 
 def _limit_over(payload: Payload) -> Noticed:
-    words = f"The limit from outside ({payload['chargingLimitSource']}) is over."
+    words = later("The limit from outside ({source}) is over.", source=payload["chargingLimitSource"])
     return Noticed("NotifyChargingLimit", words, payload, evse_id=payload.get("evseId", 0), over=True)
 
 

@@ -12,6 +12,7 @@ from charging.ocpp import v201
 from charging.ocpp.answers import accepted, noted
 from charging.ocpp.events import Event, Handler, Noticed, Outcome, UpdatePulled, moment
 from charging.ocpp.v201 import notice
+from depot.words import later, mark
 
 Payload = dict[str, Any]
 ONE_WAY = ("DC", "AC_single_phase", "AC_two_phase", "AC_three_phase")
@@ -36,7 +37,8 @@ def _grid_alarm(payload: Payload) -> Noticed:
     """Return a grid event at the inverter; it lasts until the station says that it has ended."""
     over = payload.get("alarmEnded", False)
     fault = payload.get("gridEventFault", "a grid event")
-    words = f"{payload['controlType']}: {fault} {'has ended' if over else 'is present'}."
+    pattern = mark("{control}: {fault} has ended.") if over else mark("{control}: {fault} is present.")
+    words = later(pattern, control=payload["controlType"], fault=fault)
     level = "info" if over else "warning"
     return Noticed("NotifyDERAlarm", words, payload, moment(payload["timestamp"]), level, over=over)
 

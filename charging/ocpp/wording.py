@@ -22,6 +22,7 @@ from charging.ocpp.profiles import (
     profile_id,
     wire_time,
 )
+from depot.words import tr
 
 Payload = Mapping[str, Any]
 
@@ -55,7 +56,14 @@ def messages(action: str, payload: Payload, context: Context) -> list[Message]:
 
 def _only_since(version: str, name: str, context: Context) -> None:
     if context.version < version:
-        raise ValueError(f"OCPP {context.version} has no {name}; it needs OCPP {version}.")
+        raise ValueError(
+            tr(
+                "OCPP {version} has no {name}; it needs OCPP {least}.",
+                version=context.version,
+                name=name,
+                least=version,
+            )
+        )
 
 
 def _default(payload: Payload, context: Context) -> list[Message]:
@@ -84,7 +92,7 @@ def _start(payload: Payload, context: Context) -> list[Message]:
 def _stop(payload: Payload, context: Context) -> list[Message]:
     number = payload.get("transaction_id") or context.transaction_id
     if not number:
-        raise ValueError("There is no running transaction to stop at this connector.")
+        raise ValueError(tr("There is no running transaction to stop at this connector."))
     if context.old:
         return [("RemoteStopTransaction", {"transactionId": int(number)})]
     return [("RequestStopTransaction", {"transactionId": number})]
@@ -96,7 +104,9 @@ RESETS = {"soft": ("Soft", "OnIdle"), "hard": ("Hard", "Immediate"), "resume": (
 def _reset(payload: Payload, context: Context) -> list[Message]:
     kind = payload.get("kind", "soft")
     if kind not in RESETS:
-        raise ValueError(f"There is no reset {kind!r}; known: {', '.join(RESETS)}.")
+        raise ValueError(
+            tr("There is no reset {kind!r}; known: {names}.", kind=kind, names=", ".join(RESETS))
+        )
     if kind == "resume":
         _only_since(V21, "reset that resumes transactions", context)
     old, new = RESETS[kind]
@@ -146,7 +156,7 @@ def _place(name: str) -> dict[str, Any]:
     """Return component and variable of a name like "SampledDataCtrlr.TxUpdatedInterval"."""
     component, dot, variable = name.partition(".")
     if not dot:
-        raise ValueError(f"{name!r} is not Component.Variable, as OCPP 2 names its variables.")
+        raise ValueError(tr("{name!r} is not Component.Variable, as OCPP 2 names its variables.", name=name))
     return {"component": {"name": component}, "variable": {"name": variable}}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from charging.models import ChargerCommand
 from charging.services.notices import keep_variables, note
-from depot.words import tr
+from depot.words import later
 
 Answer = dict[str, Any]
 State = ChargerCommand.State
@@ -22,10 +22,12 @@ def learn(command: ChargerCommand, state: str, answers: Sequence[Answer]) -> Non
             keep_variables(charger, rows)
     if command.action == "transaction_status" and state == State.ACCEPTED:
         waiting = answers[-1].get("messagesInQueue")
-        words = tr("are still on their way") if waiting else tr("will not come any more")
-        note(
-            charger, tr("missing messages"), tr("The missing messages {words}.", words=words), command.payload
+        words = (
+            later("The missing messages are still on their way.")
+            if waiting
+            else later("The missing messages will not come any more.")
         )
+        note(charger, "missing messages", words, command.payload)
 
 
 def _variables(answer: Answer) -> Iterator[tuple[str, str, str, str]]:

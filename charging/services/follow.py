@@ -11,7 +11,7 @@ from charging.selectors.schedules import schedules_now, told_of
 from charging.services.commands import send, send_again
 from charging.services.notices import note
 from depot.models import Depot
-from depot.words import tr
+from depot.words import later
 
 SECOND_LOOK = timedelta(minutes=2)
 FORGET_AFTER = timedelta(minutes=30)
@@ -60,8 +60,8 @@ def _stray(charger: Charger, connector: Connector, now: datetime) -> None:
     if first is None:
         note(
             charger,
-            tr("not following"),
-            tr("{connector} draws another power than it was told; it is told again.", connector=connector),
+            "not following",
+            later("{connector} draws another power than it was told; it is told again.", connector=connector),
         )
         send_again(charger, connector)
         send(charger, "composite", {"evse_id": connector.evse_id, "seconds": 3600}, connector=connector)

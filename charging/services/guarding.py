@@ -41,7 +41,7 @@ from depot.models import (
     MeterReading,
     MeterSource,
 )
-from depot.words import tr
+from depot.words import speaking, tr
 
 LOOK_EVERY_S = 1.0
 AT_LEAST_EVERY_S = 5.0
@@ -74,7 +74,8 @@ class Rounds:
             due = wall - self._looked.get(depot.pk, 0.0) >= AT_LEAST_EVERY_S
             if due or at != self._seen.get(depot.pk):
                 self._seen[depot.pk], self._looked[depot.pk] = at, wall
-                protect(depot, now)
+                with speaking(depot.language):
+                    protect(depot, now)
         if wall - self._followed >= FOLLOW_EVERY_S:
             self._followed = wall
             for depot in depots:

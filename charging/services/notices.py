@@ -10,6 +10,7 @@ from charging.models import Charger, StationNotice, StationVariable
 from charging.ocpp.masking import masked
 from depot import clock
 from depot.models import Depot
+from depot.words import Sentence, speaking
 
 KEEP = timedelta(days=30)
 RECENT = timedelta(hours=12)
@@ -29,7 +30,7 @@ CRITICAL_EVENTS = {
 def note(
     charger: Charger,
     kind: str,
-    summary: str,
+    summary: str | Sentence,
     data: dict[str, Any] | None = None,
     *,
     level: str = Level.INFO,
@@ -37,12 +38,14 @@ def note(
     said_at: datetime | None = None,
     over: bool = False,
 ) -> None:
-    """Keep a notice of a station, without its secrets."""
+    """Keep a notice of a station, without its secrets; its sentence is said in the depot's language."""
+    with speaking(charger.depot.language):
+        said = str(summary)
     StationNotice.objects.create(
         charger=charger,
         kind=kind[:40],
         level=level,
-        summary=summary[:200],
+        summary=said[:200],
         evse_id=min(max(evse_id, 0), 32767),
         said_at=said_at,
         received_at=clock.now(),

@@ -18,6 +18,7 @@ from depot.alerts.services import raise_alert
 from depot.forecasting.registers import SAME_KWH, SLACK_S
 from depot.intake import FUTURE_LIMIT
 from depot.models import Quality
+from depot.words import speaking
 from fleet.services.many_rows import update_rows
 from fleet.services.telemetry import CHARGER, Observation, observe
 
@@ -176,7 +177,8 @@ def _measured(session: ChargingSession, sample: Sample) -> Sample:
     )
     if possible == sample:
         return sample
-    raise_alert(charger.depot, charger_cause(charger))
+    with speaking(charger.depot.language):
+        raise_alert(charger.depot, charger_cause(charger))
     return replace(possible, quality=Quality.SUSPECT.value)
 
 

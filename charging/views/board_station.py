@@ -63,7 +63,7 @@ def revoke(request: HttpRequest, depot: Depot, charger_id: int, certificate_id: 
             request, tr("Revoked. A link that {name} has by it is closed within seconds.", name=charger.name)
         )
     else:
-        messages.info(request, "It was not valid any more.")
+        messages.info(request, tr("It was not valid any more."))
     return redirect("charging:board-station", slug=depot.slug, charger_id=charger.pk)
 
 

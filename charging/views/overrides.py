@@ -82,7 +82,7 @@ def withdraw(request: HttpRequest, depot: Depot, override_id: int) -> HttpRespon
             tr("{vehicle}: the order is withdrawn. A new plan follows in a moment.", vehicle=one.vehicle),
         )
     else:
-        messages.info(request, f"{one.vehicle}: this order was over already.")
+        messages.info(request, tr("{vehicle}: this order was over already.", vehicle=one.vehicle))
     return _to_plan(request, depot)
 
 

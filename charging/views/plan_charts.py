@@ -298,7 +298,7 @@ def _lanes_table(view: PlanView) -> charts.Table:
             [lane.vehicle.name, axis.label(start), axis.label(end), what, energy]
             for start, end, what, energy in sorted(spans, key=lambda span: span[0])
         ]
-    return charts.table_of([tr("Vehicle"), tr("From"), "To", tr("What"), "kWh"], rows)
+    return charts.table_of([tr("Vehicle"), tr("From"), tr("To"), tr("What"), "kWh"], rows)
 
 
 def _moves(lane: Lane) -> list[tuple[datetime, datetime, str, float | None]]:

@@ -30,10 +30,11 @@ def vehicle_chart(line: Timeline, lane: Lane, depot: Depot, now: datetime) -> ch
     ends = [line.grid.start_at, line.grid.end_at]
     if row:
         low, floor = row["min_soc"] * 100, (row["v2g_min_soc"] if row["v2g"] else row["min_soc"]) * 100
-        words = tr(
-            "{rest} below {floor}",
-            rest="Never discharged" if row["v2g"] else "Never",
-            floor=percent(floor / 100),
+        level = percent(floor / 100)
+        words = (
+            tr("Never discharged below {floor}", floor=level)
+            if row["v2g"]
+            else tr("Never below {floor}", floor=level)
         )
         traces = [*charts.confidence(axis, ends, [0.0, 0.0], [low, low], "will_miss"), *traces]
         traces.append(charts.limit(axis, floor, words))

@@ -10,13 +10,20 @@ from django.contrib.admin.utils import unquote
 from django.db.models import ForeignKey, Model, QuerySet
 from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest
+from django.utils import translation
 
 from depot import audit
 from depot.access.roles import depots_where
 from depot.jobs import enqueue
 from depot.jobs.registry import KINDS
 from depot.models import Depot, Scoped, User
+from depot.words import ENGLISH, mark, speaking, tr
 
+ACTS = {
+    "added": mark("{who} added {kind} {row}: {changes}"),
+    "changed": mark("{who} changed {kind} {row}: {changes}"),
+    "deleted": mark("{who} deleted {kind} {row}."),
+}
 OWN_DEPOTS = ("depot", admin.RelatedOnlyFieldListFilter)
 
 
@@ -129,32 +136,29 @@ class DepotAdmin(ByRole, admin.ModelAdmin):
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
         entry = super().log_addition(request, obj, message)
-        self._audit(request, obj, "added", entry.get_change_message())
+        self._audit(request, obj, "added", entry)
         return entry
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
         entry = super().log_change(request, obj, message)
-        self._audit(request, obj, "changed", entry.get_change_message())
+        self._audit(request, obj, "changed", entry)
         return entry
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         for row in queryset:
-            self._audit(request, row, "deleted", "Deleted.")
+            self._audit(request, row, "deleted")
         return super().log_deletions(request, queryset)
 
-    def _audit(self, request: HttpRequest, row: Any, verb: str, message: str) -> None:
-        kind = self.opts.verbose_name
+    def _audit(self, request: HttpRequest, row: Any, verb: str, entry: LogEntry | None = None) -> None:
         gone = verb == "deleted" and isinstance(row, Depot)
         depot = None if gone else Depot.objects.get(pk=depot_id_of(row))
-        event = audit.record(
-            depot,
-            request.user,
-            f"{self.opts.model_name}.{verb}",
-            f"{request.user} {verb} {kind} {row}: {message}",
-            id=str(row.pk),
-        )
+        language = depot.language if depot else ENGLISH
+        with translation.override(language), speaking(language):
+            kind, changes = str(self.opts.verbose_name), entry.get_change_message() if entry else ""
+            sentence = tr(ACTS[verb], who=request.user, kind=kind, row=row, changes=changes)
+            trigger = tr("The set-up changed: {kind} {row}", kind=kind, row=row)
+        event = audit.record(depot, request.user, f"{self.opts.model_name}.{verb}", sentence, id=str(row.pk))
         if depot is not None and "plan" in KINDS:
-            trigger = f"The set-up changed: {kind} {row}"
             enqueue("plan", depot, f"set-up {event.pk}", {"trigger": trigger}, cast(User, request.user))
 
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from depot.access.keys import expiry_problem, make_key, revoke
 from depot.admin.base import OWN_DEPOTS, DepotAdmin
 from depot.models import ApiKey, Scope, User
+from depot.words import tr
 
 
 def show_once(request: HttpRequest, title: str, secrets: list[tuple[str, str]], back: str) -> HttpResponse:
@@ -75,12 +76,12 @@ class ApiKeys(DepotAdmin):
         request.new_secret = raw  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: Any = None) -> HttpResponse:
-        secrets = [(f"{obj.name} of {obj.depot}", request.new_secret)]  # type: ignore[attr-defined]
-        return show_once(request, "The new API key", secrets, "admin:depot_apikey_changelist")
+        secrets = [(tr("{name} of {depot}", name=obj.name, depot=obj.depot), request.new_secret)]  # type: ignore[attr-defined]
+        return show_once(request, tr("The new API key"), secrets, "admin:depot_apikey_changelist")
 
     @admin.action(description=_("End the selected keys at once"), permissions=["add"])
     def end(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         for key in queryset.select_related("depot"):
             if self.allowed(request, self.ability, key):
                 revoke(key, _person(request))
-        self.message_user(request, "The selected keys have ended.")
+        self.message_user(request, tr("The selected keys have ended."))

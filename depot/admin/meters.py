@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from depot import clock
 from depot.admin.base import DepotAdmin
 from depot.models import MeterSource
+from depot.words import tr
 
 
 class MeterSourceForm(forms.ModelForm):
@@ -35,7 +36,7 @@ class MeterSourceForm(forms.ModelForm):
         elsewhere = sorted({"host", "port", "tls", "ca_certificate"} & set(self.changed_data))
         keeps = data.get("user_name") and not data.get("new_password")
         if self.instance.sealed_password and keeps and elsewhere:
-            self.add_error("new_password", "Enter the password again: it would go to another address.")
+            self.add_error("new_password", tr("Enter the password again: it would go to another address."))
         return data
 
 
@@ -51,9 +52,12 @@ class MeterSources(DepotAdmin):
     readonly_fields = ["trouble"]
     fieldsets = [
         (None, {"fields": ["meter", "kind", "enabled", "every_s", "reversed", "trouble"]}),
-        ("Address", {"fields": [("host", "port"), "tls", "ca_certificate", ("user_name", "new_password")]}),
         (
-            "MQTT message",
+            _("Address"),
+            {"fields": [("host", "port"), "tls", "ca_certificate", ("user_name", "new_password")]},
+        ),
+        (
+            _("MQTT message"),
             {
                 "fields": [
                     "topic",

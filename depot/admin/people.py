@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from depot.admin.base import DepotInline
 from depot.models import Membership, User
+from depot.words import tr
 
 
 @admin.register(User)
@@ -78,7 +79,9 @@ class MembershipForm(forms.ModelForm):
         if not self.instance.pk:
             user = User.objects.filter(username=name, is_active=True).first()
             if user is None:
-                raise ValidationError(f"There is no log-in “{name}”. Ask the administrator to make it.")
+                raise ValidationError(
+                    tr("There is no log-in “{name}”. Ask the administrator to make it.", name=name)
+                )
             self.instance.user = user
         return name
 
@@ -94,7 +97,7 @@ class MembershipFormSet(forms.BaseInlineFormSet):
             if not name or form in self.deleted_forms:
                 continue
             if name in seen:
-                form.add_error("person", f"{name} has a role here already. Change it instead.")
+                form.add_error("person", tr("{name} has a role here already. Change it instead.", name=name))
             seen.add(name)
 
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from depot.admin.base import DepotInline
 from depot.models import ElectricalNode, InterconnectionAgreement, Meter, SolarArray, StationaryBattery
 from depot.models.nesting import nesting_problems
+from depot.words import tr
 
 
 class NodeFormSet(forms.BaseInlineFormSet):
@@ -33,7 +34,10 @@ class NodeFormSet(forms.BaseInlineFormSet):
             forms_of[id(problem.node)].add_error(problem.field, problem.message)
         grids = [node for node in nodes if node.kind == ElectricalNode.Kind.GRID]
         for node in grids[1:]:
-            message = f"A depot has one grid connection, and {grids[0].name} is it. Choose another kind."
+            message = tr(
+                "A depot has one grid connection, and {node} is it. Choose another kind.",
+                node=grids[0].name,
+            )
             forms_of[id(node)].add_error("kind", message)
 
 

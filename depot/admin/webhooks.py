@@ -15,6 +15,7 @@ from depot.admin.keys import show_once
 from depot.models import User, Webhook, WebhookDelivery
 from depot.webhooks import signing
 from depot.webhooks.services import renew_secret, send_again
+from depot.words import tr
 
 
 class WebhookForm(forms.ModelForm):
@@ -44,17 +45,20 @@ class Webhooks(DepotAdmin):
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: Webhook, post_url_continue: Any = None) -> HttpResponse:
-        secrets = [(f"{obj.name} of {obj.depot}", signing.readable(obj.secret))]
-        return show_once(request, "The webhook's secret", secrets, "admin:depot_webhook_changelist")
+        secrets = [(tr("{name} of {depot}", name=obj.name, depot=obj.depot), signing.readable(obj.secret))]
+        return show_once(request, tr("The webhook's secret"), secrets, "admin:depot_webhook_changelist")
 
     @admin.action(description=_("Make a new secret; the old one ends at once"), permissions=["change"])
     def renew(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> HttpResponse:
         secrets = [
-            (f"{webhook.name} of {webhook.depot}", renew_secret(webhook, cast(User, request.user)))
+            (
+                tr("{name} of {depot}", name=webhook.name, depot=webhook.depot),
+                renew_secret(webhook, cast(User, request.user)),
+            )
             for webhook in queryset.select_related("depot")
             if self.allowed(request, self.ability, webhook)
         ]
-        return show_once(request, "New secrets", secrets, "admin:depot_webhook_changelist")
+        return show_once(request, tr("New secrets"), secrets, "admin:depot_webhook_changelist")
 
 
 @admin.register(WebhookDelivery)
@@ -75,4 +79,4 @@ class WebhookDeliveries(Records):
         for delivery in queryset.select_related("webhook__depot"):
             if self.allowed(request, self.ability, delivery):
                 send_again(delivery, cast(User, request.user))
-        self.message_user(request, "The selected deliveries are sent again.")
+        self.message_user(request, tr("The selected deliveries are sent again."))

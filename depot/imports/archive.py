@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import IO
 
 from depot.imports.table import FileError
+from depot.words import tr
 
 MAX_UNPACKED_BYTES = 400 * 1024 * 1024
 MAX_MEMBERS = 200
@@ -27,14 +28,22 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(content))
         except (zipfile.BadZipFile, ValueError, OSError) as error:
-            raise FileError(f"{name} is not a readable ZIP archive ({error}). Export it again.") from error
+            raise FileError(
+                tr("{name} is not a readable ZIP archive ({error}). Export it again.", name=name, error=error)
+            ) from error
         members = [info for info in self._zip.infolist() if not _is_rubbish(info)]
         _refuse_bombs(name, members)
         self._members: dict[str, zipfile.ZipInfo] = {}
         for info in members:
             plain = PurePosixPath(info.filename.replace("\\", "/")).name
             if plain in self._members:
-                raise FileError(f"{name} has two files called {plain}. Upload one feed at a time.")
+                raise FileError(
+                    tr(
+                        "{name} has two files called {plain}. Upload one feed at a time.",
+                        name=name,
+                        plain=plain,
+                    )
+                )
             self._members[plain] = info
 
     def __contains__(self, member: str) -> bool:
@@ -52,7 +61,9 @@ class Archive:
             with self._open(member) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
                 yield text
         except UnicodeDecodeError as error:
-            raise FileError(f"{self.name}, {member}: is not UTF-8. Export it as UTF-8.") from error
+            raise FileError(
+                tr("{name}, {member}: is not UTF-8. Export it as UTF-8.", name=self.name, member=member)
+            ) from error
 
     def content(self, member: str) -> bytes:
         """Return the bytes of a member; raise FileError where it is damaged or locked."""
@@ -66,7 +77,12 @@ class Archive:
                 yield raw
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
             raise FileError(
-                f"{self.name}, {member}: cannot be unpacked ({error}). Export it again."
+                tr(
+                    "{name}, {member}: cannot be unpacked ({error}). Export it again.",
+                    name=self.name,
+                    member=member,
+                    error=error,
+                )
             ) from error
 
 
@@ -77,15 +93,31 @@ def _is_rubbish(info: zipfile.ZipInfo) -> bool:
 
 def _refuse_bombs(name: str, members: list[zipfile.ZipInfo]) -> None:
     if len(members) > MAX_MEMBERS:
-        raise FileError(f"{name} holds {len(members)} files; at most {MAX_MEMBERS} are read.")
+        raise FileError(
+            tr(
+                "{name} holds {count} files; at most {max_members} are read.",
+                name=name,
+                count=len(members),
+                max_members=MAX_MEMBERS,
+            )
+        )
     total = sum(info.file_size for info in members)
     if total > MAX_UNPACKED_BYTES:
         raise FileError(
-            f"{name} would unpack to {total / 2**20:,.0f} MB; at most {MAX_UNPACKED_BYTES // 2**20} MB are read. "
-            "Export fewer routes or a shorter period."
+            tr(
+                "{name} would unpack to {mb:,.0f} MB; at most {most_mb} MB are read. Export fewer "
+                "routes or a shorter period.",
+                name=name,
+                mb=total / 2**20,
+                most_mb=MAX_UNPACKED_BYTES // 2**20,
+            )
         )
     for info in members:
         if info.file_size > SMALL_BYTES and info.file_size > MAX_RATIO * max(info.compress_size, 1):
             raise FileError(
-                f"{name}, {info.filename}: is packed too tightly to be a real table. Export it again."
+                tr(
+                    "{name}, {filename}: is packed too tightly to be a real table. Export it again.",
+                    name=name,
+                    filename=info.filename,
+                )
             )

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from depot.imports.table import RowError, Table
 from depot.imports.values import CellError
+from depot.words import tr
 
 Value = TypeVar("Value")
 
@@ -54,13 +55,22 @@ def match_columns(
             continue
         problem = ""
         if not title:
-            problem = f"Column {position + 1} has no name. Name it or delete it."
+            problem = tr("Column {position} has no name. Name it or delete it.", position=position + 1)
         elif name is None:
             unknown.append(title)
-            problem = f"“{title}” is not a column of a schedule. {_cure(title, known, columns)}"
+            problem = tr(
+                "“{title}” is not a column of a schedule. {cure}",
+                title=title,
+                cure=_cure(title, known, columns),
+            )
         elif name in index:
             first = table.header.cells[index[name]]
-            problem = f"“{title}” and “{first}” both mean {name}. Delete one of the two columns."
+            problem = tr(
+                "“{title}” and “{first}” both mean {name}. Delete one of the two columns.",
+                title=title,
+                first=first,
+                name=name,
+            )
         else:
             index[name] = position
         if problem:
@@ -72,7 +82,7 @@ def match_columns(
             table.header.number,
             name,
             "",
-            f"The column {name} is missing. Add it, or start from the template.",
+            tr("The column {name} is missing. Add it, or start from the template.", name=name),
         )
         for name in missing
     ]
@@ -102,5 +112,5 @@ def plain_title(title: str) -> str:
 def _cure(title: str, known: Mapping[str, str], columns: Sequence[Column]) -> str:
     close = difflib.get_close_matches(plain_title(title), known, n=1, cutoff=0.75)
     if close:
-        return f"Do you mean {known[close[0]]}?"
-    return f"Delete it, or name it as one of {', '.join(column.name for column in columns)}."
+        return tr("Do you mean {known}?", known=known[close[0]])
+    return tr("Delete it, or name it as one of {names}.", names=", ".join(column.name for column in columns))

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 from depot.imports.values import CellError
+from depot.words import mark, tr
 
 DateStyle = Literal["day first", "month first", "mixed", ""]
 
@@ -23,7 +24,7 @@ SHORT_YEAR = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2}")
 DAY_MONTH = re.compile(r"(\d{1,2})[ -]([a-z]{3})[a-z]*\.?[ -](\d{2}|\d{4})", re.IGNORECASE)
 MONTH_DAY = re.compile(r"([a-z]{3})[a-z]*\.? (\d{1,2}),? (\d{4})", re.IGNORECASE)
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-CURE = "Write it like 2026-03-09 (year-month-day)."
+CURE = mark("Write it like 2026-03-09 (year-month-day).")
 
 
 def date_style(texts: Iterable[str]) -> DateStyle:
@@ -62,8 +63,8 @@ def parse_date(text: str, style: DateStyle = "") -> date:
     if parts := MONTH_DAY.fullmatch(plain):
         return _day(text, int(parts[3]), _month(text, parts[1]), int(parts[2]))
     if SHORT_YEAR.fullmatch(plain):
-        raise CellError(f"“{text}” has a year of two digits. {CURE}")
-    raise CellError(f"“{text}” is not a date. {CURE}")
+        raise CellError(tr("“{text}” has a year of two digits. {cure}", text=text, cure=tr(CURE)))
+    raise CellError(tr("“{text}” is not a date. {cure}", text=text, cure=tr(CURE)))
 
 
 def _slashed(text: str, first: int, second: int, year: int, style: DateStyle) -> date:
@@ -72,8 +73,14 @@ def _slashed(text: str, first: int, second: int, year: int, style: DateStyle) ->
     if second > 12 or style == "month first" or first == second:
         return _day(text, year, first, second)
     raise CellError(
-        f"“{text}” can be day/month or month/day, and the column does not say which. "
-        f"Write {year}-{first:02}-{second:02} or {year}-{second:02}-{first:02}."
+        tr(
+            "“{text}” can be day/month or month/day, and the column does not say which. Write "
+            "{year}-{first:02}-{second:02} or {year}-{second:02}-{first:02}.",
+            text=text,
+            year=year,
+            first=first,
+            second=second,
+        )
     )
 
 
@@ -81,7 +88,14 @@ def _month(text: str, name: str) -> int:
     try:
         return MONTHS.index(name.casefold()) + 1
     except ValueError:
-        raise CellError(f"“{text}” is not a date: there is no month “{name}”. {CURE}") from None
+        raise CellError(
+            tr(
+                "“{text}” is not a date: there is no month “{name}”. {cure}",
+                text=text,
+                name=name,
+                cure=tr(CURE),
+            )
+        ) from None
 
 
 def _day(text: str, year: int, month: int, day: int) -> date:
@@ -90,10 +104,14 @@ def _day(text: str, year: int, month: int, day: int) -> date:
     except ValueError as error:
         if isinstance(error, CellError):
             raise
-        raise CellError(f"“{text}” is not a day of the calendar. {CURE}") from None
+        raise CellError(
+            tr("“{text}” is not a day of the calendar. {cure}", text=text, cure=tr(CURE))
+        ) from None
 
 
 def _within(text: str, day: date) -> date:
     if not EARLIEST <= day <= LATEST:
-        raise CellError(f"“{text}” is {day}, outside the years 2000 to 2099. {CURE}")
+        raise CellError(
+            tr("“{text}” is {day}, outside the years 2000 to 2099. {cure}", text=text, day=day, cure=tr(CURE))
+        )
     return day

@@ -6,17 +6,21 @@ import codecs
 from dataclasses import dataclass
 
 from depot.imports.table import FileError
+from depot.words import mark, tr
 
 MAX_BYTES = 20 * 1024 * 1024
 
-SAVE_AS_CSV = "Open it in your spreadsheet program and save it as “CSV (UTF-8)”."
+SAVE_AS_CSV = mark("Open it in your spreadsheet program and save it as “CSV (UTF-8)”.")
 OTHER_FILES = (
-    (b"PK\x03\x04", f"is a ZIP file or an Excel workbook (.xlsx), not a CSV file. {SAVE_AS_CSV}"),
-    (b"PK\x05\x06", "is an empty ZIP file, not a CSV file. Choose the schedule itself."),
-    (b"\xd0\xcf\x11\xe0", f"is an old Excel workbook (.xls), not a CSV file. {SAVE_AS_CSV}"),
-    (b"%PDF", "is a PDF document. Ask for the schedule as CSV: tables in a PDF cannot be read safely."),
-    (b"\x1f\x8b", "is a compressed file (gzip). Unpack it and upload what is inside."),
-    (b"{\\rtf", f"is a text document (RTF), not a CSV file. {SAVE_AS_CSV}"),
+    (b"PK\x03\x04", mark("{name} is a ZIP file or an Excel workbook (.xlsx), not a CSV file. {save_as_csv}")),
+    (b"PK\x05\x06", mark("{name} is an empty ZIP file, not a CSV file. Choose the schedule itself.")),
+    (b"\xd0\xcf\x11\xe0", mark("{name} is an old Excel workbook (.xls), not a CSV file. {save_as_csv}")),
+    (
+        b"%PDF",
+        mark("{name} is a PDF document. Ask for the schedule as CSV: tables in a PDF cannot be read safely."),
+    ),
+    (b"\x1f\x8b", mark("{name} is a compressed file (gzip). Unpack it and upload what is inside.")),
+    (b"{\\rtf", mark("{name} is a text document (RTF), not a CSV file. {save_as_csv}")),
 )
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig", "UTF-8"),
@@ -44,23 +48,28 @@ def decode(content: bytes, name: str, max_bytes: int = MAX_BYTES) -> Decoded:
     """
     if len(content) > max_bytes:
         raise FileError(
-            f"{name} has {len(content) / 2**20:.1f} MB; at most {max_bytes // 2**20} MB are read. "
-            "Split it into several files, for instance by month."
+            tr(
+                "{name} has {mb:.1f} MB; at most {most_mb} MB are read. Split it into several "
+                "files, for instance by month.",
+                name=name,
+                mb=len(content) / 2**20,
+                most_mb=max_bytes // 2**20,
+            )
         )
     for magic, problem in OTHER_FILES:
         if content.startswith(magic):
-            raise FileError(f"{name} {problem}")
+            raise FileError(tr(problem, name=name, save_as_csv=tr(SAVE_AS_CSV)))
     decoded = _decoded(content, name)
     if not decoded.text.strip("\ufeff \t\r\n\f,;"):
-        raise FileError(f"{name} is empty. Download the template, fill it in and upload it.")
+        raise FileError(tr("{name} is empty. Download the template, fill it in and upload it.", name=name))
     if not CONTROLS.isdisjoint(decoded.text):
         raise _not_text(decoded.text, name)
     return decoded
 
 
 def _decoded(content: bytes, name: str) -> Decoded:
-    for mark, codec, label in BYTE_ORDER_MARKS:
-        if content.startswith(mark):
+    for order_mark, codec, label in BYTE_ORDER_MARKS:
+        if content.startswith(order_mark):
             return Decoded(_strict(content, codec, label, name), label)
     sample = content[:4096]
     if len(sample) >= 4 and len(content) % 2 == 0:
@@ -81,12 +90,29 @@ def _strict(content: bytes, codec: str, label: str, name: str) -> str:
         return content.decode(codec)
     except UnicodeDecodeError as error:
         raise FileError(
-            f"{name} says it is {label} but is damaged at byte {error.start + 1}. Export it again."
+            tr(
+                "{name} says it is {label} but is damaged at byte {start}. Export it again.",
+                name=name,
+                label=label,
+                start=error.start + 1,
+            )
         ) from error
 
 
 def _not_text(text: str, name: str) -> FileError:
     at = next(index for index, character in enumerate(text) if character in CONTROLS)
-    what = "a NUL byte" if text[at] == "\0" else f"the control character {ord(text[at]):#04x}"
+    what = (
+        tr("a NUL byte")
+        if text[at] == "\0"
+        else tr("the control character {code}", code=f"{ord(text[at]):#04x}")
+    )
     row = text.count("\n", 0, at) + 1
-    return FileError(f"{name}, row {row}: there is {what}, so this is no text file. {SAVE_AS_CSV}")
+    return FileError(
+        tr(
+            "{name}, row {row}: there is {what}, so this is no text file. {save_as_csv}",
+            name=name,
+            row=row,
+            what=what,
+            save_as_csv=tr(SAVE_AS_CSV),
+        )
+    )

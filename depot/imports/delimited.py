@@ -10,11 +10,12 @@ from itertools import islice
 
 from depot.imports.decode import decode
 from depot.imports.table import FileError, Row, RowError, Table
+from depot.words import mark, tr
 
 MAX_ROWS = 100_000
 MAX_COLUMNS = 60
 MAX_CELL = 500
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+DELIMITERS = {",": mark("comma"), ";": mark("semicolon"), "\t": mark("tab")}
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -34,14 +35,21 @@ def read_delimited(content: bytes, name: str, max_rows: int = MAX_ROWS) -> tuple
         next(records)
     header = next((row for row in records if any(row.cells)), None)
     if header is None:
-        raise FileError(f"{name} has no header row. Download the template, fill it in and upload it.")
+        raise FileError(
+            tr("{name} has no header row. Download the template, fill it in and upload it.", name=name)
+        )
     header = Row(header.number, _without_empty_end(header.cells))
     if len(header.cells) > MAX_COLUMNS:
         raise FileError(
-            f"{name} has {len(header.cells)} columns; at most {MAX_COLUMNS} are read. Delete the others."
+            tr(
+                "{name} has {count} columns; at most {max_columns} are read. Delete the others.",
+                name=name,
+                count=len(header.cells),
+                max_columns=MAX_COLUMNS,
+            )
         )
     rows, errors = _body(records, len(header.cells), name, max_rows)
-    facts = (("Encoding", decoded.encoding), ("Delimiter", DELIMITERS[delimiter]))
+    facts = ((tr("Encoding"), decoded.encoding), (tr("Delimiter"), tr(DELIMITERS[delimiter])))
     return Table(name, header, tuple(rows), facts), tuple(errors)
 
 
@@ -84,7 +92,11 @@ def _has_more_lines(text: str, delimiter: str, most: int) -> bool:
 
 def _too_many(name: str, max_rows: int) -> FileError:
     return FileError(
-        f"{name} has more than {max_rows:,} rows. Split it into several files, for instance by month."
+        tr(
+            "{name} has more than {max_rows:,} rows. Split it into several files, for instance by month.",
+            name=name,
+            max_rows=max_rows,
+        )
     )
 
 
@@ -100,8 +112,13 @@ def _records(text: str, delimiter: str, name: str) -> Iterator[Row]:
             return
         except csv.Error as error:
             raise FileError(
-                f"{name}, row {number}: the quotes or the length of a cell are wrong ({error}). "
-                "Close every quote, and write a quote inside a cell twice."
+                tr(
+                    "{name}, row {number}: the quotes or the length of a cell are wrong ({error}). "
+                    "Close every quote, and write a quote inside a cell twice.",
+                    name=name,
+                    number=number,
+                    error=error,
+                )
             ) from error
         yield Row(number, tuple(map(_plain, record)))
 
@@ -125,16 +142,22 @@ def _body(records: Iterator[Row], width: int, name: str, max_rows: int) -> tuple
 def _misshapen(row: Row, width: int, name: str) -> RowError | None:
     extra = next((cell for cell in row.cells[width:] if cell), "")
     if extra:
-        message = (
-            f"“{extra[:40]}” stands beyond the last column: the row has {len(row.cells)} cells, the header "
-            f"{width}. Put quotes around cells that contain the delimiter."
+        message = tr(
+            "“{extra}” stands beyond the last column: the row has {count} cells, the header "
+            "{width}. Put quotes around cells that contain the delimiter.",
+            extra=extra[:40],
+            count=len(row.cells),
+            width=width,
         )
         return RowError(name, row.number, "", extra[:40], message)
     long = next((cell for cell in row.cells if len(cell) > MAX_CELL), "")
     if long:
-        message = (
-            f"The cell that begins with “{long[:40]}” has {len(long)} characters; at most {MAX_CELL} fit. "
-            "Shorten it, and close every quote."
+        message = tr(
+            "The cell that begins with “{long}” has {count} characters; at most {max_cell} "
+            "fit. Shorten it, and close every quote.",
+            long=long[:40],
+            count=len(long),
+            max_cell=MAX_CELL,
         )
         return RowError(name, row.number, "", long[:40], message)
     return None

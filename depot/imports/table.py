@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from depot.words import tr
+
 
 class FileError(ValueError):
     """A file that cannot be read as a whole; the message says why and what to do."""
@@ -28,9 +30,9 @@ class RowError:
         """Return the message with its place in front, for a log or a terminal."""
         place = [self.sheet] if self.sheet else []
         if self.row is not None:
-            place.append(f"row {self.row}")
+            place.append(tr("row {row}", row=self.row))
         if self.column:
-            place.append(f"column {self.column}")
+            place.append(tr("column {column}", column=self.column))
         return f"{', '.join(place)}: {self.message}" if place else self.message
 
     def as_json(self) -> dict[str, str | int | None]:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
+from depot.words import tr
+
 MINUTES_PER_DAY = 1440
 MAX_DAYS_AFTER = 2
 
@@ -45,20 +47,29 @@ def parse_number(text: str, mark: DecimalMark = "") -> float:
     plain = GROUPING_SPACES.sub("", text.strip())
     parts = NUMBER_PARTS.fullmatch(plain)
     if parts is None:
-        raise CellError(f"“{text}” is not a number. Write only the number, like 12.5.")
+        raise CellError(tr("“{text}” is not a number. Write only the number, like 12.5.", text=text))
     own = _own_mark(plain) or mark
     single_comma = "," in plain and "." not in plain
     if own == "mixed" or (own == "" and single_comma):
         whole = plain.replace(",", "").replace(".", "")
-        raise CellError(f"“{text}” can be read in two ways. Write {whole} or {plain.replace(',', '.')}.")
+        raise CellError(
+            tr(
+                "“{text}” can be read in two ways. Write {whole} or {decimal}.",
+                text=text,
+                whole=whole,
+                decimal=plain.replace(",", "."),
+            )
+        )
     decimal = own or "."
     thousands = "." if decimal == "," else ","
     groups, _, rest = parts["body"].partition(decimal)
     if not _grouped(groups, thousands) or not (rest.isdigit() or not rest):
-        raise CellError(f"“{text}” is not a number. Write it like 1234.5, without thousands marks.")
+        raise CellError(
+            tr("“{text}” is not a number. Write it like 1234.5, without thousands marks.", text=text)
+        )
     value = float(f"{parts['sign']}{groups.replace(thousands, '') or '0'}.{rest or '0'}")
     if not math.isfinite(value):
-        raise CellError(f"“{text[:30]}…” is too large for a number. Write it like 12.5.")
+        raise CellError(tr("“{text}…” is too large for a number. Write it like 12.5.", text=text[:30]))
     return value
 
 
@@ -77,15 +88,20 @@ def parse_fraction(text: str, in_percent: bool, mark: DecimalMark = "") -> float
     """Return a share as 0..1, from “80 %”, or from 80 or 0.8 as the column has it (`percent_column`)."""
     body, sign, after = text.strip().partition("%")
     if after:
-        raise CellError(f"“{text}” is not a percentage. Write it like 80 %.")
+        raise CellError(tr("“{text}” is not a percentage. Write it like 80 %.", text=text))
     number = parse_number(body, mark)
     if not sign and in_percent and 0 < number <= 1:
         raise CellError(
-            f"“{text}” can mean {number:g} % or {number * 100:g} %: other rows are in per cent. Write the %."
+            tr(
+                "“{text}” can mean {number:g} % or {percent:g} %: other rows are in per cent. Write the %.",
+                text=text,
+                number=number,
+                percent=number * 100,
+            )
         )
     fraction = round(number / 100, 9) if sign or in_percent else number
     if not 0 <= fraction <= 1:
-        raise CellError(f"“{text}” is outside 0 to 100 %. Write it like 80 %.")
+        raise CellError(tr("“{text}” is outside 0 to 100 %. Write it like 80 %.", text=text))
     return fraction
 
 
@@ -94,7 +110,7 @@ def parse_yes_no(text: str) -> bool:
     try:
         return WORDS[text.strip().casefold()]
     except KeyError:
-        raise CellError(f"“{text}” is neither yes nor no. Write yes or no.") from None
+        raise CellError(tr("“{text}” is neither yes nor no. Write yes or no.", text=text)) from None
 
 
 def parse_clock(text: str) -> int:
@@ -109,34 +125,56 @@ def parse_clock(text: str) -> int:
     parts = CLOCK.fullmatch(plain) or FOUR_DIGITS.fullmatch(plain)
     if parts is None:
         raise CellError(
-            f"“{text}” is not a time. Write it like 06:30, and times of the next day like 25:10 or 01:10+1."
+            tr(
+                "“{text}” is not a time. Write it like 06:30, and times of the next day like 25:10 "
+                "or 01:10+1.",
+                text=text,
+            )
         )
     found = parts.groupdict()
     hour, minute = int(found["hour"]), int(found["minute"])
     if minute > 59:
-        raise CellError(f"“{text}” is not a time: an hour has minutes 00 to 59. Write it like 06:30.")
+        raise CellError(
+            tr("“{text}” is not a time: an hour has minutes 00 to 59. Write it like 06:30.", text=text)
+        )
     if found.get("second") not in (None, "00"):
-        raise CellError(f"“{text}” has seconds. Round it to a whole minute, like {hour:02}:{minute:02}.")
+        raise CellError(
+            tr(
+                "“{text}” has seconds. Round it to a whole minute, like {hour:02}:{minute:02}.",
+                text=text,
+                hour=hour,
+                minute=minute,
+            )
+        )
     if found.get("half"):
         hour = _hour_of_half_day(text, hour, found["half"])
     days = int(found.get("days") or 0)
     if days > MAX_DAYS_AFTER or (days and hour > 23):
-        raise CellError(f"“{text}” is too late. Write 01:10+1 or 25:10 for ten past one on the next day.")
+        raise CellError(
+            tr("“{text}” is too late. Write 01:10+1 or 25:10 for ten past one on the next day.", text=text)
+        )
     if hour >= 24 * (MAX_DAYS_AFTER + 1) and (hour, minute) != (72, 0):
-        raise CellError(f"“{text}” is more than two days later. Write a time up to 72:00.")
+        raise CellError(tr("“{text}” is more than two days later. Write a time up to 72:00.", text=text))
     return (days * 24 + hour) * 60 + minute
 
 
 def _hour_of_half_day(text: str, hour: int, half: str) -> int:
     if not 1 <= hour <= 12:
-        raise CellError(f"“{text}” is not a time: with AM or PM the hour is 1 to 12. Write 13:30 or 1:30 PM.")
+        raise CellError(
+            tr(
+                "“{text}” is not a time: with AM or PM the hour is 1 to 12. Write 13:30 or 1:30 PM.",
+                text=text,
+            )
+        )
     return hour % 12 + (12 if half[0] in "pP" else 0)
 
 
 def _day_fraction(text: str) -> int:
     minutes = float(text.replace(",", ".")) * MINUTES_PER_DAY
     if abs(minutes - round(minutes)) > 0.1:
-        raise CellError(f"“{text}” is no whole minute as a part of a day. Write the time like 06:30.")
+        raise CellError(
+            tr("“{text}” is no whole minute as a part of a day. Write the time like 06:30.", text=text)
+        )
     return round(minutes)
 
 

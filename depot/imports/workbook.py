@@ -16,6 +16,7 @@ from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 from depot.imports.decode import MAX_BYTES
 from depot.imports.delimited import MAX_CELL, MAX_COLUMNS, MAX_ROWS
 from depot.imports.table import FileError, Row, RowError, Table
+from depot.words import tr
 
 MAX_UNPACKED_BYTES = 120 * 1024 * 1024
 MAX_RATIO = 150
@@ -40,8 +41,12 @@ def read_workbook(content: bytes, name: str, max_rows: int = MAX_ROWS) -> tuple[
         book = CalamineWorkbook.from_filelike(io.BytesIO(content))
     except (CalamineError, ValueError, OSError) as error:
         raise FileError(
-            f"{name} cannot be opened as a workbook ({error}). A password must be taken off; else save it again "
-            "as .xlsx."
+            tr(
+                "{name} cannot be opened as a workbook ({error}). A password must be taken off; "
+                "else save it again as .xlsx.",
+                name=name,
+                error=error,
+            )
         ) from error
     with book:
         visible = [sheet.name for sheet in book.sheets_metadata if sheet.visible == SheetVisibleEnum.Visible]
@@ -51,13 +56,18 @@ def read_workbook(content: bytes, name: str, max_rows: int = MAX_ROWS) -> tuple[
                 continue
             if sheet.height > max_rows + 1:
                 raise FileError(
-                    f"{name}, {sheet_name}: has more than {max_rows:,} rows. Split it into several files, for "
-                    "instance by month."
+                    tr(
+                        "{name}, {sheet_name}: has more than {max_rows:,} rows. Split it into several "
+                        "files, for instance by month.",
+                        name=name,
+                        sheet_name=sheet_name,
+                        max_rows=max_rows,
+                    )
                 )
             others = len(visible) - 1
             first_row = (sheet.start or (0, 0))[0] + 1
             return _table(sheet_name, first_row, sheet.iter_rows(), others)
-    raise FileError(f"{name} is empty. Download the template, fill it in and upload it.")
+    raise FileError(tr("{name} is empty. Download the template, fill it in and upload it.", name=name))
 
 
 def write_workbook(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
@@ -85,15 +95,22 @@ def _refuse_bombs(content: bytes, name: str) -> None:
     """Look at a packed workbook's table of contents before anything is unpacked."""
     if len(content) > MAX_BYTES:
         raise FileError(
-            f"{name} has {len(content) / 2**20:.1f} MB; at most {MAX_BYTES // 2**20} MB are read. "
-            "Split it into several files, for instance by month."
+            tr(
+                "{name} has {mb:.1f} MB; at most {most_mb} MB are read. Split it into several "
+                "files, for instance by month.",
+                name=name,
+                mb=len(content) / 2**20,
+                most_mb=MAX_BYTES // 2**20,
+            )
         )
     if not content.startswith(b"PK"):
         return
     try:
         members = ZipFile(io.BytesIO(content)).infolist()
     except (BadZipFile, ValueError, OSError) as error:
-        raise FileError(f"{name} is damaged ({error}). Save it again as .xlsx.") from error
+        raise FileError(
+            tr("{name} is damaged ({error}). Save it again as .xlsx.", name=name, error=error)
+        ) from error
     total = sum(info.file_size for info in members)
     tight = any(
         info.file_size > SMALL_BYTES and info.file_size > MAX_RATIO * max(info.compress_size, 1)
@@ -101,7 +118,11 @@ def _refuse_bombs(content: bytes, name: str) -> None:
     )
     if total > MAX_UNPACKED_BYTES or tight:
         raise FileError(
-            f"{name} would unpack to {total / 2**20:,.0f} MB. Copy the schedule into a new workbook and save it."
+            tr(
+                "{name} would unpack to {mb:,.0f} MB. Copy the schedule into a new workbook and save it.",
+                name=name,
+                mb=total / 2**20,
+            )
         )
 
 
@@ -114,12 +135,20 @@ def _refuse_endless_sheets(content: bytes, name: str, most: int) -> None:
             for member in archive.namelist():
                 if member.startswith("xl/worksheets/") and _has_more_rows(archive, member, most):
                     raise FileError(
-                        f"{name} has a sheet of more than {most:,} rows. Copy the schedule into a new workbook, and "
-                        "split it, for instance by month."
+                        tr(
+                            "{name} has a sheet of more than {most:,} rows. Copy the schedule into a new "
+                            "workbook, and split it, for instance by month.",
+                            name=name,
+                            most=most,
+                        )
                     )
     except (BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise FileError(
-            f"{name} is damaged or locked ({error}). Save it again without a password."
+            tr(
+                "{name} is damaged or locked ({error}). Save it again without a password.",
+                name=name,
+                error=error,
+            )
         ) from error
 
 
@@ -143,10 +172,17 @@ def _table(
     filled = (row for row in records if any(row.cells))
     header = next(filled, None)
     if header is None:
-        raise FileError(f"{sheet} is empty. Download the template, fill it in and upload it.")
+        raise FileError(tr("{sheet} is empty. Download the template, fill it in and upload it.", sheet=sheet))
     width = max(index for index, cell in enumerate(header.cells, 1) if cell)
     if width > MAX_COLUMNS:
-        raise FileError(f"{sheet} has {width} columns; at most {MAX_COLUMNS} are read. Delete the others.")
+        raise FileError(
+            tr(
+                "{sheet} has {width} columns; at most {max_columns} are read. Delete the others.",
+                sheet=sheet,
+                width=width,
+                max_columns=MAX_COLUMNS,
+            )
+        )
     rows, errors = [], []
     for row in filled:
         problem = _problem(row, width, sheet)
@@ -154,19 +190,27 @@ def _table(
             errors.append(problem)
         else:
             rows.append(Row(row.number, row.cells[:width]))
-    facts = (("Sheet", sheet), ("Sheets not read", str(others))) if others else (("Sheet", sheet),)
+    facts = (
+        ((tr("Sheet"), sheet), (tr("Sheets not read"), str(others))) if others else ((tr("Sheet"), sheet),)
+    )
     return Table(sheet, Row(header.number, header.cells[:width]), tuple(rows), facts), tuple(errors)
 
 
 def _problem(row: Row, width: int, sheet: str) -> RowError | None:
     extra = next((cell for cell in row.cells[width:] if cell), "")
     if extra:
-        message = f"“{extra[:40]}” stands beyond the last column of the header. Delete it or name its column."
+        message = tr(
+            "“{extra}” stands beyond the last column of the header. Delete it or name its column.",
+            extra=extra[:40],
+        )
         return RowError(sheet, row.number, "", extra[:40], message)
     long = next((cell for cell in row.cells if len(cell) > MAX_CELL), "")
     if long:
-        message = (
-            f"The cell that begins with “{long[:40]}” has {len(long)} characters; at most {MAX_CELL} fit."
+        message = tr(
+            "The cell that begins with “{long}” has {count} characters; at most {max_cell} fit.",
+            long=long[:40],
+            count=len(long),
+            max_cell=MAX_CELL,
         )
         return RowError(sheet, row.number, "", long[:40], message)
     return None

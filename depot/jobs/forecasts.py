@@ -9,10 +9,11 @@ from depot import clock
 from depot.jobs import Progress, job
 from depot.models import Job
 from depot.services.forecasts import forecast_all
+from depot.words import mark
 
 
-@job("forecast", title="Forecasts of sun and building", every=timedelta(hours=1))
+@job("forecast", title=mark("Forecasts of sun and building"), every=timedelta(hours=1))
 def make_forecasts(job: Job, progress: Progress) -> dict[str, Any]:
     """Forecast the next three days."""
-    progress(0.1, "Reading the meters' history")
+    progress(0.1, mark("Reading the meters' history"))
     return {made.kind: made.source for made in forecast_all(job.own_depot, clock.now())}

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db import OperationalError as DatabaseAway
 from django.db.models import F, QuerySet
+from django.utils import translation
 from kombu.exceptions import OperationalError
 
 from depot import clock
@@ -23,7 +24,7 @@ from depot.alerts.services import Cause, clear, raise_alert
 from depot.jobs.registry import KINDS
 from depot.models import Alert, Depot, Job, User
 from depot.webhooks import services as webhooks
-from depot.words import ENGLISH, speaking
+from depot.words import ENGLISH, Sentence, later, speaking, tr
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +122,12 @@ def run(job_id: uuid.UUID | str, *, beat: bool = True) -> bool:
     )
     language = job.depot.language if job.depot else ENGLISH
     try:
-        with about, speaking(language), _heartbeat(job, claim) if beat else nullcontext():
+        with (
+            about,
+            translation.override(language),
+            speaking(language),
+            _heartbeat(job, claim) if beat else nullcontext(),
+        ):
             result = KINDS[job.kind].run(job, progress)
     except JobError as error:
         _fail(held, job, str(error))
@@ -131,7 +137,7 @@ def run(job_id: uuid.UUID | str, *, beat: bool = True) -> bool:
         _try_again(held, job, error)
     except Exception:
         log.exception("job %s %s %s failed", job.kind, job.depot, job.window)
-        _fail(held, job, "Something went wrong inside the program. The log has the details.")
+        _fail(held, job, later("Something went wrong inside the program. The log has the details."))
     else:
         done = {"state": Job.State.DONE, "result": result, "progress": 1.0}
         if _patiently(lambda: held.update(**done, finished_at=clock.wall_now())):
@@ -164,7 +170,14 @@ def _try_again(held: QuerySet[Job], job: Job, error: Exception) -> None:
     """
     if job.attempts >= KINDS[job.kind].max_attempts:
         log.exception("job %s %s %s failed", job.kind, job.depot, job.window)
-        _fail(held, job, f"The database did not answer {job.attempts} times. The log has the details.")
+        _fail(
+            held,
+            job,
+            later(
+                "The database did not answer {attempts} times. The log has the details.",
+                attempts=job.attempts,
+            ),
+        )
         return
     log.warning("job %s %s %s: the database is away (%s)", job.kind, job.depot, job.window, error)
     again = {"state": Job.State.QUEUED, "claim": None, "progress": 0.0, "step": ""}
@@ -187,16 +200,14 @@ def _patiently(write: Callable[[], int]) -> int:
         time.sleep(PAUSE_S)
 
 
-def _fail(held: QuerySet[Job], job: Job, error: str) -> None:
-    if (
-        not held.update(state=Job.State.FAILED, error=error, finished_at=clock.wall_now())
-        or job.depot is None
-    ):
-        return
-    title = KINDS[job.kind].title if job.kind in KINDS else job.kind
-    raise_alert(
-        job.depot, Cause(f"job.{job.kind}", Alert.Level.WARNING, f"Background work failed: {title}", error)
-    )
+def _fail(held: QuerySet[Job], job: Job, error: str | Sentence) -> None:
+    with speaking(job.depot.language if job.depot else ENGLISH):
+        said = str(error)
+        title = tr(KINDS[job.kind].title) if job.kind in KINDS else job.kind
+        alert = tr("Background work failed: {title}", title=title)
+    failed = held.update(state=Job.State.FAILED, error=said, finished_at=clock.wall_now())
+    if failed and job.depot is not None:
+        raise_alert(job.depot, Cause(f"job.{job.kind}", Alert.Level.WARNING, alert, said))
 
 
 def _clear_alert(job: Job) -> None:
@@ -263,7 +274,10 @@ def sweep() -> int:
     dead = Job.objects.filter(state=Job.State.RUNNING, heartbeat_at__lt=wall - stale)
     for kind in KINDS.values():
         for job in dead.filter(kind=kind.name, attempts__gte=kind.max_attempts).select_related("depot"):
-            error = f"Its worker died {kind.max_attempts} times. The log has the details."
+            error = later(
+                "Its worker died {max_attempts} times. The log has the details.",
+                max_attempts=kind.max_attempts,
+            )
             _fail(dead.filter(pk=job.pk), job, error)
     died = list(dead.values_list("pk", flat=True)[:MOST_MESSAGES])
     again = {"state": Job.State.QUEUED, "claim": None, "heartbeat_at": wall}

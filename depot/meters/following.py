@@ -15,6 +15,7 @@ from depot.meters.modbus import ModbusMeter
 from depot.meters.mqtt import MqttMeter
 from depot.models import Depot, MeterSource
 from depot.services.meter_sources import keep, note_trouble, watch_meters
+from depot.words import speaking, tr
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,10 @@ class Follower(threading.Thread):
         self.stopping.set()
 
     def run(self) -> None:
+        with speaking(self.source.meter.depot.language):
+            self._follow()
+
+    def _follow(self) -> None:
         try:
             while not self.stopping.is_set():
                 try:
@@ -49,7 +54,7 @@ class Follower(threading.Thread):
                     follow = self._hear if self.source.kind == MeterSource.Kind.MQTT else self._ask
                     follow()
                 except ImportError as error:
-                    self._fail(f"{error.name} is not installed. Install the extra “meters”.")
+                    self._fail(tr("{error} is not installed. Install the extra “meters”.", error=error.name))
                     self.failures = 16
                 except (OSError, UnreadableError) as error:
                     self._fail(str(error))
@@ -129,7 +134,8 @@ class Following:
                 self.followers[key] = Follower(source)
                 self.followers[key].start()
         for depot in Depot.objects.filter(meters__source__isnull=False).distinct():
-            watch_meters(depot, now)
+            with speaking(depot.language):
+                watch_meters(depot, now)
 
     def run(self, stopping: threading.Event) -> None:
         """Follow until `stopping` is set."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from depot.words import tr
+
 KILO = {"W": 0.001, "kW": 1.0, "Wh": 0.001, "kWh": 1.0}
 """What a number in each unit is multiplied with to be in kW or kWh."""
 
@@ -37,5 +39,5 @@ class Measured:
 def finite(value: float, what: str) -> float:
     """Return `value`; raise UnreadableError when it is no finite number."""
     if not math.isfinite(value):
-        raise UnreadableError(f"{what} is not a finite number.")
+        raise UnreadableError(tr("{what} is not a finite number.", what=what))
     return value

@@ -9,6 +9,7 @@ from depot.meters import sunspec
 from depot.meters.measured import Measured, UnreadableError
 from depot.meters.registers import measured, read_map
 from depot.models import MeterSource
+from depot.words import tr
 
 ANSWER_S = 3.0
 
@@ -26,7 +27,7 @@ class ModbusMeter:
 
     def connect(self) -> None:
         if not self._client.connect():
-            raise OSError(f"Nothing answers at {self._where}.")
+            raise OSError(tr("Nothing answers at {where}.", where=self._where))
 
     def close(self) -> None:
         self._client.close()
@@ -57,14 +58,25 @@ class ModbusMeter:
         try:
             answer = ask(address, count=count, device_id=self._source.unit_id)
         except ModbusException as error:
-            raise OSError(f"{self._where} does not answer.") from error
+            raise OSError(tr("{where} does not answer.", where=self._where)) from error
         if answer.isError():
             raise UnreadableError(
-                f"Unit {self._source.unit_id} refuses {table} registers {address} to {address + count - 1}."
+                tr(
+                    "Unit {unit_id} refuses {table} registers {address} to {last}.",
+                    unit_id=self._source.unit_id,
+                    table=table,
+                    address=address,
+                    last=address + count - 1,
+                )
             )
         found: Sequence[int] = answer.registers
         if len(found) != count:
             raise UnreadableError(
-                f"Unit {self._source.unit_id} answered {len(found)} registers, not {count}."
+                tr(
+                    "Unit {unit_id} answered {found} registers, not {count}.",
+                    unit_id=self._source.unit_id,
+                    found=len(found),
+                    count=count,
+                )
             )
         return list(found)

@@ -10,6 +10,7 @@ from typing import Any
 from depot.meters.measured import Measured, UnreadableError
 from depot.meters.payload import read_payload
 from depot.models import MeterSource
+from depot.words import Sentence, later
 
 KEEP_ALIVE_S = 30
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1, 60
@@ -26,7 +27,7 @@ class MqttMeter:
         from paho.mqtt.enums import CallbackAPIVersion
 
         self._source = source
-        self._trouble = ""
+        self._trouble: Sentence | None = None
         self._newest: tuple[bytes, bool] | None = None
         self._news = threading.Condition()
         self.heard = threading.Event()
@@ -40,7 +41,9 @@ class MqttMeter:
         if source.tls:
             self._client.tls_set_context(ssl.create_default_context(cadata=source.ca_certificate or None))
         self._client.on_connect = self._connected
-        self._client.on_connect_fail = lambda *_: self._fail(f"Nothing answers at {self._where}.")
+        self._client.on_connect_fail = lambda *_: self._fail(
+            later("Nothing answers at {where}.", where=self._where)
+        )
         self._client.on_disconnect = self._disconnected
         self._client.on_subscribe = self._subscribed
         self._client.on_message = self._told
@@ -71,7 +74,7 @@ class MqttMeter:
             if self._newest is None and not self._trouble:
                 self._news.wait(wait_s)
             newest, self._newest = self._newest, None
-            trouble, self._trouble = self._trouble, ""
+            trouble, self._trouble = self._trouble, None
         if trouble and newest is None:
             raise UnreadableError(trouble)
         if newest is None:
@@ -81,26 +84,26 @@ class MqttMeter:
             return None
         return read_payload(payload, self._source.fields)
 
-    def _fail(self, words: str) -> None:
+    def _fail(self, words: Sentence) -> None:
         with self._news:
             self._trouble = words
             self._news.notify_all()
 
     def _connected(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            self._fail(f"The broker at {self._where} refuses: {reason}.")
+            self._fail(later("The broker at {where} refuses: {reason}.", where=self._where, reason=reason))
         else:
             client.subscribe(self._source.topic, qos=1)
 
     def _subscribed(self, _client: Any, _data: Any, _mid: Any, reasons: list[Any], _properties: Any) -> None:
         if any(reason.is_failure for reason in reasons):
-            self._fail(f"The broker refuses the topic {self._source.topic}.")
+            self._fail(later("The broker refuses the topic {topic}.", topic=self._source.topic))
         else:
             self.heard.set()
 
     def _disconnected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            self._fail(f"The link to the broker at {self._where} was lost.")
+            self._fail(later("The link to the broker at {where} was lost.", where=self._where))
 
     def _told(self, _client: Any, _data: Any, message: Any) -> None:
         with self._news:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from depot.meters.measured import KILO, Measured, UnreadableError, finite
+from depot.words import tr
 
 LARGEST = 64 * 1024
 MILLISECONDS_FROM = 1e11
@@ -30,11 +31,11 @@ class Fields:
 def read_payload(payload: bytes, fields: Fields) -> Measured:
     """Return the reading in a message; raises UnreadableError naming the path that is missing or wrong."""
     if len(payload) > LARGEST:
-        raise UnreadableError(f"The message is larger than {LARGEST // 1024} KiB.")
+        raise UnreadableError(tr("The message is larger than {largest} KiB.", largest=LARGEST // 1024))
     try:
         document = json.loads(payload)
     except (ValueError, RecursionError) as error:
-        raise UnreadableError("The message is not JSON.") from error
+        raise UnreadableError(tr("The message is not JSON.")) from error
     sign = -1.0 if fields.reversed else 1.0
     energy = KILO[fields.energy_unit]
     return Measured(
@@ -52,18 +53,18 @@ def value_at(document: Any, path: str) -> Any:
         try:
             found = found[int(name)] if isinstance(found, list) else found[name]
         except (LookupError, TypeError, ValueError) as error:
-            raise UnreadableError(f"The message has nothing at {path}.") from error
+            raise UnreadableError(tr("The message has nothing at {path}.", path=path)) from error
     return found
 
 
 def _number(document: Any, path: str) -> float:
     raw = value_at(document, path)
     if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        raise UnreadableError(f"{path} is not a number.")
+        raise UnreadableError(tr("{path} is not a number.", path=path))
     try:
         return finite(float(raw), path)
     except (OverflowError, ValueError) as error:
-        raise UnreadableError(f"{path} is not a number.") from error
+        raise UnreadableError(tr("{path} is not a number.", path=path)) from error
 
 
 def _moment(document: Any, path: str) -> datetime:
@@ -73,11 +74,11 @@ def _moment(document: Any, path: str) -> datetime:
         if isinstance(raw, str) and not raw.replace(".", "", 1).isdigit():
             at = datetime.fromisoformat(raw)
             if at.tzinfo is None:
-                raise UnreadableError(f"{path} has no offset from UTC.")
+                raise UnreadableError(tr("{path} has no offset from UTC.", path=path))
             return at.astimezone(UTC)
         seconds = _number(document, path)
         return datetime.fromtimestamp(seconds / 1000 if seconds > MILLISECONDS_FROM else seconds, UTC)
     except (OSError, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, UnreadableError):
             raise
-        raise UnreadableError(f"{path} is not a time.") from error
+        raise UnreadableError(tr("{path} is not a time.", path=path)) from error

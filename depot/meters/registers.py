@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from depot.meters.measured import Measured, UnreadableError, finite
+from depot.words import listed, tr
 
 TYPES = {
     "int16": ("h", 1),
@@ -52,29 +53,39 @@ def read_map(raw: object) -> dict[str, Register]:
     """Return the registers by value (power in kW, import and export in kWh); raises UnreadableError in words."""
     if not isinstance(raw, Mapping):
         raise UnreadableError(
-            'Write one object, like {"power": {"address": 0, "type": "int32"}, "import": …}.'
+            tr('Write one object, like {"power": {"address": 0, "type": "int32"}, "import": …}.')
         )
     strange = sorted(set(raw) - set(VALUES))
     if strange:
-        raise UnreadableError(f"Unknown values: {', '.join(map(str, strange))}. Known: {', '.join(VALUES)}.")
+        raise UnreadableError(
+            tr(
+                "Unknown values: {names}. Known: {known}.",
+                names=", ".join(map(str, strange)),
+                known=", ".join(VALUES),
+            )
+        )
     missing = [name for name in ("power", "import") if name not in raw]
     if missing:
-        raise UnreadableError(f"A meter needs power and import; {' and '.join(missing)} is missing.")
+        raise UnreadableError(tr("A meter needs power and import; missing: {names}.", names=listed(missing)))
     return {name: _register(name, value) for name, value in raw.items()}
 
 
 def _register(name: str, raw: Any) -> Register:
     if not isinstance(raw, Mapping) or set(raw) - set(FIELDS) or not {"address", "type"} <= set(raw):
-        raise UnreadableError(f"{name} needs address and type, and may have table, words and factor.")
+        raise UnreadableError(
+            tr("{name} needs address and type, and may have table, words and factor.", name=name)
+        )
     address, factor = raw["address"], raw.get("factor", 1.0)
     if isinstance(address, bool) or not isinstance(address, int) or not 0 <= address <= 65_535:
-        raise UnreadableError(f"{name}: address must be a whole number from 0 to 65535.")
+        raise UnreadableError(tr("{name}: address must be a whole number from 0 to 65535.", name=name))
     numeric = isinstance(factor, int | float) and not isinstance(factor, bool)
     if not numeric or not math.isfinite(factor) or factor == 0:
-        raise UnreadableError(f"{name}: factor must be a number other than 0.")
+        raise UnreadableError(tr("{name}: factor must be a number other than 0.", name=name))
     for field, known in (("type", tuple(TYPES)), ("table", TABLES), ("words", WORDS)):
         if raw.get(field, known[0]) not in known:
-            raise UnreadableError(f"{name}: {field} must be one of {', '.join(known)}.")
+            raise UnreadableError(
+                tr("{name}: {field} must be one of {names}.", name=name, field=field, names=", ".join(known))
+            )
     return Register(address, raw["type"], raw.get("table", "holding"), raw.get("words", "big"), float(factor))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from depot.meters.measured import KILO, Measured, UnreadableError, finite
+from depot.words import tr
 
 Read = Callable[[int, int], Sequence[int]]
 """Returns `count` holding registers from `address` on: read(address, count)."""
@@ -53,7 +54,7 @@ def find_meter(read: Read) -> Place:
             continue
         if marked:
             return _walk(read, base + 2)
-    raise UnreadableError("This device has no SunSpec map. Enter its registers instead.")
+    raise UnreadableError(tr("This device has no SunSpec map. Enter its registers instead."))
 
 
 def _walk(read: Read, address: int) -> Place:
@@ -64,10 +65,12 @@ def _walk(read: Read, address: int) -> Place:
         if model in INTEGERS or model in FLOATS:
             place = Place(model, address + 2)
             if length < place.count:
-                raise UnreadableError(f"Its meter model {model} is only {length} registers long.")
+                raise UnreadableError(
+                    tr("Its meter model {model} is only {length} registers long.", model=model, length=length)
+                )
             return place
         address += 2 + length
-    raise UnreadableError("The SunSpec map of this device has no meter (models 201 to 204, 211 to 214).")
+    raise UnreadableError(tr("The SunSpec map of this device has no meter (models 201 to 204, 211 to 214)."))
 
 
 def decode(model: int, registers: Sequence[int], *, reversed_power: bool = False) -> Measured:
@@ -99,7 +102,7 @@ def _watts(registers: Sequence[int]) -> float:
         return total * scale
     phases = [value for value in (_int16(registers[place]) for place in W_PHASES) if value != NOT_INT16]
     if not phases:
-        raise UnreadableError("This meter does not measure power (W is not implemented).")
+        raise UnreadableError(tr("This meter does not measure power (W is not implemented)."))
     return sum(phases) * scale
 
 
@@ -111,9 +114,13 @@ def _scale(registers: Sequence[int], place: int, name: str) -> float:
     """Return the power of ten in a scale factor, -10 to 10."""
     exponent = _int16(registers[place])
     if exponent == NOT_INT16:
-        raise UnreadableError(f"{name} is not implemented: the scale of this meter is not known.")
+        raise UnreadableError(
+            tr("{name} is not implemented: the scale of this meter is not known.", name=name)
+        )
     if not -10 <= exponent <= 10:
-        raise UnreadableError(f"{name} is {exponent}; SunSpec allows -10 to 10.")
+        raise UnreadableError(
+            tr("{name} is {exponent}; SunSpec allows -10 to 10.", name=name, exponent=exponent)
+        )
     return float(10.0**exponent)
 
 
@@ -121,10 +128,10 @@ def _counter(registers: Sequence[int], place: int, name: str) -> int:
     """Return a counter of 32 bits. 0 is what a new meter and one that does not count that way both say."""
     value = registers[place] << 16 | registers[place + 1]
     if value == 0xFFFF_FFFF:
-        raise UnreadableError(f"{name} is not implemented.")
+        raise UnreadableError(tr("{name} is not implemented.", name=name))
     return value
 
 
 def _float(registers: Sequence[int], place: int, name: str) -> float:
     (value,) = struct.unpack(">f", struct.pack(">HH", *registers[place : place + 2]))
-    return finite(value, f"{name} is not implemented, or it")
+    return finite(value, tr("{name} is not implemented, or it", name=name))

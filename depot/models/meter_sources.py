@@ -15,6 +15,7 @@ from depot.meters.payload import Fields
 from depot.meters.registers import read_map
 from depot.models.base import Scoped
 from depot.models.meters import Meter
+from depot.words import tr
 
 LEAST_STALE_S = 30.0
 PURPOSE = "depot.meter_source"
@@ -97,7 +98,7 @@ class MeterSource(Scoped):
             return unseal(self.sealed_password, PURPOSE)
         except SealError as error:
             raise UnreadableError(
-                "Its password cannot be opened: DEPOT_SECRET_KEY has changed. Enter the password again."
+                tr("Its password cannot be opened: DEPOT_SECRET_KEY has changed. Enter the password again.")
             ) from error
 
     @password.setter
@@ -139,10 +140,12 @@ class MeterSource(Scoped):
             self.Kind.MODBUS.value: ("host",),
         }.get(self.kind, ())
         problems: dict[str, Any] = {
-            name: f"{self.get_kind_display()} needs this." for name in needed if not getattr(self, name)
+            name: tr("{kind} needs this.", kind=self.get_kind_display())
+            for name in needed
+            if not getattr(self, name)
         }
         if "+" in self.topic or "#" in self.topic:
-            problems["topic"] = "One topic of one meter: + and # would mix several."
+            problems["topic"] = tr("One topic of one meter: + and # would mix several.")
         if self.registers:
             try:
                 read_map(self.registers)

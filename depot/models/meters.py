@@ -7,6 +7,7 @@ from django.db import models
 
 from depot.models.base import Scoped
 from depot.models.site import Depot, ElectricalNode
+from depot.words import tr
 
 
 class Meter(Scoped):
@@ -35,7 +36,7 @@ class Meter(Scoped):
     def clean(self) -> None:
         if self.node_id and self.node.depot_id != self.depot_id:
             raise ValidationError(
-                {"node": "This node belongs to another depot. Choose a node of this depot."}
+                {"node": tr("This node belongs to another depot. Choose a node of this depot.")}
             )
 
 

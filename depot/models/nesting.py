@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from depot.words import mark, tr
+
 
 class Node(Protocol):
     """What is looked at of a node, besides its import_limit_kw and export_limit_kw."""
@@ -37,7 +39,11 @@ def nesting_problems(nodes: Iterable[Node]) -> list[Problem]:
         if parent is None:
             continue
         if _in_ring(node, by_id):
-            message = f"{parent.name} is fed by {node.name} itself. Choose a node above it."
+            message = tr(
+                "{parent} is fed by {node} itself. Choose a node above it.",
+                parent=parent.name,
+                node=node.name,
+            )
             problems.append(Problem(node, "parent", message))
         else:
             problems.extend(_above(node, parent))
@@ -55,13 +61,24 @@ def _in_ring(node: Node, by_id: Mapping[int | None, Node]) -> bool:
     return False
 
 
+TOO_HIGH = {
+    "import_limit_kw": mark(
+        "The import limit of {node} ({own:g} kW) is above the {limit:g} kW of {parent}, which feeds it. "
+        "Enter {limit:g} kW or less there, or raise {parent} first."
+    ),
+    "export_limit_kw": mark(
+        "The export limit of {node} ({own:g} kW) is above the {limit:g} kW of {parent}, which feeds it. "
+        "Enter {limit:g} kW or less there, or raise {parent} first."
+    ),
+}
+
+
 def _above(node: Node, parent: Node) -> Iterator[Problem]:
-    for field, word in (("import_limit_kw", "import"), ("export_limit_kw", "export")):
+    for field, sentence in TOO_HIGH.items():
         own, limit = getattr(node, field), getattr(parent, field)
         if own is not None and limit is not None and own > limit:
             yield Problem(
                 node,
                 field,
-                f"The {word} limit of {node.name} ({own:g} kW) is above the {limit:g} kW of {parent.name}, "
-                f"which feeds it. Enter {limit:g} kW or less there, or raise {parent.name} first.",
+                tr(sentence, node=node.name, own=own, limit=limit, parent=parent.name),
             )

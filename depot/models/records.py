@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from depot.models.base import Scoped
 from depot.models.people import User
@@ -88,7 +89,7 @@ class AlertPreference(Scoped):
                 condition=Q(quiet_from__isnull=True, quiet_to__isnull=True)
                 | Q(quiet_from__isnull=False, quiet_to__isnull=False),
                 name="quiet_hours_begin_and_end",
-                violation_error_message="Enter both ends of the quiet hours, or neither.",
+                violation_error_message=_("Enter both ends of the quiet hours, or neither."),
             ),
         ]
 

@@ -9,13 +9,14 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from depot.cycles import Cycles
 from depot.measures import METRIC, SYSTEMS
 from depot.models.base import Scoped
 from depot.models.nesting import nesting_problems
-from depot.words import ENGLISH, LANGUAGES
+from depot.words import ENGLISH, LANGUAGES, tr
 
 RESERVED_SLUGS = frozenset({"admin", "api", "health", "log-in", "log-out", "static", "metrics"})
 FRACTION = [MinValueValidator(0.0), MaxValueValidator(1.0)]
@@ -25,7 +26,8 @@ POSITIVE = [MinValueValidator(0.0)]
 def validate_time_zone(name: str) -> None:
     if name not in available_timezones():
         raise ValidationError(
-            f"“{name}” is not a time zone of the IANA list. Write it like America/New_York.", code="time_zone"
+            tr("“{name}” is not a time zone of the IANA list. Write it like America/New_York.", name=name),
+            code="time_zone",
         )
 
 
@@ -44,7 +46,9 @@ class Depot(Scoped):
     currency = models.CharField(
         max_length=3,
         default="USD",
-        validators=[RegexValidator(r"^[A-Z]{3}$", "Write the three-letter ISO 4217 code, like USD or EUR.")],
+        validators=[
+            RegexValidator(r"^[A-Z]{3}$", _("Write the three-letter ISO 4217 code, like USD or EUR."))
+        ],
         help_text="ISO 4217 code of bills and savings.",
     )
     language = models.CharField(
@@ -118,10 +122,12 @@ class Depot(Scoped):
 
     def clean(self) -> None:
         if self.meter_read_since and self.meter_read_since.day != 1:
-            raise ValidationError({"meter_read_since": "Enter the first day of the month, like 2026-03-01."})
+            raise ValidationError(
+                {"meter_read_since": tr("Enter the first day of the month, like 2026-03-01.")}
+            )
         if self.slug in RESERVED_SLUGS:
             raise ValidationError(
-                {"slug": f"“{self.slug}” is an address of the program itself. Choose another."}
+                {"slug": tr("“{slug}” is an address of the program itself. Choose another.", slug=self.slug)}
             )
 
     def local(self, at: datetime) -> datetime:
@@ -169,7 +175,7 @@ class ElectricalNode(Scoped):
             models.CheckConstraint(
                 condition=Q(kind="grid", parent__isnull=True) | (~Q(kind="grid") & Q(parent__isnull=False)),
                 name="only_the_grid_connection_has_no_parent",
-                violation_error_message="Every node but the grid connection needs a parent node.",
+                violation_error_message=_("Every node but the grid connection needs a parent node."),
             ),
             models.CheckConstraint(
                 condition=Q(import_limit_kw__gte=0, export_limit_kw__gte=0), name="node_limits_not_negative"
@@ -184,7 +190,12 @@ class ElectricalNode(Scoped):
         """Refuse a parent in another depot, a ring, and limits that do not nest."""
         if self.parent is not None and self.parent.depot_id != self.depot_id:
             raise ValidationError(
-                {"parent": f"{self.parent.name} belongs to another depot. Choose a node of this depot."}
+                {
+                    "parent": tr(
+                        "{parent} belongs to another depot. Choose a node of this depot.",
+                        parent=self.parent.name,
+                    )
+                }
             )
         if self.edited_with_its_tree:
             return
@@ -220,7 +231,7 @@ class InterconnectionAgreement(Scoped):
     history = HistoricalRecords()
 
     def __str__(self) -> str:
-        return f"{self.get_state_display()}, export {self.export_limit_kw:g} kW"
+        return tr("{state}, export {power:g} kW", state=self.get_state_display(), power=self.export_limit_kw)
 
     @property
     def allowed_export_kw(self) -> float:
@@ -230,7 +241,9 @@ class InterconnectionAgreement(Scoped):
 
     def clean(self) -> None:
         if self.state == self.State.APPROVED and self.approved_on is None:
-            raise ValidationError({"approved_on": "Enter the day on which the grid operator approved it."})
+            raise ValidationError(
+                {"approved_on": tr("Enter the day on which the grid operator approved it.")}
+            )
 
 
 class SolarArray(Scoped):
@@ -263,7 +276,7 @@ class SolarArray(Scoped):
     def clean(self) -> None:
         if self.node_id and self.node.depot_id != self.depot_id:
             raise ValidationError(
-                {"node": "This node belongs to another depot. Choose a node of this depot."}
+                {"node": tr("This node belongs to another depot. Choose a node of this depot.")}
             )
 
 
@@ -299,7 +312,7 @@ class StationaryBattery(Scoped):
     def clean(self) -> None:
         if self.node_id and self.node.depot_id != self.depot_id:
             raise ValidationError(
-                {"node": "This node belongs to another depot. Choose a node of this depot."}
+                {"node": tr("This node belongs to another depot. Choose a node of this depot.")}
             )
         if self.min_soc is not None and self.max_soc is not None and self.min_soc >= self.max_soc:
-            raise ValidationError({"max_soc": "The upper limit must be above the lower limit."})
+            raise ValidationError({"max_soc": tr("The upper limit must be above the lower limit.")})

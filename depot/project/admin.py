@@ -34,6 +34,7 @@ from depot.cycles import Cycles, reading_problems
 from depot.models import Depot
 from depot.models.site import validate_time_zone
 from depot.project.checklist import missing
+from depot.words import tr, trn
 
 CYCLE_FIELDS = {"meter_reading_day", "meter_read_since", "meter_read_on"}
 
@@ -52,7 +53,9 @@ class Days(forms.CharField):
             try:
                 found.append(date.fromisoformat(word).isoformat())
             except ValueError as error:
-                raise forms.ValidationError(f"“{word}” is not a day. Write it like 2026-03-11.") from error
+                raise forms.ValidationError(
+                    tr("“{word}” is not a day. Write it like 2026-03-11.", word=word)
+                ) from error
         return found
 
     def has_changed(self, initial: Any, data: Any) -> bool:
@@ -87,8 +90,11 @@ class DepotForm(forms.ModelForm):
         kept = self.instance.pk and "step_minutes" in self.changed_data
         if kept and Interval.objects.filter(depot=self.instance).exists():
             raise forms.ValidationError(
-                f"The ledger already has intervals of {self.initial['step_minutes']} min, so their length is fixed. "
-                f"Choose {self.initial['step_minutes']} min again."
+                tr(
+                    "The ledger already has intervals of {minutes} min, so their length is fixed. "
+                    "Choose {minutes} min again.",
+                    minutes=self.initial["step_minutes"],
+                )
             )
         return minutes
 
@@ -107,8 +113,9 @@ class DepotForm(forms.ModelForm):
             single = changed == {"meter_read_on"}
             self.add_error(
                 "meter_read_on" if single else "meter_read_since",
-                f"{billed} was billed by other cycles, and that stays. "
-                + ("Leave its days as they are." if single else "Choose a later month."),
+                tr("{billed} was billed by other cycles, and that stays.", billed=billed)
+                + " "
+                + (tr("Leave its days as they are.") if single else tr("Choose a later month.")),
             )
         return cleaned
 
@@ -121,7 +128,11 @@ class DepotForm(forms.ModelForm):
             other = _currency_of(tariff)
             if other not in (None, currency):
                 raise forms.ValidationError(
-                    f"{tariff} is in {other}. Choose {other}, or delete the tariffs in {other} first."
+                    tr(
+                        "{tariff} is in {other}. Choose {other}, or delete the tariffs in {other} first.",
+                        tariff=tariff,
+                        other=other,
+                    )
                 )
         return currency
 
@@ -147,8 +158,12 @@ class SiteNodeFormSet(NodeFormSet):
             if most_kw > limit_kw:
                 form.add_error(
                     "import_limit_kw",
-                    f"A charger at {form.instance.name} draws up to {most_kw:g} kW. "
-                    f"Enter {most_kw:g} kW or more, or lower the charger first.",
+                    tr(
+                        "A charger at {node} draws up to {most_kw:g} kW. Enter {most_kw:g} kW or more, "
+                        "or lower the charger first.",
+                        node=form.instance.name,
+                        most_kw=most_kw,
+                    ),
                 )
 
 
@@ -219,7 +234,7 @@ class Depots(DepotAdmin):
     def still_missing(self, depot: Depot) -> SafeString:
         gaps = missing(depot, clock.now())
         if not gaps:
-            return format_html("{}", "Nothing: this depot can be planned, charged and billed.")
+            return format_html("{}", tr("Nothing: this depot can be planned, charged and billed."))
         items = format_html_join(
             "", '<li>{} <a href="{}">Mend it</a></li>', ((gap.sentence, gap.address) for gap in gaps)
         )
@@ -228,4 +243,4 @@ class Depots(DepotAdmin):
     @admin.display(description=_("still missing"))
     def gaps(self, depot: Depot) -> str:
         count = len(missing(depot, clock.now()))
-        return f"{count} things" if count > 1 else ("1 thing" if count else "nothing")
+        return trn("{count} thing", "{count} things", count) if count else tr("nothing")

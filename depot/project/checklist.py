@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from billing.models import Tariff
 from charging.models import Charger
 from depot.models import Depot, ElectricalNode, InterconnectionAgreement, Meter, Role
+from depot.words import listed, tr, trn
 from fleet.models import Block, Vehicle
 
 
@@ -43,18 +45,26 @@ def _site(depot: Depot) -> list[Gap]:
     gaps: list[Gap] = []
     grid = ElectricalNode.objects.filter(depot=depot, kind=ElectricalNode.Kind.GRID).first()
     if grid is None:
-        gaps.append(Gap("The grid connection is not entered: nothing can be charged.", _here(depot, "nodes")))
+        gaps.append(
+            Gap(tr("The grid connection is not entered: nothing can be charged."), _here(depot, "nodes"))
+        )
     elif not grid.import_limit_kw:
-        gaps.append(Gap("The grid connection's import limit is 0 kW.", _here(depot, "nodes")))
+        gaps.append(Gap(tr("The grid connection's import limit is 0 kW."), _here(depot, "nodes")))
     gaps += _agreement(depot, grid)
     meters = set(Meter.objects.filter(depot=depot).values_list("kind", flat=True))
     if Meter.Kind.GRID not in meters:
-        gaps.append(Gap("No meter at the grid connection: bills cannot be checked.", _here(depot, "meters")))
+        gaps.append(
+            Gap(tr("No meter at the grid connection: bills cannot be checked."), _here(depot, "meters"))
+        )
     solar = depot.solar_arrays.exists()
     if solar and Meter.Kind.SOLAR not in meters:
-        gaps.append(Gap("Solar panels, but no solar meter: forecasts cannot learn.", _here(depot, "meters")))
+        gaps.append(
+            Gap(tr("Solar panels, but no solar meter: forecasts cannot learn."), _here(depot, "meters"))
+        )
     if Meter.Kind.SOLAR in meters and not solar:
-        gaps.append(Gap("A solar meter, but no panels: they are not planned.", _here(depot, "solar_arrays")))
+        gaps.append(
+            Gap(tr("A solar meter, but no panels: they are not planned."), _here(depot, "solar_arrays"))
+        )
     return gaps
 
 
@@ -67,13 +77,13 @@ def _agreement(depot: Depot, grid: ElectricalNode | None) -> list[Gap]:
     if not (wants_export or two_way):
         return []
     if agreement is None or agreement.state != InterconnectionAgreement.State.APPROVED:
-        sentence = (
+        sentence = tr(
             "The interconnection agreement is not approved: vehicles supply the building only, not the grid."
         )
     elif not agreement.bidirectional_meter:
-        sentence = "No bidirectional meter is commissioned: nothing may flow to the grid."
+        sentence = tr("No bidirectional meter is commissioned: nothing may flow to the grid.")
     else:
-        sentence = "The agreement's export limit is 0 kW: nothing may flow to the grid."
+        sentence = tr("The agreement's export limit is 0 kW: nothing may flow to the grid.")
     return [Gap(sentence, _here(depot, "agreement"))]
 
 
@@ -81,16 +91,26 @@ def _vehicles(depot: Depot) -> list[Gap]:
     vehicles = Vehicle.objects.filter(depot=depot, active=True)
     gaps: list[Gap] = []
     if not depot.vehicle_types.exists():
-        gaps.append(Gap("No vehicle type is entered.", _add("fleet_vehicletype", depot)))
+        gaps.append(Gap(tr("No vehicle type is entered."), _add("fleet_vehicletype", depot)))
     if not vehicles.exists():
-        return [*gaps, Gap("No vehicle is entered.", _add("fleet_vehicle", depot))]
+        return [*gaps, Gap(tr("No vehicle is entered."), _add("fleet_vehicle", depot))]
     homeless = list(vehicles.filter(connectors__isnull=True).values_list("name", flat=True))
     if homeless:
-        sentence = f"{_names(homeless)} no connector to park at: enter it at the charger."
+        sentence = trn(
+            "{names} has no connector to park at: enter it at the charger.",
+            "{names} have no connector to park at: enter it at the charger.",
+            len(homeless),
+            names=_names(homeless),
+        )
         gaps.append(Gap(sentence, _list("charging_charger", depot)))
     silent = list(vehicles.filter(state__isnull=True).values_list("name", flat=True))
     if silent:
-        sentence = f"{_names(silent)} never told a state of charge."
+        sentence = trn(
+            "{names} has never told a state of charge.",
+            "{names} have never told a state of charge.",
+            len(silent),
+            names=_names(silent),
+        )
         gaps.append(Gap(sentence, _list("fleet_vehicle", depot)))
     return gaps
 
@@ -98,18 +118,31 @@ def _vehicles(depot: Depot) -> list[Gap]:
 def _chargers(depot: Depot) -> list[Gap]:
     chargers = Charger.objects.filter(depot=depot)
     if not chargers.exists():
-        return [Gap("No charger is entered.", _add("charging_charger", depot))]
-    problems = (
-        (Q(connectors__isnull=True), "no connector."),
-        (Q(password_hash=""), "no password: it cannot log in."),
-        (Q(last_seen_at__isnull=True), "never connected."),
-    )
+        return [Gap(tr("No charger is entered."), _add("charging_charger", depot))]
     gaps: list[Gap] = _fallback(depot)
-    for condition, words in problems:
-        names = list(chargers.filter(condition).values_list("name", flat=True))
-        if names:
-            gaps.append(Gap(f"{_names(names)} {words}", _list("charging_charger", depot)))
+    if names := _where(chargers, connectors__isnull=True):
+        sentence = trn(
+            "{names} has no connector.", "{names} have no connector.", len(names), names=_names(names)
+        )
+        gaps.append(Gap(sentence, _list("charging_charger", depot)))
+    if names := _where(chargers, password_hash=""):
+        sentence = trn(
+            "{names} has no password: it cannot log in.",
+            "{names} have no password: they cannot log in.",
+            len(names),
+            names=_names(names),
+        )
+        gaps.append(Gap(sentence, _list("charging_charger", depot)))
+    if names := _where(chargers, last_seen_at__isnull=True):
+        sentence = trn(
+            "{names} has never connected.", "{names} have never connected.", len(names), names=_names(names)
+        )
+        gaps.append(Gap(sentence, _list("charging_charger", depot)))
     return gaps
+
+
+def _where(chargers: QuerySet[Charger], **condition: Any) -> list[str]:
+    return list(chargers.filter(**condition).values_list("name", flat=True))
 
 
 def _fallback(depot: Depot) -> list[Gap]:
@@ -121,8 +154,13 @@ def _fallback(depot: Depot) -> list[Gap]:
             together[key] += fallback_kw
     return [
         Gap(
-            f"Without a link the chargers below {nodes[key].name} may draw {power_kw:g} kW together, and it carries "
-            f"{nodes[key].import_limit_kw:g} kW: lower their fallback powers.",
+            tr(
+                "Without a link the chargers below {node} may draw {power_kw:g} kW together, and "
+                "it carries {limit_kw:g} kW: lower their fallback powers.",
+                node=nodes[key].name,
+                power_kw=power_kw,
+                limit_kw=nodes[key].import_limit_kw,
+            ),
             _list("charging_charger", depot),
         )
         for key, power_kw in together.items()
@@ -143,12 +181,12 @@ def _work(depot: Depot, now: datetime) -> list[Gap]:
     gaps: list[Gap] = []
     valid = Tariff.objects.filter(depot=depot, valid_from__lte=today)
     if not valid.filter(Q(valid_to__isnull=True) | Q(valid_to__gte=today)).exists():
-        gaps.append(Gap("No tariff is valid today: energy has no price.", _add("billing_tariff", depot)))
+        gaps.append(Gap(tr("No tariff is valid today: energy has no price."), _add("billing_tariff", depot)))
     coming = Block.objects.filter(depot=depot).filter(
         Q(service_date__gte=today) | Q(weekdays__gt=0) & (Q(valid_to__isnull=True) | Q(valid_to__gte=today))
     )
     if not coming.exists():
-        sentence = "No block runs today or later: upload a schedule."
+        sentence = tr("No block runs today or later: upload a schedule.")
         gaps.append(Gap(sentence, _list("fleet_block", depot)))
     return gaps
 
@@ -156,16 +194,14 @@ def _work(depot: Depot, now: datetime) -> list[Gap]:
 def _people(depot: Depot) -> list[Gap]:
     roles = set(depot.memberships.filter(user__is_active=True).values_list("role", flat=True))
     wanted = (
-        (Role.OWNER, "Nobody is owner of this depot: nobody can give roles."),
-        (Role.DISPATCHER, "Nobody is dispatcher of this depot: nobody watches the pull-outs."),
+        (Role.OWNER, tr("Nobody is owner of this depot: nobody can give roles.")),
+        (Role.DISPATCHER, tr("Nobody is dispatcher of this depot: nobody watches the pull-outs.")),
     )
     return [Gap(sentence, _here(depot, "memberships")) for role, sentence in wanted if role not in roles]
 
 
 def _names(names: list[str]) -> str:
-    """Name three at most, with the verb that follows."""
-    if len(names) == 1:
-        return f"{names[0]} has"
+    """Name three at most, and how many more there are."""
     if len(names) <= 3:
-        return f"{', '.join(names[:-1])} and {names[-1]} have"
-    return f"{', '.join(names[:3])} and {len(names) - 3} more have"
+        return listed([part for part in (", ".join(names[:-1]), names[-1]) if part])
+    return listed([", ".join(names[:3]), tr("{count} more", count=len(names) - 3)])

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from depot.models import Depot, Forecast
 from depot.timegrid import TimeGrid
+from depot.words import tr
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ def expected(depot: Depot, kind: str, grid: TimeGrid, now: datetime) -> Expected
     """Return the newest forecast made at or before `now`, on `grid`; steps it does not reach repeat its last day."""
     row = Forecast.objects.filter(depot=depot, kind=kind, made_at__lte=now).order_by("-made_at").first()
     if row is None:
-        return Expected(np.zeros(grid.steps), None, "No forecast has been made yet.")
+        return Expected(np.zeros(grid.steps), None, tr("No forecast has been made yet."))
     values = np.array(row.power_kw, dtype=float)
     day = max(1, 24 * 60 // row.step_minutes)
     offset_s = (grid.start_at - row.start_at).total_seconds() + np.arange(grid.steps) * grid.step_minutes * 60

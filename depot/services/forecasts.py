@@ -11,6 +11,7 @@ from depot.forecasting import load, solar
 from depot.models import Depot, Forecast, Meter
 from depot.selectors.metering import site_energy
 from depot.timegrid import TimeGrid, floor_to_step
+from depot.words import tr
 
 Floats = npt.NDArray[np.float64]
 HISTORY = timedelta(days=28)
@@ -74,7 +75,7 @@ def expect_solar(depot: Depot, now: datetime, grid: TimeGrid) -> tuple[Floats, s
     """Return expected solar power per step in kW, and how it was found."""
     arrays = arrays_of(depot)
     if not arrays:
-        return np.zeros(grid.steps), "The depot has no solar array."
+        return np.zeros(grid.steps), tr("The depot has no solar array.")
     place = place_of(depot)
     past = _past(depot, now, timedelta(days=14))
     measured = site_energy(depot, Meter.Kind.SOLAR, past).imported
@@ -86,8 +87,10 @@ def expect_solar(depot: Depot, now: datetime, grid: TimeGrid) -> tuple[Floats, s
     ahead = np.array([(at - now).total_seconds() / 3600 for at in times])
     expected = solar.forecast_kw(solar.clear_sky_kw(arrays, place, times), ahead, current, usual)
     if usual is None:
-        return expected, "Clear sky at 70 %: the solar meter has not read yet."
-    return expected, f"Clear sky at {usual:.0%} as in the last 14 days, starting from today's sky."
+        return expected, tr("Clear sky at 70 %: the solar meter has not read yet.")
+    return expected, tr(
+        "Clear sky at {usual:.0%} as in the last 14 days, starting from today's sky.", usual=usual
+    )
 
 
 def local_slots(depot: Depot, grid: TimeGrid) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -105,7 +108,7 @@ def expect_building(depot: Depot, now: datetime, grid: TimeGrid) -> tuple[Floats
     energy = site_energy(depot, Meter.Kind.BUILDING, past).imported
     measured = energy / past.step_hours
     if not np.isfinite(measured).any():
-        return np.zeros(grid.steps), "0 kW: the building meter has not read in the last 28 days."
+        return np.zeros(grid.steps), tr("0 kW: the building meter has not read in the last 28 days.")
     weekday, minute = local_slots(depot, past)
     profile = load.profile_kw(measured, weekday, minute, depot.step_minutes)
     recent = int(RECENT / past.step)
@@ -114,4 +117,6 @@ def expect_building(depot: Depot, now: datetime, grid: TimeGrid) -> tuple[Floats
     ahead = np.arange(grid.steps) * grid.step_hours
     weight = np.exp(-ahead / 12.0)
     expected = load.forecast_kw(profile, *local_slots(depot, grid)) * (1 + (today - 1) * weight)
-    return expected, "Its own mean by weekday and time of day over 28 days, starting from the last 4 hours."
+    return expected, tr(
+        "Its own mean by weekday and time of day over 28 days, starting from the last 4 hours."
+    )

@@ -13,6 +13,7 @@ from depot.alerts.services import Cause
 from depot.meters.measured import Measured
 from depot.models import Depot, Meter, MeterReading, MeterSource
 from depot.services.readings import take_in
+from depot.words import day_month, tr
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,8 @@ def _silence(depot: Depot, meter: Meter, last_at: datetime | None, now: datetime
         return _silence_of_source(depot, meter, source, last_at, now)
     if last_at is None or now - last_at <= SILENT:
         return None
-    title = f"{meter.name} has not read since {depot.local(last_at):%d %b %H:%M}"
-    words = "Limits and peaks are watched without it. Check the meter and its link."
+    title = tr("{meter} has not read since {since}", meter=meter.name, since=_moment(depot, last_at))
+    words = tr("Limits and peaks are watched without it. Check the meter and its link.")
     return Cause(f"meter:{meter.pk}", "warning", title, words)
 
 
@@ -73,11 +74,23 @@ def _silence_of_source(
     if last_at is not None and clock.wall_seconds((now - last_at).total_seconds()) <= allowed.total_seconds():
         return None
     grid = meter.kind == Meter.Kind.GRID
-    since = f"since {depot.local(last_at):%d %b %H:%M}" if last_at is not None else "and has never read"
-    consequence = " The guard assumes the worst and holds chargers lower." if grid else ""
+    title = (
+        tr("{meter} is silent and has never read", meter=meter.name)
+        if last_at is None
+        else tr("{meter} is silent since {since}", meter=meter.name, since=_moment(depot, last_at))
+    )
+    words = [source.trouble or tr("No reading came.")]
+    if grid:
+        words.append(tr("The guard assumes the worst and holds chargers lower."))
+    words.append(tr("Check its power, network and address."))
     return Cause(
         f"meter:{meter.pk}",
         "critical" if grid else "warning",
-        f"{meter.name} is silent {since}",
-        f"{source.trouble or 'No reading came.'}{consequence} Check its power, network and address.",
+        title,
+        " ".join(words),
     )
+
+
+def _moment(depot: Depot, at: datetime) -> str:
+    local = depot.local(at)
+    return f"{day_month(local)} {local:%H:%M}"

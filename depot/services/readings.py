@@ -12,6 +12,7 @@ from depot.alerts import clear
 from depot.alerts.services import Cause, raise_alert
 from depot.intake import FUTURE_LIMIT, IntakeError, Limits, moment, number, record, text
 from depot.models import Meter, MeterReading, Quality
+from depot.words import tr
 
 POWER = Limits(-100_000, 100_000, "kW")
 REGISTER = Limits(0, 1e12, "kWh")
@@ -66,8 +67,12 @@ def _note_clock(meter: Meter, ahead: timedelta, *, spoke: bool) -> None:
     """Open an alert on a meter whose clock is ahead; close it when the meter speaks of the past again."""
     key = f"meter-clock:{meter.pk}"
     if ahead > FUTURE_LIMIT:
-        title = f"The clock of meter {meter.name} is {ahead.total_seconds() / 60:.0f} min fast"
-        detail = "Its readings count nothing until the clock is right. Set the time of what sends them."
+        title = tr(
+            "The clock of meter {meter} is {minutes:.0f} min fast",
+            meter=meter.name,
+            minutes=ahead.total_seconds() / 60,
+        )
+        detail = tr("Its readings count nothing until the clock is right. Set the time of what sends them.")
         raise_alert(meter.depot, Cause(key, "warning", title, detail))
     elif spoke:
         clear(meter.depot, key)

@@ -18,6 +18,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 
+from depot.words import tr
+
 ANSWER_S, ALL_S = 10.0, 20.0
 KEPT_OF_ANSWER = 300
 LONGEST_URL = 500
@@ -45,13 +47,13 @@ def check_url(url: str) -> SplitResult:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise AddressError("This is no address.") from error
+        raise AddressError(tr("This is no address.")) from error
     if len(url) > LONGEST_URL or not url.isprintable() or " " in url:
-        raise AddressError("This is no address.")
+        raise AddressError(tr("This is no address."))
     if parts.scheme != "https" and not (settings.DEBUG and parts.scheme == "http"):
-        raise AddressError("The address must begin with https://.")
+        raise AddressError(tr("The address must begin with https://."))
     if not parts.hostname or parts.username is not None or parts.password is not None or port == 0:
-        raise AddressError("The address needs a host, and no user name in it.")
+        raise AddressError(tr("The address needs a host, and no user name in it."))
     try:
         literal = ipaddress.ip_address(parts.hostname)
     except ValueError:
@@ -67,7 +69,7 @@ def _refuse_private(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> N
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or _behind_nat64(address) or address
     if not inner.is_global or inner.is_multicast:
-        raise AddressError("The address lies in a private network. Webhooks go to public addresses only.")
+        raise AddressError(tr("The address lies in a private network. Webhooks go to public addresses only."))
 
 
 def _behind_nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
@@ -80,7 +82,7 @@ def resolve(host: str, port: int) -> str:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise AddressError(f"The name {host} cannot be resolved.") from error
+        raise AddressError(tr("The name {host} cannot be resolved.", host=host)) from error
     addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
     for address in addresses:
         _refuse_private(ipaddress.ip_address(address))
@@ -129,7 +131,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
             raise TimeoutError
         return Answer(answer.status, "".join(sign if sign.isprintable() else " " for sign in words))
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return Answer(0, f"No answer: {error.__class__.__name__}.")
+        return Answer(0, tr("No answer: {error}.", error=error.__class__.__name__))
     finally:
         watchdog.cancel()
         connection.close()

@@ -14,6 +14,7 @@ from depot import audit, clock
 from depot.models import Depot, User, Webhook, WebhookDelivery
 from depot.webhooks import signing
 from depot.webhooks.sending import Answer, post
+from depot.words import later, tr
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def deliver(key: str, attempt: int) -> Answer | None:
     delivery = WebhookDelivery.objects.select_related("webhook__depot").get(pk=key)
     webhook = delivery.webhook
     if not webhook.active:
-        _close(delivery, State.FAILED, Answer(0, "The webhook is switched off."))
+        _close(delivery, State.FAILED, Answer(0, tr("The webhook is switched off.")))
         return None
     body = delivery.body.encode()
     answer = post(webhook.url, body, signing.headers(webhook.secret, key, int(now.timestamp()), body))
@@ -111,9 +112,12 @@ def _judge(delivery: WebhookDelivery, answer: Answer) -> None:
         return
     if answer.status == GONE:
         Webhook.objects.filter(pk=webhook.pk).update(active=False)
-    title = f"Webhook {webhook.name} did not hear of {delivery.event}"
-    why = f"Its last answer was {answer.status}." if answer.status else answer.words
-    raise_alert(webhook.depot, Cause(f"webhook:{webhook.pk}", "warning", title, f"{why} See its deliveries."))
+    title = tr("Webhook {webhook} did not hear of {event}", webhook=webhook.name, event=delivery.event)
+    why = tr("Its last answer was {status}.", status=answer.status) if answer.status else answer.words
+    raise_alert(
+        webhook.depot,
+        Cause(f"webhook:{webhook.pk}", "warning", title, f"{why} {tr('See its deliveries.')}"),
+    )
 
 
 def _close(delivery: WebhookDelivery, state: str, answer: Answer) -> None:
@@ -131,14 +135,19 @@ def send_again(delivery: WebhookDelivery, by: User) -> None:
             return
         delivery.attempts, delivery.next_at = 0, now
         _ask(delivery)
-        sentence = f"{by} sent {delivery.event} to webhook {delivery.webhook} again."
+        sentence = later(
+            "{by} sent {event} to webhook {webhook} again.",
+            by=str(by),
+            event=delivery.event,
+            webhook=str(delivery.webhook),
+        )
         audit.record(delivery.webhook.depot, by, "webhook.sent_again", sentence, delivery=str(delivery.pk))
 
 
 def renew_secret(webhook: Webhook, by: User) -> str:
     """End a webhook's secret at once; return the only readable copy of the new one."""
     webhook.nonce = uuid.uuid4()
-    sentence = f"{by} renewed the secret of webhook {webhook}."
+    sentence = later("{by} renewed the secret of webhook {webhook}.", by=str(by), webhook=str(webhook))
     with transaction.atomic():
         webhook.save(update_fields=["nonce"])
         audit.record(webhook.depot, by, "webhook.secret_renewed", sentence)

@@ -8,6 +8,8 @@ from functools import lru_cache
 
 import holidays
 
+from depot.words import tr
+
 
 class UnknownPlace(ValueError):  # noqa: N818 - says what is wrong with the place
     """A country or part of it of which no holidays are known; `field` names which."""
@@ -26,12 +28,19 @@ def check_place(country: str, subdivision: str) -> None:
     """Raise UnknownPlace unless holidays of this country (ISO 3166, two letters) and part of it are known."""
     if country not in _places():
         raise UnknownPlace(
-            "country", f"No holidays are known of “{country}”. Write a country like US, DE or CH."
+            "country",
+            tr("No holidays are known of “{country}”. Write a country like US, DE or CH.", country=country),
         )
     if subdivision and subdivision not in _places()[country]:
         some = ", ".join(_places()[country][:8]) or "none"
         raise UnknownPlace(
-            "subdivision", f"“{subdivision}” is no part of {country} with its own holidays. Known: {some}…"
+            "subdivision",
+            tr(
+                "“{subdivision}” is no part of {country} with its own holidays. Known: {some}…",
+                subdivision=subdivision,
+                country=country,
+                some=some,
+            ),
         )
 
 

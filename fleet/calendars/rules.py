@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from depot.words import tr, weekday_name
+
 NOON = 12 * 60
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,12 @@ class DayRule:
     def in_words(self) -> str:
         """Say what it means, like "no service" or "half day, from noon on 150 min earlier"."""
         if self.early_minutes:
-            return f"half day, from noon on {self.early_minutes} min earlier"
+            return tr("half day, from noon on {minutes} min earlier", minutes=self.early_minutes)
         if self.like_weekday is not None:
-            return f"as on {WEEKDAYS[self.like_weekday]}s"
-        return "no service" if self.runs is False else "all blocks run" if self.runs else "as usual"
+            return tr("as on {weekday}s", weekday=weekday_name(self.like_weekday))
+        if self.runs is False:
+            return tr("no service")
+        return tr("all blocks run") if self.runs else tr("as usual")
 
 
 USUAL = DayRule()

@@ -127,7 +127,7 @@ def read_table(table: Table, misshapen: Sequence[RowError], file_format: str, fl
         errors.append(
             RowError(name, None, "", "", tr("{name} has no blocks. Add one row for each block.", name=name))
         )
-    facts = (*table.facts, *columns.facts, ("Rows", f"{len(table.rows):,}"))
+    facts = (*table.facts, *columns.facts, (tr("Rows"), f"{len(table.rows):,}"))
     warnings = _unfilled_warning(name, unfilled)
     fields = frozenset(matched.index)
     return Reading(file_format, tuple(rows), tuple(errors), warnings, facts, fields, matched.unknown)

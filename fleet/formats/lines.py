@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from depot.words import figures, mark, tr
 from fleet.formats.blocks import BlockRow
 from fleet.formats.clock import clock, day_text
 from fleet.formats.preview import Preview
-from fleet.formats.service_days import describe_service_days
+from fleet.formats.service_days import say_service_days
 
 SHOWN_FIELDS = (
-    ("depart_minute", "pull-out"),
-    ("return_minute", "pull-in"),
-    ("valid_from", "valid from"),
-    ("valid_to", "valid to"),
+    ("depart_minute", mark("pull-out")),
+    ("return_minute", mark("pull-in")),
+    ("valid_from", mark("valid from")),
+    ("valid_to", mark("valid to")),
     ("distance_km", "km"),
     ("energy_kwh", "kWh"),
-    ("min_soc_departure", "leave with"),
-    ("vehicle", "vehicle"),
-    ("vehicle_type", "type"),
-    ("precondition", "precondition"),
+    ("min_soc_departure", mark("leave with")),
+    ("vehicle", mark("vehicle")),
+    ("vehicle_type", mark("type")),
+    ("precondition", mark("precondition")),
 )
 
 
@@ -42,7 +43,7 @@ def line_of(row: BlockRow) -> dict[str, Any]:
     return {
         "block_id": row.block_id,
         "vehicle": row.vehicle,
-        "days": day_text(row.service_date) if row.service_date else describe_service_days(row.weekdays),
+        "days": day_text(row.service_date) if row.service_date else say_service_days(row.weekdays),
         "differing": len(row.exceptions),
         "pull_out": clock(row.depart_minute),
         "pull_in": clock(row.return_minute),
@@ -53,17 +54,19 @@ def what_changed(before: BlockRow, after: BlockRow) -> list[str]:
     """Say each field that differs as “pull-out 06:30 → 06:45”."""
     pairs = [(label, name, getattr(before, name), getattr(after, name)) for name, label in SHOWN_FIELDS]
     return [
-        f"{label} {_shown(name, old)} → {_shown(name, new)}" for label, name, old, new in pairs if old != new
+        f"{tr(label)} {_shown(name, old)} → {_shown(name, new)}"
+        for label, name, old, new in pairs
+        if old != new
     ]
 
 
 def _shown(name: str, value: Any) -> str:
     if value in (None, ""):
-        return "none"
+        return tr("none")
     if name.endswith("_minute"):
         return clock(value)
     if name == "min_soc_departure":
-        return f"{value * 100:g} %"
+        return figures(f"{value * 100:g} %")
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return tr("yes") if value else tr("no")
+    return figures(f"{value:g}") if isinstance(value, float) else str(value)

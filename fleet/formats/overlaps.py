@@ -10,7 +10,7 @@ from depot.imports import RowError
 from depot.words import tr
 from fleet.formats.blocks import EVER_FROM, BlockRow
 from fleet.formats.clock import MINUTES_PER_DAY, clock
-from fleet.formats.service_days import describe_service_days
+from fleet.formats.service_days import say_service_days
 
 WEEK = 7
 LONGEST_DAYS = 3
@@ -129,5 +129,5 @@ def _since(day: date) -> str:
 
 
 def _when(block: BlockRow) -> str:
-    days = str(block.service_date) if block.service_date else describe_service_days(block.weekdays)
+    days = str(block.service_date) if block.service_date else say_service_days(block.weekdays)
     return f"{days} {clock(block.depart_minute)}–{clock(block.return_minute)}"

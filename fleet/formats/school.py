@@ -107,7 +107,7 @@ def read_runs(table: Table, misshapen: Sequence[RowError], file_format: str, fle
             tr("The way from the depot to the first stop and back is left out. Enter its minutes and km.")
         )
     warnings = tuple(RowError(table.sheet, None, "", "", note) for note in notes)
-    facts = (*table.facts, ("Runs", f"{len(runs):,}"))
+    facts = (*table.facts, (tr("Runs"), f"{len(runs):,}"))
     fields = frozenset({"distance_km", "vehicle"})
     return Reading(file_format, rows, tuple(errors), warnings, facts, fields, matched.unknown)
 

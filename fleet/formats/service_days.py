@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from depot.imports import CellError
-from depot.words import mark, tr
+from depot.words import mark, tr, weekday_words
 
 NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 SHORT = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -38,13 +38,23 @@ def parse_service_days(text: str) -> int:
 
 
 def describe_service_days(bits: int) -> str:
-    """Return weekday bits as people write them: daily, Mon-Fri, Mon,Wed,Fri."""
+    """Return weekday bits as schedule files have them: daily, Mon-Fri, Mon,Wed,Fri."""
     if bits == EVERY_DAY:
         return "daily"
     days = [day for day in range(7) if bits >> day & 1]
     if len(days) > 2 and days[-1] - days[0] == len(days) - 1:
         return f"{SHORT[days[0]]}-{SHORT[days[-1]]}"
     return ",".join(SHORT[day] for day in days)
+
+
+def say_service_days(bits: int) -> str:
+    """Return weekday bits in the language spoken now: daily, Mon-Fri, Mon,Wed,Fri."""
+    if bits == EVERY_DAY:
+        return tr("daily")
+    days = [day for day in range(7) if bits >> day & 1]
+    if len(days) > 2 and days[-1] - days[0] == len(days) - 1:
+        return f"{weekday_words(days[0])}-{weekday_words(days[-1])}"
+    return ",".join(map(weekday_words, days))
 
 
 def weekday_bits(bits: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from depot.models import Depot, Scoped
+from depot.words import tr
 
 
 class IngestBatch(Scoped):
@@ -35,4 +36,9 @@ class IngestBatch(Scoped):
         indexes = [models.Index(fields=["depot", "-received_at"], name="ingest_by_depot_and_time")]
 
     def __str__(self) -> str:
-        return f"{self.items:,} readings by {self.sender} at {self.received_at:%Y-%m-%d %H:%M:%S} UTC"
+        return tr(
+            "{items:,} readings by {sender} at {received_at:%Y-%m-%d %H:%M:%S} UTC",
+            items=self.items,
+            sender=self.sender,
+            received_at=self.received_at,
+        )

@@ -9,12 +9,14 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from depot.models import Depot, ImportBatch, Scoped, User
 from depot.models.base import person_of
 from depot.models.site import FRACTION, POSITIVE
 from depot.timegrid import local_to_utc
+from depot.words import tr
 from fleet.calendars.public_holidays import UnknownPlace, check_place, holidays_of
 from fleet.calendars.rules import USUAL, DayRule
 from fleet.models.vehicles import Vehicle, VehicleType
@@ -52,7 +54,7 @@ class ServiceCalendar(Scoped):
             if self.country:
                 check_place(self.country, self.subdivision)
             elif self.subdivision:
-                raise UnknownPlace("country", "Enter the country of this state or region, too.")
+                raise UnknownPlace("country", tr("Enter the country of this state or region, too."))
         except UnknownPlace as problem:
             raise ValidationError({problem.field: str(problem)}) from problem
 
@@ -100,7 +102,7 @@ class CalendarException(Scoped):
                 | Q(runs=True, early_minutes__isnull=True)
                 | Q(runs=True, like_weekday__isnull=True),
                 name="exception_is_of_one_kind",
-                violation_error_message="A day is closed, or like a weekday, or a half day: one of them.",
+                violation_error_message=_("A day is closed, or like a weekday, or a half day: one of them."),
             ),
         ]
 
@@ -150,7 +152,7 @@ class ScheduleSettings(Scoped):
         verbose_name_plural = "schedule settings"
 
     def __str__(self) -> str:
-        return f"Schedule settings of {self.depot}"
+        return tr("Schedule settings of {depot}", depot=self.depot)
 
 
 class Block(Scoped):
@@ -225,7 +227,7 @@ class Block(Scoped):
         for name in ("vehicle", "vehicle_type", "calendar"):
             other = getattr(self, name)
             if other is not None and other.depot_id != self.depot_id:
-                raise ValidationError({name: "This belongs to another depot. Choose one of this depot."})
+                raise ValidationError({name: tr("This belongs to another depot. Choose one of this depot.")})
 
     def runs_on(self, day: date, differing: Mapping[date, DayRule]) -> bool:
         """Tell whether the block runs on `day`; `differing` are the days of its calendar that differ."""
@@ -284,7 +286,7 @@ class Assignment(Scoped):
     def clean(self) -> None:
         if self.vehicle is not None and self.vehicle.depot_id != self.block.depot_id:
             raise ValidationError(
-                {"vehicle": "This vehicle belongs to another depot. Choose one of this depot."}
+                {"vehicle": tr("This vehicle belongs to another depot. Choose one of this depot.")}
             )
 
 
@@ -312,7 +314,11 @@ class Outage(Scoped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.vehicle} out of service from {self.from_at:%Y-%m-%d %H:%M} UTC"
+        return tr(
+            "{vehicle} out of service from {from_at:%Y-%m-%d %H:%M} UTC",
+            vehicle=self.vehicle,
+            from_at=self.from_at,
+        )
 
     def covers(self, from_at: datetime, to_at: datetime) -> bool:
         """Tell whether the vehicle cannot run at some moment of `[from_at, to_at)`."""

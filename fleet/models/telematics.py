@@ -9,6 +9,7 @@ from django.db import models
 
 from depot.access.sealing import seal, unseal
 from depot.models import Depot, Scoped
+from depot.words import tr
 
 PURPOSE = "fleet.telematics_feed"
 SERVERS = {
@@ -65,10 +66,15 @@ class TelematicsFeed(Scoped):
         problems = {}
         pattern = SERVERS.get(self.kind)
         if pattern is not None and not pattern.fullmatch(self.server):
-            problems["server"] = f"This is no server of {self.get_kind_display()}. Enter its name only."
+            problems["server"] = tr(
+                "This is no server of {kind}. Enter its name only.",
+                kind=self.get_kind_display(),
+            )
         if self.kind == self.Kind.GEOTAB:
             problems |= {
-                name: "Geotab needs this." for name in ("database", "user_name") if not getattr(self, name)
+                name: tr("Geotab needs this.")
+                for name in ("database", "user_name")
+                if not getattr(self, name)
             }
         if problems:
             raise ValidationError(problems)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from depot.models import Depot, Scoped
 from depot.models.site import FRACTION, POSITIVE
+from depot.words import tr
 from fleet.battery.charge_taper import read_charge_taper
 
 
@@ -95,7 +97,7 @@ class VehicleType(Scoped):
             models.CheckConstraint(
                 condition=models.Q(min_soc__lt=models.F("max_soc")),
                 name="vehicle_type_soc_window_open",
-                violation_error_message="The greatest charge must be above the least.",
+                violation_error_message=_("The greatest charge must be above the least."),
             ),
         ]
 
@@ -104,20 +106,20 @@ class VehicleType(Scoped):
 
     def clean(self) -> None:
         if self.usable_kwh is not None and self.usable_kwh <= 0:
-            raise ValidationError({"usable_kwh": "A battery holds more than 0 kWh."})
+            raise ValidationError({"usable_kwh": tr("A battery holds more than 0 kWh.")})
         try:
             read_charge_taper(self.charge_taper)
         except ValueError as error:
             raise ValidationError({"charge_taper": str(error)}) from error
         if self.inverter == self.Inverter.ON_BOARD and not self.max_discharge_ac_kw:
             raise ValidationError(
-                {"max_discharge_ac_kw": "An on-board inverter needs its discharge power in kW."}
+                {"max_discharge_ac_kw": tr("An on-board inverter needs its discharge power in kW.")}
             )
         if self.inverter == self.Inverter.OFF_BOARD and not self.max_discharge_dc_kw:
-            raise ValidationError({"max_discharge_dc_kw": "DC discharge needs its power in kW."})
+            raise ValidationError({"max_discharge_dc_kw": tr("DC discharge needs its power in kW.")})
         if self.max_charge_ac_kw == 0 and self.max_charge_dc_kw == 0:
             raise ValidationError(
-                "Enter an AC or a DC charging power: a vehicle that cannot charge cannot run."
+                tr("Enter an AC or a DC charging power: a vehicle that cannot charge cannot run.")
             )
 
 
@@ -150,19 +152,19 @@ class Vehicle(Scoped):
                 fields=["depot", "vin"],
                 condition=~models.Q(vin=""),
                 name="vin_once_per_depot",
-                violation_error_message="Another vehicle of this depot has this VIN already.",
+                violation_error_message=_("Another vehicle of this depot has this VIN already."),
             ),
             models.UniqueConstraint(
                 fields=["depot", "external_id"],
                 condition=~models.Q(external_id=""),
                 name="external_id_once_per_depot",
-                violation_error_message="Another vehicle of this depot has this external id already.",
+                violation_error_message=_("Another vehicle of this depot has this external id already."),
             ),
             models.UniqueConstraint(
                 fields=["depot", "id_token"],
                 condition=~models.Q(id_token=""),
                 name="id_token_once_per_depot",
-                violation_error_message="Another vehicle of this depot has this id token already.",
+                violation_error_message=_("Another vehicle of this depot has this id token already."),
             ),
         ]
 
@@ -178,7 +180,7 @@ class Vehicle(Scoped):
     def clean(self) -> None:
         if self.type_id and self.type.depot_id != self.depot_id:
             raise ValidationError(
-                {"type": "This vehicle type belongs to another depot. Choose one of this depot."}
+                {"type": tr("This vehicle type belongs to another depot. Choose one of this depot.")}
             )
 
 

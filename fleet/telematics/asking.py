@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from depot.words import tr
+
 TIMEOUT_S = 20
 MAX_ANSWER = 32 * 2**20
 REFUSED = (401, 403)
@@ -46,18 +48,22 @@ def ask(url: str, headers: Mapping[str, str], body: Mapping[str, Any] | None = N
     except urllib.error.HTTPError as error:
         raise _refusal(error.code) from None
     except (OSError, http.client.HTTPException) as error:
-        raise FeedError(f"Its server does not answer ({error.__class__.__name__}).") from None
+        raise FeedError(tr("Its server does not answer ({error}).", error=error.__class__.__name__)) from None
     if len(content) > MAX_ANSWER:
-        raise FeedError(f"Its server answered more than {MAX_ANSWER // 2**20} MB at once.")
+        raise FeedError(
+            tr("Its server answered more than {most_mb} MB at once.", most_mb=MAX_ANSWER // 2**20)
+        )
     try:
         return json.loads(content)
     except ValueError:
-        raise FeedError("Its server answered something that is no JSON.") from None
+        raise FeedError(tr("Its server answered something that is no JSON.")) from None
 
 
 def _refusal(status: int) -> FeedError:
     if status in REFUSED:
-        return FeedError(f"Its server refuses the key ({status}). Enter a valid one.", refused=True)
+        return FeedError(
+            tr("Its server refuses the key ({status}). Enter a valid one.", status=status), refused=True
+        )
     if status == http.HTTPStatus.TOO_MANY_REQUESTS:
-        return FeedError("Its server asks to come less often (429).")
-    return FeedError(f"Its server answered {status}.")
+        return FeedError(tr("Its server asks to come less often (429)."))
+    return FeedError(tr("Its server answered {status}.", status=status))

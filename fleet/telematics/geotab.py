@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from depot.words import tr
 from fleet.telematics.asking import Ask, FeedError
 from fleet.telematics.page import Account, Cursors, Page, Said
 
@@ -126,7 +127,7 @@ class _Talk:
         except (KeyError, TypeError) as error:
             raise _strange(error) from error
         if server != HERE and not OWN_SERVER.fullmatch(server):
-            raise FeedError("Geotab names a server that is not one of its own.", refused=True)
+            raise FeedError(tr("Geotab names a server that is not one of its own."), refused=True)
         self.memory |= {"server": server, "session": session}
 
     def _call(self, base: str, method: str, parameters: Mapping[str, Any]) -> Any:
@@ -137,8 +138,10 @@ class _Talk:
             return answer["result"]
         name = _name_of(answer["error"])
         if name == SESSION_OVER:
-            raise _SessionOverError(f"Geotab refuses the log-in ({name}). Enter the right one.", refused=True)
-        raise FeedError(f"Geotab answered {name}.")
+            raise _SessionOverError(
+                tr("Geotab refuses the log-in ({name}). Enter the right one.", name=name), refused=True
+            )
+        raise FeedError(tr("Geotab answered {name}.", name=name))
 
 
 class _SessionOverError(FeedError):
@@ -150,9 +153,11 @@ def _name_of(error: Any) -> str:
     try:
         name = str(error["errors"][0]["name"])
     except (KeyError, IndexError, TypeError):
-        return "an error"
-    return name if name.isidentifier() and len(name) <= 60 else "an error"
+        return tr("an error")
+    return name if name.isidentifier() and len(name) <= 60 else tr("an error")
 
 
 def _strange(what: object) -> FeedError:
-    return FeedError(f"Geotab answered in another form than expected ({json.dumps(str(what))[:80]}).")
+    return FeedError(
+        tr("Geotab answered in another form than expected ({what}).", what=json.dumps(str(what))[:80])
+    )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from depot.words import tr
 from fleet.telematics.asking import Ask, FeedError
 from fleet.telematics.page import Account, Cursors, Page, Said
 
@@ -51,7 +52,9 @@ def read_page(ask: Ask, account: Account, cursors: Cursors, memory: Mapping[str,
             after[stream] = str(pages["endCursor"] or after.get(stream, ""))
             more = more or bool(pages["hasNextPage"])
         except (KeyError, TypeError, AttributeError) as error:
-            raise FeedError(f"Samsara answered in another form than expected ({error!r}).") from error
+            raise FeedError(
+                tr("Samsara answered in another form than expected ({error!r}).", error=error)
+            ) from error
     return Page(tuple(said), after, more, memory)
 
 

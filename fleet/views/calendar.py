@@ -15,8 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from depot import clock
 from depot.access.pages import depot_page
 from depot.models import Depot
-from depot.words import month_year, tr, trn
-from fleet.calendars.rules import WEEKDAYS
+from depot.words import month_year, tr, trn, weekday_name, weekday_words
 from fleet.forms import CalendarDaysForm, CalendarForm, FollowForm, TemperatureForm
 from fleet.models import ServiceCalendar
 from fleet.selectors.calendar import Month, month_of
@@ -33,7 +32,7 @@ def calendar(request: HttpRequest, depot: Depot) -> HttpResponse:
     context: dict[str, Any] = {
         "month": month,
         "today": today,
-        "weekdays": WEEKDAYS,
+        "weekdays": [(weekday_words(day), weekday_name(day)) for day in range(7)],
         "answer": _answer(month),
         "before": (first - timedelta(days=1)).replace(day=1),
         "after": (first + timedelta(days=31)).replace(day=1),

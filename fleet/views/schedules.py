@@ -24,7 +24,7 @@ from depot.words import mark, tr
 from fleet.formats import canonical, gtfs, workbook
 from fleet.formats.clock import clock as clock_text
 from fleet.formats.clock import day_text
-from fleet.formats.service_days import describe_service_days
+from fleet.formats.service_days import say_service_days
 from fleet.formats.with_errors import with_errors
 from fleet.forms import ScheduleDaysForm, ScheduleSettingsForm
 from fleet.selectors.schedules import blocks_of, coming_duties, coming_needs, last_uploads, schedule_answer
@@ -332,7 +332,7 @@ def _line(block: Any) -> dict[str, Any]:
         "block_id": block.block_id,
         "vehicle": str(block.vehicle or ""),
         "vehicle_type": str(block.vehicle_type or ""),
-        "days": day_text(day) if day else describe_service_days(block.weekdays),
+        "days": day_text(day) if day else say_service_days(block.weekdays),
         "valid_from": block.valid_from,
         "valid_to": block.valid_to,
         "calendar": str(getattr(block, "calendar", None) or ""),

@@ -43,10 +43,10 @@ def read(content: bytes, name: str, fleet: Fleet) -> Reading:
             TRIPS, None, "", "", tr("The feed has no trip that ever runs. Export it for days to come.")
         )
     _warn_of_unread(archive, problems)
-    facts = [("Files", f"{len(archive.members)}"), ("Distances", source)] if rows else []
+    facts = [(tr("Files"), f"{len(archive.members)}"), (tr("Distances"), source)] if rows else []
     supplements = sorted(name for name in map(supplement_of, KEYS) if name in archive)
     if rows and supplements:
-        facts.append(("Supplements", ", ".join(supplements)))
+        facts.append((tr("Supplements"), ", ".join(supplements)))
     return Reading(
         FORMAT, tuple(rows), tuple(problems.errors), tuple(problems.warnings), tuple(facts), FIELDS
     )

@@ -82,7 +82,7 @@ def read(content: bytes, name: str, fleet: Fleet) -> Reading:
             "",
             tr("No rotation ever runs. Export the calendar of days to come."),
         )
-    facts = (("Tables", f"{len(tables)}"),) if rows else ()
+    facts = ((tr("Tables"), f"{len(tables)}"),) if rows else ()
     return Reading(FORMAT, tuple(rows), tuple(problems.errors), tuple(problems.warnings), facts, FIELDS)
 
 
