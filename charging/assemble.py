@@ -52,10 +52,13 @@ CHANGE_PRICE_SHARE = 0.02
 
 @dataclass(slots=True)
 class Notes:
-    """What a person should know about the case: per vehicle id, and for the whole depot."""
+    """What a person should know about the case: per vehicle id, and for the whole depot.
+
+    The depot's are by keys that are the same in every language: each is an alert while it holds.
+    """
 
     vehicles: dict[str, list[str]] = field(default_factory=dict)
-    depot: list[str] = field(default_factory=list)
+    depot: dict[str, str] = field(default_factory=dict)
     peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By demand charge: which peak is billed, which is to be expected anyway, why, and when that was found."""
     remarks: list[str] = field(default_factory=list)
@@ -99,7 +102,7 @@ def assemble(
     found = duties(depot, grid.start_at - LOOK_BACK, grid.end_at + BEYOND)
     needs = needs_of([duty for duty in found if duty.outage is None])
     prices = prices_for(depot, grid, now)
-    notes.depot.extend(prices.warnings)
+    notes.depot.update(prices.warnings)
     notes.remarks.extend(prices.remarks)
     agreement = InterconnectionAgreement.objects.filter(depot=depot).first()
     plugs = Counter(places[vehicle.pk].charger_id for vehicle in planned)
@@ -142,7 +145,7 @@ def assemble(
             ),
         )
     events, told = events_for(depot, grid, prices.export_per_kwh)
-    notes.depot.extend(told)
+    notes.depot.update(told)
     site = _site(depot, agreement, grid, now, notes, sum(guests.values(), np.zeros(grid.steps)))
     last = None if outlook_days else _last_plan(depot, grid, now)
     case = {
@@ -164,13 +167,11 @@ def assemble(
     notes.peaks = outlook.told(prices.demand_charges)
     if last is not None:
         case["previous"] = _previous(last, rows, CHANGE_PRICE_SHARE * _usual_price(prices) * grid.step_hours)
-    notes.depot.extend(
-        tr(
+    for battery in depot.batteries.all():
+        notes.depot[f"battery {battery.pk}"] = tr(
             "Battery {name} is not planned: nothing here can command it, so no plan may count on it.",
             name=battery.name,
         )
-        for battery in depot.batteries.all()
-    )
     return Assembled(case, notes, grid, places, needs, last)
 
 
@@ -318,13 +319,11 @@ def _guests(
             draw(charger, max(last.power_kw if last else charger.max_charge_kw, charger.fallback_share_kw))
             continue
         draw(charger, charger.fallback_share_kw)
-        notes.depot.append(
-            tr(
-                "The vehicle at {connector} is not planned: nobody knows it. It charges with up to "
-                "{fallback_share_kw:g} kW. Enter its token in the set-up.",
-                connector=session.connector,
-                fallback_share_kw=charger.fallback_share_kw,
-            )
+        notes.depot[f"guest {session.connector_id}"] = tr(
+            "The vehicle at {connector} is not planned: nobody knows it. It charges with up to "
+            "{fallback_share_kw:g} kW. Enter its token in the set-up.",
+            connector=session.connector,
+            fallback_share_kw=charger.fallback_share_kw,
         )
     return drawn
 
@@ -358,14 +357,17 @@ def _site(
     connection = depot.nodes.filter(kind=ElectricalNode.Kind.GRID).first()
     allowed = agreement.allowed_export_kw if agreement else 0.0
     if connection is None:
-        notes.depot.append(
-            tr("Nothing can be charged: the depot has no grid connection. Add it in the set-up.")
+        notes.depot["no grid connection"] = tr(
+            "Nothing can be charged: the depot has no grid connection. Add it in the set-up."
         )
     if allowed == 0.0:
-        notes.depot.append(tr("No power flows to the grid: the interconnection agreement is not in force."))
+        notes.depot["no agreement"] = tr(
+            "No power flows to the grid: the interconnection agreement is not in force."
+        )
     solar = expected(depot, Forecast.Kind.SOLAR, grid, now)
     building = expected(depot, Forecast.Kind.BUILDING, grid, now)
-    notes.depot.extend(forecast.source for forecast in (solar, building) if forecast.made_at is None)
+    if solar.made_at is None or building.made_at is None:
+        notes.depot["no forecast"] = tr("No forecast has been made yet.")
     import_kw = connection.import_limit_kw * PLANNED_SHARE if connection else 0.0
     beyond_kw = np.maximum(guests_kw - import_kw, 0.0)  # no limit is below 0: the others must make up for it
     return {

@@ -35,13 +35,16 @@ Peaks = dict[tuple[str, date], Peak]
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Prices of a planner case, the labels of its demand charges, what is wrong with them and what is simplified."""
+    """Prices of a planner case, the labels of its demand charges, what is wrong with them and what is simplified.
+
+    `warnings` are sentences by keys that are the same in every language.
+    """
 
     import_per_kwh: list[float]
     export_per_kwh: list[float]
     demand_charges: list[dict[str, Any]] = field(default_factory=list)
     demand_labels: dict[str, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    warnings: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
 
@@ -56,9 +59,8 @@ def prices_for(depot: Depot, grid: TimeGrid, now: datetime) -> Prices:
     zeros = [0.0] * grid.steps
     today = by_day[first]
     if today is None:
-        return Prices(
-            zeros, zeros, warnings=[tr("No tariff is valid today: the plan takes power as free. Enter one.")]
-        )
+        words = tr("No tariff is valid today: the plan takes power as free. Enter one.")
+        return Prices(zeros, zeros, warnings={"no tariff": words})
     names = ", ".join(dict.fromkeys(row.name for row in by_day.values() if row is not None))
     try:
         versions, warnings = _versions(depot, by_day)
@@ -67,15 +69,14 @@ def prices_for(depot: Depot, grid: TimeGrid, now: datetime) -> Prices:
         curve = _curve(depot, list(versions.values()), (peaks, used), market, grid, now)
         charges = demand_case(curve, peaks)
     except InputError as error:
-        return Prices(
-            zeros, zeros, warnings=[tr("Tariff {names} cannot be used: {error}", names=names, error=error)]
-        )
+        words = tr("Tariff {names} cannot be used: {error}", names=names, error=error)
+        return Prices(zeros, zeros, warnings={"tariff not usable": words})
     return Prices(
         import_per_kwh=[round(float(value), 6) for value in curve.import_per_kwh],
         export_per_kwh=[round(float(value), 6) for value in curve.export_per_kwh],
         demand_charges=[{name: charge[name] for name in CASE_FIELDS if name in charge} for charge in charges],
         demand_labels={charge["id"]: charge["label"] for charge in charges},
-        warnings=[*warnings, *_stale(depot, market)],
+        warnings=warnings | _stale(depot, market),
         remarks=taken_as_convex(curve),
     )
 
@@ -86,16 +87,16 @@ def follows_market(tariff: Tariff) -> bool:
     return exported or any(component.series is not None for component in tariff.energy)
 
 
-def _stale(depot: Depot, market: Market) -> list[str]:
+def _stale(depot: Depot, market: Market) -> dict[str, str]:
     if market.stale_from is None:
-        return []
-    return [
-        tr(
+        return {}
+    return {
+        "market prices": tr(
             "Market prices from {stale_from} on are not known yet: the plan takes those of "
             "the same weekday and hour.",
             stale_from=weekday_time(depot.local(market.stale_from)),
         )
-    ]
+    }
 
 
 def _tariffs(depot: Depot, first: date, last: date) -> dict[date, TariffRow | None]:
@@ -110,20 +111,20 @@ def _tariffs(depot: Depot, first: date, last: date) -> dict[date, TariffRow | No
     return {day: row for day, row in by_day.items() if row is not None or first <= day <= last}
 
 
-def _versions(depot: Depot, by_day: Mapping[date, TariffRow | None]) -> tuple[dict[int, Tariff], list[str]]:
+def _versions(
+    depot: Depot, by_day: Mapping[date, TariffRow | None]
+) -> tuple[dict[int, Tariff], dict[str, str]]:
     """Return the versions that hold on some day, by id; where one ends without a next, it goes on."""
     rows = {row.pk: row for row in by_day.values() if row is not None}
     versions = {pk: version_of(row, depot.time_zone) for pk, row in rows.items()}
-    warnings = []
+    warnings = {}
     for (_, before), (day, row) in pairwise(by_day.items()):
         if before is not None and row is None:
             versions[before.pk] = replace(versions[before.pk], valid_to=None)
-            warnings.append(
-                tr(
-                    "No tariff is valid on {day:%Y-%m-%d}: the plan goes on with {before}.",
-                    day=day,
-                    before=before,
-                )
+            warnings[f"tariff ends {day}"] = tr(
+                "No tariff is valid on {day:%Y-%m-%d}: the plan goes on with {before}.",
+                day=day,
+                before=before,
             )
     return versions, warnings
 

@@ -130,28 +130,24 @@ def settled(
 
 def events_for(
     depot: Depot, grid: TimeGrid, export_per_kwh: Sequence[float]
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the calls inside a grid as the planner's case has them, and why any is left out.
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return the calls inside a grid as the planner's case has them, and by a key why any is left out.
 
     Export credit that a programme's terms exclude is taken off its pay, as in the settlement.
     """
     events = list(_events(depot, grid.start_at, grid.end_at))
     if not events:
-        return [], []
+        return [], {}
     days = _days(depot, events)
     case: list[dict[str, Any]] = []
-    notes = []
+    notes = {}
     for event in events:
         call = call_of(event)
         try:
             baseline = days.baseline(call)
         except NoBaselineError as error:
-            notes.append(
-                tr(
-                    "{event} is not planned for, because it has no baseline: {error}",
-                    event=event,
-                    error=error,
-                )
+            notes[f"event {event.pk}"] = tr(
+                "{event} is not planned for, because it has no baseline: {error}", event=event, error=error
             )
             continue
         step = timedelta(minutes=grid.step_minutes)

@@ -36,8 +36,8 @@ def watch(depot: Depot, now: datetime) -> None:
     sync(depot, "station:", [_notice(one) for one in pressing(depot, now)])
     sync(depot, "fallback:", unsafe_fallbacks(depot, now))
     plan = Plan.objects.filter(depot=depot, made_at__lte=now).order_by("-made_at").first()
-    notes = plan.notes["depot"] if plan else []
-    sync(depot, "note:", [Cause(f"note:{note[:80]}", "warning", note) for note in notes])
+    notes = zip(plan.notes.get("depot_keys", ()), plan.notes["depot"], strict=False) if plan else ()
+    sync(depot, "note:", [Cause(f"note:{key}", "warning", note) for key, note in notes])
 
 
 def _key(row: Readiness) -> str:

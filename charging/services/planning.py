@@ -107,7 +107,8 @@ def make_plan(depot: Depot, now: datetime, trigger: str, *, tidy: bool = True) -
         answer=answer,
         notes={
             "vehicles": notes.vehicles,
-            "depot": notes.depot,
+            "depot": list(notes.depot.values()),
+            "depot_keys": list(notes.depot),
             "remarks": notes.remarks,
             "away": notes.away,
             "peaks": notes.peaks,

@@ -105,7 +105,7 @@ def test_plan_and_bill_follow_the_market_and_tell_what_is_not_known(
 ) -> None:
     dynamic(berlin)
     grid = TimeGrid(NOW, 15, 8)
-    assert "needs 8 market prices" in prices_for(berlin, grid, NOW).warnings[0]
+    assert "needs 8 market prices" in prices_for(berlin, grid, NOW).warnings["tariff not usable"]
     series = PriceSeries.objects.create(depot=berlin, kind="market")
     store(series, [*hours(NOW - timedelta(weeks=1), "0.5", "0.3"), *hours(NOW, "0.1")], NOW)
 
@@ -114,7 +114,7 @@ def test_plan_and_bill_follow_the_market_and_tell_what_is_not_known(
 
     assert prices.import_per_kwh == [0.12] * 4 + [0.32] * 4
     assert prices.export_per_kwh == [0.1] * 4 + [0.3] * 4
-    assert prices.warnings == [
+    assert list(prices.warnings.values()) == [
         "Market prices from Tue 17:00 on are not known yet: the plan takes those of the same weekday and hour."
     ]
     fill(berlin, grid, 100.0)

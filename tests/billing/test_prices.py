@@ -30,7 +30,7 @@ def test_each_step_has_its_price_and_the_demand_charge_its_window(depot: Depot) 
     assert charge["id"] == "demand_flat.d.all"
     assert (charge["price_per_kw"], charge["billed_kw_so_far"], sum(charge["window"])) == (10.0, [0.0], 96)
     assert prices.demand_labels == {"demand_flat.d.all": "Demand"}
-    assert prices.warnings == []
+    assert prices.warnings == {}
 
 
 def test_the_peak_of_this_month_is_paid_already_and_that_of_the_last_is_not(depot: Depot) -> None:
@@ -56,11 +56,11 @@ def test_without_a_usable_tariff_power_is_free_and_that_is_said(depot: Depot) ->
     grid = horizon(depot, steps=4)
     none = prices_for(depot, grid, grid.start_at)
     assert (none.import_per_kwh, none.demand_charges) == ([0.0] * 4, [])
-    assert "No tariff is valid today" in none.warnings[0]
+    assert "No tariff is valid today" in none.warnings["no tariff"]
     make_tariff(depot, definition=DOCUMENT | {"energy": [{"id": "e", "label": "E", "series": {"factor": 1}}]})
     refused = prices_for(depot, grid, grid.start_at)
     assert refused.export_per_kwh == [0.0] * 4
-    assert "Tariff EV cannot be used" in refused.warnings[0]
+    assert "Tariff EV cannot be used" in refused.warnings["tariff not usable"]
 
 
 def test_what_is_simplified_is_no_warning(depot: Depot) -> None:
@@ -68,7 +68,7 @@ def test_what_is_simplified_is_no_warning(depot: Depot) -> None:
     demand = [DOCUMENT["demand"][0] | {"prices": [{"id": "all", "steps": steps}]}]
     make_tariff(depot, definition=DOCUMENT | {"demand": demand})
     prices = prices_for(depot, horizon(depot), horizon(depot).start_at)
-    assert prices.warnings == []
+    assert prices.warnings == {}
     assert prices.remarks == ["Demand: the fee rises in steps; the plan takes the straight lines below them."]
 
 
@@ -97,7 +97,7 @@ def test_a_new_tariff_counts_from_its_first_day_inside_the_horizon(depot: Depot)
     # ten days of the month by the old price, 21 by the new one
     assert today["price_per_kw"] == pytest.approx(10 * 10 / 31)
     assert tomorrow["price_per_kw"] == pytest.approx(25 * 21 / 31)
-    assert prices.warnings == []
+    assert prices.warnings == {}
 
 
 def test_a_tariff_that_ends_without_a_next_one_goes_on_and_that_is_said(depot: Depot) -> None:
@@ -105,7 +105,7 @@ def test_a_tariff_that_ends_without_a_next_one_goes_on_and_that_is_said(depot: D
     grid = horizon(depot, steps=192)
     prices = prices_for(depot, grid, grid.start_at)
     assert prices.import_per_kwh[96:] == prices.import_per_kwh[:96]
-    assert prices.warnings == [
+    assert list(prices.warnings.values()) == [
         "No tariff is valid on 2026-03-11: the plan goes on with EV (from 2026-01-01)."
     ]
 

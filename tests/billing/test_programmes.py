@@ -151,7 +151,7 @@ def test_without_days_like_it_nothing_is_planned_or_paid_and_the_reason_is_said(
     assert one.revenue == 0 and one.words.startswith("Only 3 similar days without an event are recorded")
     case, notes = events_for(depot, TimeGrid(at_local(depot, DAY, 12), 60, 24), [0.05] * 24)
     assert case == []
-    assert notes[0].startswith(
+    assert next(iter(notes.values())).startswith(
         "ELRP Thu 12 Mar 2026 17:00–19:00 is not planned for, because it has no baseline"
     )
 
@@ -169,7 +169,7 @@ def test_the_plan_takes_an_event_with_its_baseline_and_what_is_left_of_its_pay(
 
     case, notes = events_for(depot, TimeGrid(at_local(depot, DAY, 13), 60, 48), [0.05] * 48)
 
-    assert notes == []
+    assert notes == {}
     [reduce, export, later] = case
     assert (reduce["kind"], reduce["from_step"], reduce["to_step"], reduce["pay_per_kw"]) == (
         "reduce",

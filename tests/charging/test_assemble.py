@@ -151,7 +151,9 @@ def test_room_is_left_for_a_vehicle_that_nobody_knows(depot, bus):
     assembled = assemble(depot, NOW)
     assert assembled.case["site"]["import_limit_kw"] == pytest.approx(before - 6)
     assert assembled.case["site"]["nodes"][0]["import_limit_kw"] == 94
-    assert any(f"The vehicle at {connector} is not planned" in note for note in assembled.notes.depot)
+    assert any(
+        f"The vehicle at {connector} is not planned" in note for note in assembled.notes.depot.values()
+    )
 
 
 def test_nothing_flows_to_the_grid_without_an_agreement_but_the_building_may_be_fed(depot, bus):
@@ -159,7 +161,7 @@ def test_nothing_flows_to_the_grid_without_an_agreement_but_the_building_may_be_
     assembled = assemble(depot, NOW)
     assert assembled.case["site"]["export_limit_kw"] == 0
     assert only_vehicle(assembled)["v2g"] is True
-    assert any("interconnection agreement is not in force" in note for note in assembled.notes.depot)
+    assert any("interconnection agreement is not in force" in note for note in assembled.notes.depot.values())
 
 
 def test_nodes_keep_their_tree_and_shared_cabinets_get_one(depot, bus):
@@ -186,14 +188,14 @@ def test_no_plan_counts_on_a_stationary_battery_that_nothing_commands(depot, bus
     )
     assembled = assemble(depot, NOW)
     assert assembled.case["storage"] == []
-    assert any("Battery Container is not planned" in note for note in assembled.notes.depot)
+    assert any("Battery Container is not planned" in note for note in assembled.notes.depot.values())
 
 
 def test_a_depot_without_anything_is_still_a_case(depot):
     depot.nodes.all()
     assembled = assemble(depot, NOW)
     assert case_from_json(assembled.case).vehicles == ()
-    assert any("No tariff is valid" in note for note in assembled.notes.depot)
+    assert any("No tariff is valid" in note for note in assembled.notes.depot.values())
 
 
 def test_the_number_of_queries_does_not_grow_with_the_fleet(depot, django_assert_max_num_queries):

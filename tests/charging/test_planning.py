@@ -17,8 +17,10 @@ from charging.planner.plan import plan_from_json
 from charging.planner.solve import solve
 from charging.planner.verify import verify
 from charging.services import planning
+from charging.services.alerts import watch
 from charging.services.dispatch import dispatch
 from depot.models import Alert, Forecast, Webhook
+from depot.words import speaking
 from tests.factories import NOW, make_block, make_charger, make_vehicle
 
 TARIFF = {
@@ -191,6 +193,20 @@ def test_with_dispatch_off_plans_are_made_and_not_sent(planned_depot, frozen):
     told = [json.loads(row.body)["data"] for row in hook.deliveries.order_by("created_at")]
     assert {one["id"]: one["sent"] for one in told} == {plan.pk - 1: True, plan.pk: False}
     assert not ChargerCommand.objects.exists()
+
+
+def test_what_is_noted_of_the_depot_is_one_alert_in_whatever_language(planned_depot, frozen):
+    Tariff.objects.all().delete()
+    for hours, language, words in ((0, "en", "No tariff is valid today"), (1, "de", "Heute gilt kein Tarif")):
+        at = NOW + timedelta(hours=hours)
+        planned_depot.language = language
+        planned_depot.save()
+        with speaking(language):
+            planning.make_plan(planned_depot, at, "test")
+            watch(planned_depot, at)
+        alert = Alert.objects.get(key="note:no tariff")
+        assert alert.title.startswith(words)
+        assert alert.cleared_at is None
 
 
 def test_old_plans_are_thinned_to_one_a_day(planned_depot, frozen):
