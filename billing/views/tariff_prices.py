@@ -31,7 +31,10 @@ def upload(request: HttpRequest, depot: Depot) -> HttpResponse:
     """Take a price file, keep it, and go to what is in it."""
     if request.method == "POST":
         return _take(request, depot)
-    context = {"kinds": PriceSeries.Kind.choices, "max_megabytes": MAX_BYTES // 2**20}
+    context = {
+        "kinds": [(value, tr(label)) for value, label in PriceSeries.Kind.choices],
+        "max_megabytes": MAX_BYTES // 2**20,
+    }
     return render(request, "billing/prices_upload.html", context)
 
 

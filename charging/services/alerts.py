@@ -90,22 +90,30 @@ def _is_urgent(row: Readiness, now: datetime) -> bool:
 
 
 def _pull_out(depot: Depot, row: Readiness) -> Cause:
-    local = depot.local(row.duty.pull_out_at)
-    name = row.vehicle.name if row.vehicle else tr("Block {block_id}", block_id=row.duty.block.block_id)
+    local, block = depot.local(row.duty.pull_out_at), row.duty.block.block_id
+    name = row.vehicle.name if row.vehicle else tr("Block {block_id}", block_id=block)
     level = "critical" if row.state == "will_miss" else "warning"
-    words = tr("will not be ready") if row.state == "will_miss" else tr("may not be ready")
-    act_by = tr(" Act by {act_by:%H:%M}.", act_by=depot.local(row.act_by)) if row.act_by else ""
+    title = (
+        tr(
+            "{name} will not be ready for {local:%H:%M} (block {block_id})",
+            name=name,
+            local=local,
+            block_id=block,
+        )
+        if row.state == "will_miss"
+        else tr(
+            "{name} may not be ready for {local:%H:%M} (block {block_id})",
+            name=name,
+            local=local,
+            block_id=block,
+        )
+    )
+    act_by = tr("Act by {act_by:%H:%M}.", act_by=depot.local(row.act_by)) if row.act_by else ""
     return Cause(
         f"ready:{_key(row)}",
         level,
-        tr(
-            "{name} {words} for {local:%H:%M} (block {block_id})",
-            name=name,
-            words=words,
-            local=local,
-            block_id=row.duty.block.block_id,
-        ),
-        f"{row.reason}{act_by}",
+        title,
+        f"{row.reason} {act_by}".strip(),
     )
 
 

@@ -127,7 +127,7 @@ def _page(
     found = period.report(depot, now) if billed is None else year_report(depot, period.year, now, billed)
     ports = port_uptimes(depot, start_at, min(end_at, now)) if start_at < now else []
     entries = _not_ready(depot, start_at, end_at)
-    labels = dict(NotReady.Cause.choices)
+    labels = {value: tr(label) for value, label in NotReady.Cause.choices}
     counts = entries.order_by().values_list("cause").annotate(number=Count("pk")).order_by("-number")
     context = {
         "period": period,

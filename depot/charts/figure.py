@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from depot.charts.time_axis import TimeAxis
 from depot.charts.traces import Trace
+from depot.words import figures
 
 ALLOWED_TRACES = frozenset({"scatter", "bar", "pie"})
 LEFT_MARGIN_PX = 60
@@ -54,6 +55,7 @@ def figure(
     layout |= {"shapes": list(shapes), "annotations": _panel_titles(panels, layout)}
     choices = _category_ticks(traces) if axis is None else axis.tick_choices()
     layout["meta"] = {"tick_choices": choices}
+    layout["separators"] = figures(".,")
     layout["xaxis"] = _x_axis(axis, len(panels)) | (choices[-1] if choices else {})
     return {"data": _plain(traces), "layout": _plain(layout), "legend": _legend(traces)}
 

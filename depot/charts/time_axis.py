@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any
 
-from depot.words import day_words, month_words, speaking, spoken, weekday_words
+from depot.words import day_words, month_words, speaking, spoken, tr, weekday_words
 
 TICK_HOURS = (1, 2, 3, 6, 12, 24)
 DAYS_WITH_HOURS = 5
@@ -76,7 +76,9 @@ class TimeAxis:
             "type": "date",
             "range": [self.x(self.from_at), self.x(self.to_at)],
             "tickmode": "array",
-            "unifiedhovertitle": {"text": "Local time" if self.clock_changes else "%{x|%a %-d %b %H:%M}"},
+            "unifiedhovertitle": {
+                "text": tr("Local time") if self.clock_changes else f"%{{x|{tr('%a %-d %b %H:%M')}}}"
+            },
         }
 
     def _round_moments(self, hours: int) -> list[datetime]:

@@ -98,7 +98,7 @@ def line(
         mode="lines",
         yaxis=yaxis_of(panel),
         line={"color": style.line, "width": style.width, "dash": style.dash},
-        hovertemplate=_hover(unit) + (" at %{customdata}" if axis.clock_changes else ""),
+        hovertemplate=_hover(unit) + (tr(" at %{customdata}") if axis.clock_changes else ""),
     )
 
 
@@ -218,7 +218,7 @@ def gantt(axis: TimeAxis, spans: Sequence[Span], role: str, *, name: str = "", p
     )
 
 
-def marks(axis: TimeAxis, points: Sequence[Mark], *, name: str = "Needed", panel: int = 1) -> Trace:
+def marks(axis: TimeAxis, points: Sequence[Mark], *, name: str = "", panel: int = 1) -> Trace:
     """Draw what each departure needs as diamonds: filled green when met, hollow vermilion when not."""
     ready, missed = ROLES["ready"].line, ROLES["will_miss"].line
     colours = [ready if point.met else missed for point in points]
@@ -226,7 +226,7 @@ def marks(axis: TimeAxis, points: Sequence[Mark], *, name: str = "Needed", panel
         x=axis.xs(point.at for point in points),
         y=[point.row for point in points],
         customdata=[[axis.label(point.at), point.note] for point in points],
-        name=name,
+        name=name or tr("Needed"),
         meta="ready",
         mode="markers",
         yaxis=yaxis_of(panel),

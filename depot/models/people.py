@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from depot.models.base import Scoped
@@ -47,12 +48,12 @@ class Membership(Scoped):
 
 
 class Scope(models.TextChoices):
-    READ = "read", "Read everything of the depot"
-    TELEMETRY = "telemetry", "Send telemetry"
-    SCHEDULES = "schedules", "Write schedules and departures"
-    METERS = "meters", "Send meter readings"
-    OPERATIONS = "operations", "Operate chargers: start, stop, reset, settings, firmware"
-    OVERRIDES = "overrides", "Order vehicles: charge now, hold, ready by, limit"
+    READ = "read", _("Read everything of the depot")
+    TELEMETRY = "telemetry", _("Send telemetry")
+    SCHEDULES = "schedules", _("Write schedules and departures")
+    METERS = "meters", _("Send meter readings")
+    OPERATIONS = "operations", _("Operate chargers: start, stop, reset, settings, firmware")
+    OVERRIDES = "overrides", _("Order vehicles: charge now, hold, ready by, limit")
 
 
 class ApiKey(Scoped):

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
 
 from depot.models.base import Scoped
 from depot.models.people import User
@@ -18,9 +19,9 @@ class Webhook(Scoped):
     """An address that is told of events. Its secret is derived from the installation's key and stored nowhere."""
 
     class Topic(models.TextChoices):
-        ALERTS = "alerts", "Alerts: raised, cleared"
-        PLANS = "plans", "Plans: a new plan counts"
-        READINESS = "readiness", "Readiness: a pull-out's state changed"
+        ALERTS = "alerts", _("Alerts: raised, cleared")
+        PLANS = "plans", _("Plans: a new plan counts")
+        READINESS = "readiness", _("Readiness: a pull-out's state changed")
 
     depot = models.ForeignKey(Depot, on_delete=models.CASCADE, related_name="webhooks")
     name = models.CharField(max_length=80)
