@@ -35,9 +35,13 @@ class Indented(json.JSONEncoder):
 
 class TariffForm(forms.ModelForm):
     source = forms.URLField(
-        required=False, assume_scheme="https", help_text=_("Where the price sheet is published.")
+        label=_("Source"),
+        required=False,
+        assume_scheme="https",
+        help_text=_("Where the price sheet is published."),
     )
     definition = forms.JSONField(
+        label=_("Definition"),
         encoder=Indented,
         widget=forms.Textarea(attrs={"rows": 32, "cols": 100, "spellcheck": "false"}),
         help_text=_(

@@ -59,7 +59,9 @@ class AdoptForm(forms.ModelForm):
     """Where a station that knocked belongs."""
 
     node = forms.ModelChoiceField(
-        ElectricalNode.objects.none(), help_text=_("The node of the electrical tree that feeds it.")
+        ElectricalNode.objects.none(),
+        label=_("Node"),
+        help_text=_("The node of the electrical tree that feeds it."),
     )
     max_charge_kw = forms.FloatField(min_value=0.1, label=_("greatest charging power"), help_text=_("In kW."))
 

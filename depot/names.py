@@ -5,10 +5,11 @@ They stand in the models in English; each is looked up in the catalogue when it 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Field, Model
+from django.db.models import Choices, Field, Model
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
@@ -27,11 +28,21 @@ def translate_names(sender: type[Model], **_: Any) -> None:
         field.help_text = _looked_up(field.help_text)
         if field.choices:
             field.choices = [(value, _looked_up(label)) for value, label in field.choices]
+    for member in (member for choices in _choices_beside(sender) for member in choices):
+        member._label_ = _looked_up(member.label)  # type: ignore[attr-defined]
 
 
 def own_fields(model: type[Model]) -> Iterator[Field]:
     """Return the fields of a model that people read the names of."""
     return (field for field in model._meta.local_fields if not field.auto_created)
+
+
+def _choices_beside(model: type[Model]) -> Iterator[type[Choices]]:
+    """Return the choices that are written in a model, or beside it in its module."""
+    for holder in (model, sys.modules[model.__module__]):
+        for thing in vars(holder).values():
+            if isinstance(thing, type) and issubclass(thing, Choices):
+                yield thing
 
 
 def names_of(model: type[Model]) -> Iterator[str]:

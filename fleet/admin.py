@@ -46,7 +46,7 @@ class VehicleTypes(DepotAdmin):
     fieldsets = [
         (None, {"fields": ["depot", "name", "kind"]}),
         (
-            "Battery",
+            _("Battery"),
             {
                 "fields": [
                     "usable_kwh",
@@ -57,9 +57,9 @@ class VehicleTypes(DepotAdmin):
                 ]
             },
         ),
-        ("Charging", {"fields": [("max_charge_ac_kw", "max_charge_dc_kw"), "charge_taper", "iso15118_2"]}),
+        (_("Charging"), {"fields": [("max_charge_ac_kw", "max_charge_dc_kw"), "charge_taper", "iso15118_2"]}),
         (
-            "Discharging (V2G)",
+            _("Discharging (V2G)"),
             {
                 "fields": ["inverter", ("max_discharge_ac_kw", "max_discharge_dc_kw"), "iso15118_20"],
                 "description": _(
@@ -170,6 +170,7 @@ class BlockForm(forms.ModelForm):
     weekdays = AsWritten(
         parse_service_days,
         _days,
+        label=_("Weekdays"),
         required=False,
         help_text=_("Like Mon-Fri or Mon,Wed; empty for one day alone."),
     )
@@ -371,7 +372,7 @@ class TelematicsFeeds(DepotAdmin):
     readonly_fields = ["heard_at", "trouble"]
     fieldsets = [
         (None, {"fields": ["depot", "kind", "enabled", "heard_at", "trouble"]}),
-        ("Account", {"fields": ["server", ("database", "user_name"), "new_secret"]}),
+        (_("Account"), {"fields": ["server", ("database", "user_name"), "new_secret"]}),
     ]
 
     def save_model(self, request: HttpRequest, obj: TelematicsFeed, form: Any, change: bool) -> None:

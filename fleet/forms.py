@@ -105,7 +105,7 @@ class CalendarDaysForm(forms.Form):
         ("extra", _("All blocks of the calendar run")),
     )
 
-    calendar = forms.ModelChoiceField(ServiceCalendar.objects.none(), empty_label=None)
+    calendar = forms.ModelChoiceField(ServiceCalendar.objects.none(), label=_("Calendar"), empty_label=None)
     first = forms.DateField(label=_("From"), widget=DAY)
     last = forms.DateField(label=_("To"), widget=DAY, required=False, help_text=_("Empty = one day."))
     kind = forms.ChoiceField(label=_("What it is"), choices=KINDS)
@@ -116,7 +116,9 @@ class CalendarDaysForm(forms.Form):
         required=False,
         help_text=_("On half days."),
     )
-    note = forms.CharField(max_length=80, required=False, help_text=_("Like “Teachers' day”."))
+    note = forms.CharField(
+        label=_("Note"), max_length=80, required=False, help_text=_("Like “Teachers' day”.")
+    )
 
     def __init__(self, *args: Any, depot: Depot, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -154,7 +156,7 @@ class CalendarDaysForm(forms.Form):
 class FollowForm(forms.Form):
     """The calendar that blocks without one follow."""
 
-    calendar = forms.ModelChoiceField(ServiceCalendar.objects.none(), empty_label=None)
+    calendar = forms.ModelChoiceField(ServiceCalendar.objects.none(), label=_("Calendar"), empty_label=None)
 
     def __init__(self, *args: Any, depot: Depot, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -164,7 +166,7 @@ class FollowForm(forms.Form):
 class TemperatureForm(forms.Form):
     """How cold or warm a coming day will be, asked for in the depot's units; cleaned it is °C."""
 
-    date = forms.DateField(widget=DAY)
+    date = forms.DateField(label=_("Date"), widget=DAY)
     outside_temp_c = forms.FloatField(required=False, help_text=_("Empty = as on the last days."))
 
     def __init__(self, *args: Any, depot: Depot, **kwargs: Any) -> None:

@@ -185,14 +185,14 @@ def _pay(call: Call, steps: int, hours: float, lost_per_kwh: float) -> dict[str,
 def pay_words(event: ProgrammeEvent, currency: str) -> str:
     """Say what an event pays for what."""
     pay, unit = (event.pay_per_kwh, "kWh") if event.pay_per_kwh else (event.pay_per_kw, tr("kW on average"))
-    what = "exported" if event.kind == ProgrammeEvent.Kind.EXPORT else "less"
-    return tr(
-        "{pay:.2f} {currency} for each {unit} {what} than usual",
-        pay=pay,
-        currency=currency,
-        unit=unit,
-        what=what,
-    )
+    if event.kind == ProgrammeEvent.Kind.EXPORT:
+        return tr(
+            "{pay:.2f} {currency} for each {unit} exported more than usual",
+            pay=pay,
+            currency=currency,
+            unit=unit,
+        )
+    return tr("{pay:.2f} {currency} for each {unit} less than usual", pay=pay, currency=currency, unit=unit)
 
 
 def call_of(event: ProgrammeEvent) -> Call:

@@ -38,7 +38,7 @@ class ComparedLine:
         """Return how each bill came to its amount."""
         both = (
             (tr("Unmanaged"), self.unmanaged),
-            ("Charge-only", self.charge_only),
+            (tr("Charge-only"), self.charge_only),
             (tr("Actual"), self.actual),
         )
         return [(name, line.explanation) for name, line in both if line is not None]

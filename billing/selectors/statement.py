@@ -31,7 +31,7 @@ def statement_csv(depot: Depot, statement: SavingsStatement) -> str:
     between = charge_only_bill(depot, statement)
     if between is not None:
         rows += [
-            ("bill", "Charge-only", str(between.total), currency),
+            ("bill", tr("Charge-only"), str(between.total), currency),
             ("programme", tr("Charge-only would have been paid"), str(between.programmes), currency),
             ("share", tr("Smart charging"), str(between.smart_saving), currency),
             ("share", tr("V2G, after wear"), str(between.v2g_saving), currency),
@@ -41,7 +41,7 @@ def statement_csv(depot: Depot, statement: SavingsStatement) -> str:
     band = band_of(statement)
     if band is not None:
         rows += [("band", "least", str(band.low), currency), ("band", "greatest", str(band.high), currency)]
-        rows += [("band", case["case"], str(case["net_saving"]), currency) for case in band.cases]
+        rows += [("band", tr(case["case"]), str(case["net_saving"]), currency) for case in band.cases]
     for series, found in emissions_of(depot, ledger):
         name = series.get_kind_display()
         rows.append(("co2", tr("{name}, avoided", name=name), f"{found.avoided_kg:.1f}", "kg"))

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depot.timegrid import TimeGrid
+from depot.words import mark
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -30,8 +31,8 @@ FACTORS = {
 }
 """What a value in a unit is worth per kWh (money in the currency, CO2 in kg)."""
 UNIT_WORDS = {
-    "mwh": "per MWh",
-    "kwh": "per kWh",
+    "mwh": mark("per MWh"),
+    "kwh": mark("per kWh"),
     "ct/kwh": "ct/kWh",
     "g/kwh": "g/kWh",
     "kg/kwh": "kg/kWh",

@@ -31,7 +31,7 @@ from depot.imports import (
 )
 from depot.imports.workbook import read_workbook
 from depot.timegrid import local_day_bounds
-from depot.words import tr
+from depot.words import listed, tr, trn
 
 STARTS = frozenset({
     "start", "start_at", "start_time", "starttime", "begin", "from", "von", "datum_von", "delivery_start",
@@ -111,15 +111,15 @@ def read_prices(content: bytes, name: str, tz: ZoneInfo, column: str = "", unit:
         return Reading((), titles, title, unit, tuple(sorted(errors, key=lambda error: error.row or 0)))
     points, warnings = _points(table, moments, values, tz)
     if missing:
-        count, first = len(missing), missing[0]
-        text = tr(
-            "{count} row{rest} no value (the first is row {number}); not stored.",
-            count=count,
-            rest="s have" if count > 1 else " has",
+        first = missing[0]
+        text = trn(
+            "{count} row has no value (row {number}); not stored.",
+            "{count} rows have no value (the first is row {number}); not stored.",
+            len(missing),
             number=first.number,
         )
         warnings.insert(0, RowError(table.sheet, first.number, title, "", text))
-    facts = (*table.facts, ("Column", title), ("Unit", UNIT_WORDS[unit]), *_facts(points))
+    facts = (*table.facts, (tr("Column"), title), (tr("Unit"), tr(UNIT_WORDS[unit])), *_facts(points))
     return Reading(tuple(points), titles, title, unit, (), tuple(warnings), facts)
 
 
@@ -350,4 +350,4 @@ def _gap_warnings(
 
 def _facts(points: Sequence[Point]) -> tuple[tuple[str, str], ...]:
     steps = sorted({point.minutes for point in points})
-    return (("Steps", " and ".join(f"{minutes} min" for minutes in steps)),) if steps else ()
+    return ((tr("Steps"), listed(f"{minutes} min" for minutes in steps)),) if steps else ()

@@ -9,7 +9,7 @@ from billing.tariff.model import FixedCharge, Tariff, Tax
 from billing.tariff.money import joined, prorated, quantity, rate, rounded
 from billing.tariff.result import BillLine
 from billing.tariff.sheet import Share, Sheet
-from depot.words import tr
+from depot.words import mark, tr
 
 
 def fixed_line(sheet: Sheet, index: int, charge: FixedCharge) -> BillLine:
@@ -106,13 +106,12 @@ def minimum_lines(
     short = least - so_far
     if short <= 0:
         return []
-    what = "year" if minimum.per == "year" else "period"
-    sentence = tr(
-        "Raises the charges of this {what} to the minimum bill of {least} {currency}.",
-        what=what,
-        least=least,
-        currency=tariff.currency,
+    pattern = (
+        mark("Raises the charges of this year to the minimum bill of {least} {currency}.")
+        if minimum.per == "year"
+        else mark("Raises the charges of this period to the minimum bill of {least} {currency}.")
     )
+    sentence = tr(pattern, least=least, currency=tariff.currency)
     return [BillLine("minimum", tr("Minimum bill"), Decimal(1), "period", short, short, sentence)]
 
 
@@ -155,11 +154,11 @@ def _tax_line(tariff: Tariff, tax: Tax, lines: Sequence[BillLine]) -> BillLine:
 
 def of_version(lines: Sequence[BillLine], tariff: Tariff) -> list[BillLine]:
     """Mark lines with the first day of their tariff version, for a billing period that has several."""
-    mark = f"@{tariff.valid_from}" if tariff.valid_from else "@start"
-    label = tr("from {valid_from}", valid_from=tariff.valid_from) if tariff.valid_from else "before"
+    suffix = f"@{tariff.valid_from}" if tariff.valid_from else "@start"
+    label = tr("from {valid_from}", valid_from=tariff.valid_from) if tariff.valid_from else tr("before")
     return [
         BillLine(
-            line.id + mark,
+            line.id + suffix,
             joined(line.label, label),
             line.quantity,
             line.unit,

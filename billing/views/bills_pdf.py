@@ -68,7 +68,7 @@ def _lines(bill: Bill) -> Flowable:
         rows.append(
             [
                 [paper.text(line.label), paper.text(line.explanation, paper.SMALL)],
-                paper.text(f"{exact(line.quantity)} {line.unit}", paper.NUMBER),
+                paper.text(f"{exact(line.quantity)} {tr(line.unit)}", paper.NUMBER),
                 paper.text(exact(line.rate), paper.NUMBER),
                 paper.text(format_money(line.amount, bill.currency), paper.NUMBER),
             ]

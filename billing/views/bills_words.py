@@ -46,12 +46,12 @@ def peak_answer(depot: Depot, bill: Bill, peaks: list[PeakSoFar]) -> str:
     if not peaks:
         return ""
     top = max(peaks, key=lambda peak: (peak.next_10_kw or Decimal(0), peak.kw))
-    said = tr(
-        "The highest demand{rest} is {kw}, ",
-        rest=" so far" if top.next_10_kw is not None else "",
-        kw=kw(float(top.kw)),
+    at = local_moment(top.at, depot)
+    said = (
+        tr("The highest demand is {kw}, set on {at}", kw=kw(float(top.kw)), at=at)
+        if top.next_10_kw is None
+        else tr("The highest demand so far is {kw}, set on {at}", kw=kw(float(top.kw)), at=at)
     )
-    said += tr("set on {at}", at=local_moment(top.at, depot))
     if top.next_10_kw is None:
         return f"{said}."
     if not top.next_10_kw:

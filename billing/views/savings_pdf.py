@@ -186,7 +186,7 @@ def _certainty(statement: SavingsStatement, told: Mapping[str, Any]) -> list[Flo
             )
         )
         parts += [
-            paper.text(f"{case['case']}: {_money(case['net_saving'], statement)}", paper.SMALL)
+            paper.text(f"{tr(case['case'])}: {_money(case['net_saving'], statement)}", paper.SMALL)
             for case in band.cases
         ]
     parts += [paper.text(warning, paper.SMALL) for warning in statement.actual.warnings]

@@ -32,7 +32,7 @@ def upload(request: HttpRequest, depot: Depot) -> HttpResponse:
     if request.method == "POST":
         return _take(request, depot)
     context = {
-        "kinds": [(value, tr(label)) for value, label in PriceSeries.Kind.choices],
+        "kinds": PriceSeries.Kind.choices,
         "max_megabytes": MAX_BYTES // 2**20,
     }
     return render(request, "billing/prices_upload.html", context)

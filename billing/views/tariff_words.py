@@ -12,6 +12,7 @@ from billing.views.week import price_range
 from depot.money import currency_sign, format_money
 from depot.words import day_month, mark, tr
 
+PER = {"month": mark("month"), "day": mark("day"), "year": mark("year")}
 METHODS = {
     "prices": mark("Exported energy is paid by its hour"),
     "series": mark("Exported energy is paid the market's price"),
@@ -93,7 +94,7 @@ def charges_in_words(tariff: Tariff) -> list[tuple[str, str]]:
                     "{count}{amount} per {per}",
                     count=count,
                     amount=format_money(fixed.amount, currency),
-                    per=fixed.per,
+                    per=tr(PER[fixed.per]),
                 ),
             )
         )
@@ -110,7 +111,7 @@ def charges_in_words(tariff: Tariff) -> list[tuple[str, str]]:
                 tr(
                     "{amount} per {per}",
                     amount=format_money(tariff.minimum.amount, currency),
-                    per=tariff.minimum.per,
+                    per=tr(PER[tariff.minimum.per]),
                 ),
             )
         )
@@ -122,7 +123,8 @@ def charges_in_words(tariff: Tariff) -> list[tuple[str, str]]:
 
 def _demand(charge: DemandCharge, currency: str) -> str:
     prices = sorted({_first(price) for price in charge.prices})
-    shown = " to ".join(dict.fromkeys(unit_price(p, currency, charge.unit) for p in (prices[0], prices[-1])))
+    ends = list(dict.fromkeys(unit_price(p, currency, charge.unit) for p in (prices[0], prices[-1])))
+    shown = ends[0] if len(ends) == 1 else tr("{least} to {most}", least=ends[0], most=ends[1])
     of = tr("the highest {metering_minutes}-minute mean", metering_minutes=charge.metering_minutes)
     if charge.highest > 1:
         of = tr(
@@ -130,7 +132,7 @@ def _demand(charge: DemandCharge, currency: str) -> str:
             highest=charge.highest,
             metering_minutes=charge.metering_minutes,
         )
-    words = tr("{shown} a {per} for {of}", shown=shown, per=charge.per, of=of)
+    words = tr("{shown} a {per} for {of}", shown=shown, per=tr(PER[charge.per]), of=of)
     if charge.least_kw:
         words += tr(", at least {least_kw} {unit}", least_kw=charge.least_kw, unit=charge.unit)
     if charge.ratchet:

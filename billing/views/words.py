@@ -105,11 +105,14 @@ def answer(depot: Depot, statement: SavingsStatement, *, running: bool) -> str:
             bills=bills,
             with_wear=with_wear,
         )
-    have = tr("have saved") if running else "saved"
+    pattern = (
+        mark("{when} V2G and smart charging have saved {saved} net: {bills}, after {with_wear}.")
+        if running
+        else mark("{when} V2G and smart charging saved {saved} net: {bills}, after {with_wear}.")
+    )
     return tr(
-        "{when} V2G and smart charging {have} {saved} net: {bills}, after {with_wear}.",
+        pattern,
         when=when,
-        have=have,
         saved=money(saved, currency),
         bills=bills,
         with_wear=with_wear,
@@ -119,7 +122,9 @@ def answer(depot: Depot, statement: SavingsStatement, *, running: bool) -> str:
 def shares(bill: ChargeOnlyBill, currency: str, programme_revenue: Decimal = Decimal(0)) -> str:
     """Say what smart charging saved, what V2G added to it, and whose part of it grid programmes paid."""
     smart, v2g = (
-        f"{'saved' if amount >= 0 else 'cost'} {money(abs(amount), currency)}"
+        tr("saved {amount}", amount=money(amount, currency))
+        if amount >= 0
+        else tr("cost {amount}", amount=money(-amount, currency))
         for amount in (bill.smart_saving, bill.v2g_saving)
     )
     words = tr("Smart charging alone {smart}; V2G {v2g} more, after its battery wear.", smart=smart, v2g=v2g)

@@ -17,7 +17,7 @@ from charging.selectors.readiness import STALE_SOC, Readiness, reaches
 from depot.alerts.services import Cause
 from depot.models import Depot
 from depot.templatetags.depot_pages import kw, local_time, money, percent
-from depot.words import tr
+from depot.words import mark, tr
 from fleet.models import Vehicle, VehicleState
 
 INTERRUPTED_FOR = timedelta(minutes=10)
@@ -157,18 +157,20 @@ def near_limits(
         share = power_kw / limit_kw if limit_kw > 0 else 0.0
         if share >= (NEAR_NO_MORE if key in still_open else NEAR):
             level = "critical" if share > 1 else "warning"
-            words = tr("is over") if share > 1 else "nears"
-            title = tr(
-                "The site {words} its {name} limit: {power_kw} of {limit_kw}",
-                words=words,
-                name=name,
-                power_kw=kw(round(power_kw)),
-                limit_kw=kw(limit_kw),
-            )
+            title = tr(LIMIT_WORDS[name, share > 1], power_kw=kw(round(power_kw)), limit_kw=kw(limit_kw))
             found.append(
                 Cause(key, level, title, tr("Vehicles are held back as far as their pull-outs allow."))
             )
     return found
+
+
+LIMIT_WORDS = {
+    ("import", False): mark("The site nears its import limit: {power_kw} of {limit_kw}"),
+    ("import", True): mark("The site is over its import limit: {power_kw} of {limit_kw}"),
+    ("export", False): mark("The site nears its export limit: {power_kw} of {limit_kw}"),
+    ("export", True): mark("The site is over its export limit: {power_kw} of {limit_kw}"),
+}
+"""By direction, and whether it is over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from charging.command_words import command_words
 from charging.models import Charger, ChargerCommand, Connector, StationNotice
 from charging.selectors.board_tile import in_hours
 from charging.selectors.links import is_linked
@@ -101,7 +102,7 @@ def station_of(
     problems = [*_problems(charger, heard, faulted), *(one.summary for one in notices if one.summary)]
     if charger.pk in refused:
         problems.append(
-            tr("It did not do “{value}” within the last hour.", value=refused[charger.pk].replace("_", " "))
+            tr("It did not do “{value}” within the last hour.", value=command_words(refused[charger.pk]))
         )
     return Station(
         pk=charger.pk,
@@ -154,13 +155,11 @@ def _problems(charger: Charger, heard: bool, faulted: list[str]) -> list[str]:
         found.append(tr("In quarantine: it gets no schedule until its admission is set to accepted."))
     offset_s = charger.clock_offset_s or 0.0
     if heard and abs(offset_s) > WRONG_CLOCK_S:
-        way = "ahead" if offset_s > 0 else "behind"
+        offset = in_hours(timedelta(seconds=abs(offset_s)))
         found.append(
-            tr(
-                "Its clock is {offset} {way}.",
-                offset=in_hours(timedelta(seconds=abs(offset_s))),
-                way=way,
-            )
+            tr("Its clock is {offset} ahead.", offset=offset)
+            if offset_s > 0
+            else tr("Its clock is {offset} behind.", offset=offset)
         )
     if not charger.password_hash and charger.booted_at is None:
         found.append(tr("It has no password yet, so it cannot log in."))
@@ -177,5 +176,5 @@ def station_details(charger: Charger, now: datetime) -> dict[str, Any]:
         "certificates": list(charger.certificates.all()[:MOST_CERTIFICATES]),
         "station": station_of(charger, list(charger.connectors.all()), notices, {}, now),
         "notices": list(charger.notices.all()[:LATEST]),
-        "commands": [(command, command.action.replace("_", " ")) for command in commands],
+        "commands": [(command, command_words(command.action)) for command in commands],
     }

@@ -227,12 +227,8 @@ def _verdict(case: Case, planned: float | None) -> tuple[State, str]:
             "Can leave with up to {planned}, {needs}.", planned=percent(planned), needs=needs
         )
     risk = risk_at(case.plan, case.vehicle.pk, case.need.duty.pull_out_at)
-    return "on_track", tr(
-        "Will leave with {planned}, {needs}.{rest}",
-        planned=percent(planned),
-        needs=needs,
-        rest=" " + risk if risk else "",
-    )
+    words = tr("Will leave with {planned}, {needs}.", planned=percent(planned), needs=needs)
+    return "on_track", f"{words} {risk}".strip()
 
 
 def _miss(case: Case, planned: float | None) -> str:
@@ -243,12 +239,14 @@ def _miss(case: Case, planned: float | None) -> str:
         return case.need.reason
     if not case.trial and case.soc_now is not None and planned is not None and not reaches(planned, required):
         cause = shortfall_cause(case.plan, case.vehicle)
-        return tr(
-            "It leaves with {planned} but {needs}{rest}.",
-            planned=percent(planned),
-            needs=needs,
-            rest=": " + cause if cause else "",
-        )
+        if cause:
+            return tr(
+                "It leaves with {planned} but {needs}: {cause}.",
+                planned=percent(planned),
+                needs=needs,
+                cause=cause,
+            )
+        return tr("It leaves with {planned} but {needs}.", planned=percent(planned), needs=needs)
     reachable = _reachable_soc(case)
     if reachable is not None and not reaches(reachable, required):
         since = tr("from now on") if case.first else tr("as soon as it is back")
@@ -385,11 +383,5 @@ class Outlook:
             more = tr(" and {count} more", count=len(names) - 2) if len(names) > 2 else ""
             doubts.append(tr("not sure: {names}{more}", names=", ".join(names[:2]), more=more))
         if open_blocks:
-            doubts.append(
-                tr(
-                    "{open_blocks} block{rest} no vehicle",
-                    open_blocks=open_blocks,
-                    rest=" has" if open_blocks == 1 else "s have",
-                )
-            )
+            doubts.append(trn("{count} block has no vehicle", "{count} blocks have no vehicle", open_blocks))
         return "; " + "; ".join(doubts) if doubts else ""

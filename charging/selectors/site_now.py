@@ -83,11 +83,9 @@ class SiteNow:
     @property
     def level_words(self) -> str:
         """Return the level in words."""
-        return tr(
-            "{level} of the {rest} limit",
-            level=percent(self.level),
-            rest="export" if self.exporting else "import",
-        )
+        if self.exporting:
+            return tr("{level} of the export limit", level=percent(self.level))
+        return tr("{level} of the import limit", level=percent(self.level))
 
     @property
     def parts(self) -> list[tuple[str, Live | None]]:

@@ -141,21 +141,16 @@ def clock_cause(charger: Charger) -> Cause:
     """Return the alert on a wrong clock; `watch` clears it."""
     offset_s = charger.clock_offset_s or 0.0
     size = f"{abs(offset_s):.0f} s" if abs(offset_s) < 600 else f"{abs(offset_s) / 60:.0f} min"
-    doubted = tr(" What it measures counts from when it came, and is marked.") if offset_s > LIMIT_S else ""
-    return Cause(
-        f"clock:{charger.pk}",
-        "warning",
-        tr(
-            "The clock of charger {name} is {size} {rest}",
-            name=charger.name,
-            size=size,
-            rest="fast" if offset_s > 0 else "slow",
-        ),
-        tr(
-            "Its schedules begin at the wrong moment.{doubted} Set its time source in the charger.",
-            doubted=doubted,
-        ),
+    title = (
+        tr("The clock of charger {name} is {size} fast", name=charger.name, size=size)
+        if offset_s > 0
+        else tr("The clock of charger {name} is {size} slow", name=charger.name, size=size)
     )
+    words = [tr("Its schedules begin at the wrong moment.")]
+    if offset_s > LIMIT_S:
+        words.append(tr("What it measures counts from when it came, and is marked."))
+    words.append(tr("Set its time source in the charger."))
+    return Cause(f"clock:{charger.pk}", "warning", title, " ".join(words))
 
 
 def trusted(said_at: datetime, now: datetime) -> datetime:

@@ -14,7 +14,6 @@ from charging.models import NotReady
 from depot.access.pages import depot_page
 from depot.imports import write_delimited
 from depot.models import Depot
-from depot.words import tr
 
 A_PAGE = 100
 HEADER = (
@@ -29,7 +28,7 @@ def ledger(request: HttpRequest, depot: Depot) -> HttpResponse:
     """Show what was not ready, and because of what."""
     rows = _rows(request, depot)
     counts = rows.order_by().values_list("cause").annotate(number=Count("pk")).order_by("-number")
-    labels = {value: tr(label) for value, label in NotReady.Cause.choices}
+    labels = dict(NotReady.Cause.choices)
     context = {
         "page": Paginator(rows, A_PAGE).get_page(request.GET.get("page")),
         "counts": [(labels.get(cause, cause), number) for cause, number in counts],

@@ -127,7 +127,7 @@ def _page(
     found = period.report(depot, now) if billed is None else year_report(depot, period.year, now, billed)
     ports = port_uptimes(depot, start_at, min(end_at, now)) if start_at < now else []
     entries = _not_ready(depot, start_at, end_at)
-    labels = {value: tr(label) for value, label in NotReady.Cause.choices}
+    labels = dict(NotReady.Cause.choices)
     counts = entries.order_by().values_list("cause").annotate(number=Count("pk")).order_by("-number")
     context = {
         "period": period,
@@ -155,8 +155,6 @@ def answer(period: Period, found: Report | None) -> str:
         return tr("{name} has not been billed.", name=period.name)
     currency = found.currency
     saved = found.net_saving
-    way = "saved" if saved >= 0 else "cost"
-    more = "" if saved >= 0 else tr(" more than unmanaged charging")
     said = tr(
         "{name} cost {total}: {vehicles} for the vehicles and {site} for the rest of the site.",
         name=period.name,
@@ -164,13 +162,15 @@ def answer(period: Period, found: Report | None) -> str:
         vehicles=cents(found.shared.total, currency),
         site=cents(found.site.total, currency),
     )
-    return tr(
-        "{said} Managed charging {way} {saved}{more}, net of battery wear.",
-        said=said,
-        way=way,
-        saved=cents(abs(saved), currency),
-        more=more,
+    money = cents(abs(saved), currency)
+    net = (
+        tr("Managed charging saved {saved}, net of battery wear.", saved=money)
+        if saved >= 0
+        else tr(
+            "Managed charging cost {saved} more than unmanaged charging, net of battery wear.", saved=money
+        )
     )
+    return f"{said} {net}"
 
 
 def _not_ready(depot: Depot, start_at: datetime, end_at: datetime) -> QuerySet[NotReady]:

@@ -33,7 +33,9 @@ def _person(request: HttpRequest) -> User:
 class ApiKeyForm(forms.ModelForm):
     """Name, scopes and last day of a key."""
 
-    scopes = forms.MultipleChoiceField(choices=Scope.choices, widget=forms.CheckboxSelectMultiple)
+    scopes = forms.MultipleChoiceField(
+        label=_("Scopes"), choices=Scope.choices, widget=forms.CheckboxSelectMultiple
+    )
 
     class Meta:
         model = ApiKey

@@ -25,9 +25,9 @@ class Users(UserAdmin):
     filter_horizontal = []
     fieldsets = [
         (None, {"fields": ["username", "password"]}),
-        ("Person", {"fields": ["first_name", "last_name", "email"]}),
+        (_("Person"), {"fields": ["first_name", "last_name", "email"]}),
         (
-            "Access",
+            _("Access"),
             {
                 "fields": ["is_active", "is_staff", "is_superuser"],
                 "description": _(
@@ -36,7 +36,7 @@ class Users(UserAdmin):
                 ),
             },
         ),
-        ("Dates", {"fields": ["last_login", "date_joined"]}),
+        (_("Dates"), {"fields": ["last_login", "date_joined"]}),
     ]
 
     def has_module_permission(self, request: HttpRequest) -> bool:

@@ -21,7 +21,9 @@ from depot.words import tr
 class WebhookForm(forms.ModelForm):
     """Name, address and topics of a webhook."""
 
-    topics = forms.MultipleChoiceField(choices=Webhook.Topic.choices, widget=forms.CheckboxSelectMultiple)
+    topics = forms.MultipleChoiceField(
+        label=_("Topics"), choices=Webhook.Topic.choices, widget=forms.CheckboxSelectMultiple
+    )
 
     class Meta:
         model = Webhook

@@ -190,9 +190,9 @@ class Depots(DepotAdmin):
                 "description": _("A cycle is named by the month in which it begins."),
             },
         ),
-        ("Place", {"fields": [("latitude", "longitude", "elevation_m")]}),
+        (_("Place"), {"fields": [("latitude", "longitude", "elevation_m")]}),
         (
-            "Planning",
+            _("Planning"),
             {
                 "fields": ["dispatch_enabled", "horizon_hours", "step_minutes"],
                 "description": _(
@@ -236,7 +236,9 @@ class Depots(DepotAdmin):
         if not gaps:
             return format_html("{}", tr("Nothing: this depot can be planned, charged and billed."))
         items = format_html_join(
-            "", '<li>{} <a href="{}">Mend it</a></li>', ((gap.sentence, gap.address) for gap in gaps)
+            "",
+            '<li>{} <a href="{}">{}</a></li>',
+            ((gap.sentence, gap.address, tr("Mend it")) for gap in gaps),
         )
         return format_html("<ul>{}</ul>", items)
 

@@ -50,6 +50,12 @@ _BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|kWh?\b)")
 
 
 @register.filter
+def said(key: str) -> str:
+    """Say a stored word, such as a unit, in the reader's language."""
+    return tr(key)
+
+
+@register.filter
 def number(value: float | Decimal | None, decimals: int = 0) -> str:
     """Write a number with thousands separators and a true minus sign; a dash when there is none."""
     if value is None:

@@ -28,7 +28,7 @@ from depot.imports import (
     read_delimited,
     write_delimited,
 )
-from depot.words import tr
+from depot.words import tr, trn
 from fleet.formats import school
 from fleet.formats.blocks import BlockRow, Fleet, Place, Reading
 from fleet.formats.checks import Names
@@ -378,15 +378,12 @@ def _unfilled_warning(name: str, unfilled: Sequence[int]) -> tuple[RowError, ...
     rows = ", ".join(str(number) for number in unfilled[:5]) + (
         tr(" and others") if len(unfilled) > 5 else ""
     )
-    noun, have, are = ("Row", "has", "is") if len(unfilled) == 1 else ("Rows", "have", "are")
-    what = tr(
-        "{noun} {rows} {have} a vehicle but no block and {are} left out.",
-        noun=noun,
+    message = trn(
+        "Row {rows} has a vehicle but no block and is left out. Fill it in if this vehicle has work.",
+        "Rows {rows} have a vehicle but no block and are left out. Fill them in if these vehicles have work.",
+        len(unfilled),
         rows=rows,
-        have=have,
-        are=are,
     )
-    message = tr("{what} Fill them in if these vehicles have work.", what=what)
     return (RowError(name, None, "", "", message),)
 
 

@@ -168,9 +168,10 @@ def _suggestion(name: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(_spelling(name), spelled, n=1, cutoff=0.6)
     if close:
         return tr("Do you mean {spelled}?", spelled=spelled[close[0]])
-    return tr(
-        "It has {known}{rest}.", known=", ".join(known[:3]), rest=" and others" if len(known) > 3 else ""
-    )
+    names = ", ".join(known[:3])
+    if len(known) > 3:
+        return tr("It has {names} and others.", names=names)
+    return tr("It has {names}.", names=names)
 
 
 def _spelling(name: str) -> str:

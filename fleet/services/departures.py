@@ -156,11 +156,15 @@ def _refuse_taken(
     taken = Block.objects.of_depot(depot).filter(key__in=list(places)).exclude(vehicle=vehicle)
     for key, other in taken.values_list("key", "vehicle__name"):
         place = places[key]
-        who = f"{other}'s" if other else "another"
-        problems[place] = tr(
-            "“{block_id}” is {who} block on that day. Use another external_id.",
-            block_id=rows[place].block_id,
-            who=who,
+        block_id = rows[place].block_id
+        problems[place] = (
+            tr(
+                "“{block_id}” is {vehicle}'s block on that day. Use another external_id.",
+                block_id=block_id,
+                vehicle=other,
+            )
+            if other
+            else tr("“{block_id}” is another block on that day. Use another external_id.", block_id=block_id)
         )
     out = [
         duty

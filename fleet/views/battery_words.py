@@ -29,14 +29,13 @@ def _warranty_words(batteries: Sequence[Battery]) -> str:
     worn = [battery for battery in batteries if battery.concern == "critical"]
     covered = [battery for battery in batteries if battery.warranty_share is not None]
     if worn:
-        first = worn[0]
-        others = tr(" and {count} more", count=len(worn) - 1) if len(worn) > 1 else ""
-        verb = "are" if len(worn) > 1 else "is"
+        name = worn[0].vehicle.name
+        if len(worn) == 1:
+            return tr("{name} is beyond warranty or below 80 % of capacity.", name=name)
         return tr(
-            "{name}{others} {verb} beyond warranty or below 80 % of capacity.",
-            name=first.vehicle.name,
-            others=others,
-            verb=verb,
+            "{name} and {count} more are beyond warranty or below 80 % of capacity.",
+            name=name,
+            count=len(worn) - 1,
         )
     if not covered:
         return tr(

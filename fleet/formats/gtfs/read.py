@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from depot.imports import FileError
 from depot.imports.archive import Archive
-from depot.words import tr
+from depot.words import listed, tr
 from fleet.formats.blocks import BlockRow, Fleet, Reading
 from fleet.formats.chains import named_blocks, proposed_blocks
 from fleet.formats.gtfs.services import CALENDAR, EXCEPTIONS, service_days
@@ -59,10 +59,10 @@ def _require(archive: Archive) -> None:
     if lacking:
         raise FileError(
             tr(
-                "{name} has no {lacking}, so it is no GTFS feed. Upload the feed's ZIP file as the "
+                "{name} lacks {lacking}, so it is no GTFS feed. Upload the feed's ZIP file as the "
                 "planning system exports it.",
                 name=archive.name,
-                lacking=" and no ".join(lacking),
+                lacking=listed(lacking),
             )
         )
 

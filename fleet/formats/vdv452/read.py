@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from depot.imports import FileError
-from depot.words import tr
+from depot.words import listed, tr
 from fleet.formats.blocks import BlockRow, Fleet, Reading
 from fleet.formats.problems import Problems, Stop
 from fleet.formats.timetable import Source, block_rows
@@ -57,9 +57,9 @@ def read(content: bytes, name: str, fleet: Fleet) -> Reading:
     if lacking:
         raise FileError(
             tr(
-                "{name} has no table {lacking}. Export the whole VDV 452 timetable as one ZIP file.",
+                "{name} lacks {lacking}. Export the whole VDV 452 timetable as one ZIP file.",
                 name=name,
-                lacking=" and no ".join(lacking),
+                lacking=listed(lacking),
             )
         )
     problems, rows = Problems(), []
