@@ -38,8 +38,8 @@ def own_fields(model: type[Model]) -> Iterator[Field]:
 
 
 def _choices_beside(model: type[Model]) -> Iterator[type[Choices]]:
-    """Return the choices that are written in a model, or beside it in its module."""
-    for holder in (model, sys.modules[model.__module__]):
+    """Return the choices that are written in a model, or beside it in its module; a migration's model has none."""
+    for holder in (model, sys.modules.get(model.__module__, model)):
         for thing in vars(holder).values():
             if isinstance(thing, type) and issubclass(thing, Choices):
                 yield thing

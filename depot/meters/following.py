@@ -15,7 +15,7 @@ from depot.meters.modbus import ModbusMeter
 from depot.meters.mqtt import MqttMeter
 from depot.models import Depot, MeterSource
 from depot.services.meter_sources import keep, note_trouble, watch_meters
-from depot.words import speaking, tr
+from depot.words import ENGLISH, speaking, tr
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +32,11 @@ def pause_s(failures: int) -> float:
 class Follower(threading.Thread):
     """Reads one meter until it is stopped. Nothing ends it but that: what fails is noted and tried again."""
 
-    def __init__(self, source: MeterSource) -> None:
+    def __init__(self, source: MeterSource, language: str = ENGLISH) -> None:
         super().__init__(name=f"meter-{source.meter_id}", daemon=True)
         self.source, self.changed_at = source, source.changed_at
+        self.language = language
+        """What is told of its trouble is said in it."""
         self.stopping = threading.Event()
         self.failures = 0
         """How often it has failed since it last read."""
@@ -43,7 +45,7 @@ class Follower(threading.Thread):
         self.stopping.set()
 
     def run(self) -> None:
-        with speaking(self.source.meter.depot.language):
+        with speaking(self.language):
             self._follow()
 
     def _follow(self) -> None:
@@ -131,7 +133,7 @@ class Following:
                 del self.followers[key]
         for key, source in wanted.items():
             if key not in self.followers:
-                self.followers[key] = Follower(source)
+                self.followers[key] = Follower(source, source.meter.depot.language)
                 self.followers[key].start()
         for depot in Depot.objects.filter(meters__source__isnull=False).distinct():
             with speaking(depot.language):

@@ -1,0 +1,123 @@
+"""On the pages of the demonstration no word is said but what is looked up and what people or tariffs have written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+import time_machine
+from django.apps import apps
+from django.test import Client
+from django.utils import translation
+from django.utils.translation import trans_real
+
+from depot import words
+from depot.models import Depot, User
+from depot.names import APPS
+from depot.project.benchmarks import pages_run
+from tests.project.conftest import NOW
+
+LOOKED_UP = "ж"
+"""Stands for each letter of what is looked up."""
+AS_THEY_ARE = re.compile(r"(\{[^{}]*\}|%\([^)]*\)[a-z]|%[a-z-]|<[^>]*>|&[a-z]+;)")
+SPOKEN_ATTRIBUTES = frozenset({"aria-label", "title", "alt", "placeholder", "data-label", "data-confirm"})
+SAME_EVERYWHERE = {"Depot", "English", "Deutsch", "SoC", "SunSpec", "Webhook", "Demo"}
+
+
+def pseudo(sentence: Any) -> str:
+    """Return a sentence as if it were translated, its values' places kept."""
+    parts = AS_THEY_ARE.split(str(sentence))
+    return "".join(
+        part if number % 2 else re.sub(r"[^\W\d_]", LOOKED_UP, part) for number, part in enumerate(parts)
+    )
+
+
+class Pseudo:
+    """A catalogue in which everything is found."""
+
+    def gettext(self, sentence: str) -> str:
+        return pseudo(sentence)
+
+    def ngettext(self, one: str, many: str, count: int) -> str:
+        return pseudo(one if count == 1 else many)
+
+
+class Spoken(HTMLParser):
+    """Collect what a page says to people."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.said: list[str] = []
+        self.inside = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.inside = tag
+        self.said += [value or "" for name, value in attrs if name in SPOKEN_ATTRIBUTES]
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside not in ("script", "style", "textarea"):
+            self.said.append(" ".join(data.split()))
+
+
+@pytest.fixture
+def everything_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "_catalogue", lambda language: Pseudo())
+    found = {
+        "gettext": pseudo,
+        "pgettext": lambda context, sentence: pseudo(sentence),
+        "ngettext": Pseudo().ngettext,
+        "npgettext": lambda context, one, many, count: Pseudo().ngettext(one, many, count),
+    }
+    for name, look_up in found.items():
+        monkeypatch.setattr(trans_real, name, look_up)
+        monkeypatch.setattr(translation._trans, name, look_up, raising=False)
+
+
+def stored() -> list[str]:
+    """Return every text that is stored, the longest first."""
+    found: set[str] = set()
+    for model in (model for model in apps.get_models() if model._meta.app_label in APPS):
+        kinds = ("CharField", "TextField", "SlugField", "JSONField")
+        names = [field.name for field in model._meta.fields if field.get_internal_type() in kinds]
+        for row in model._default_manager.values_list(*names).distinct():
+            found |= set(_texts(row))
+    return sorted((text for text in found if len(text) > 2), key=len, reverse=True)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield " ".join(value.split())
+    elif isinstance(value, dict):
+        yield from (text for part in value.values() for text in _texts(part))
+    elif isinstance(value, list | tuple):
+        yield from (text for part in value for text in _texts(part))
+
+
+def test_every_page_says_only_what_is_looked_up(
+    demo: Depot, everything_looked_up: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages_run, "NOW", NOW)
+    client = Client(headers={"accept-language": "de"})
+    client.force_login(User.objects.get(username="demo"), "django.contrib.auth.backends.ModelBackend")
+    own = [*stored(), *SAME_EVERYWHERE]
+    found: dict[str, list[str]] = {}
+    with time_machine.travel(NOW, tick=False):
+        for name, address in pages_run.addresses(demo).items():
+            answer = client.get(address, follow=True)
+            for said in Spoken(answer.content.decode()).said:
+                rest = said
+                if said in own:
+                    continue
+                for text in own if re.search(r"[A-Za-z]{4}", said) else ():
+                    if text in rest:
+                        rest = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "", rest)
+                if re.search(r"\b[A-Za-z][a-z]{3,}", rest):
+                    found.setdefault(rest, []).append(name)
+    assert found == {}
