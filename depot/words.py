@@ -137,16 +137,26 @@ def month_year(day: date) -> str:
     return f"{month_name(day.month)} {day.year}"
 
 
-class _WithComma(Formatter):
-    """Fill in a pattern with its numbers written like 1.234,5."""
+class _Spoken(Formatter):
+    """Fill in a pattern with its numbers, days and months as the language spoken now has them."""
 
     def format_field(self, value: Any, format_spec: str) -> Any:
+        if isinstance(value, date):
+            return format(value, _with_names(format_spec, value))
         written = format(value, format_spec)
         return figures(written) if isinstance(value, Number) else written
 
 
+def _with_names(format_spec: str, day: date) -> str:
+    """Put the names of a day and its month into a format of strftime."""
+    names = {"%A": weekday_name, "%a": weekday_words}
+    for code, name in names.items():
+        format_spec = format_spec.replace(code, name(day.weekday()))
+    return format_spec.replace("%B", month_name(day.month)).replace("%b", month_words(day.month))
+
+
 def _filled(pattern: str, values: Mapping[str, Any]) -> str:
-    return _WithComma().vformat(pattern, (), values) if spoken() in COMMA else pattern.format(**values)
+    return pattern.format(**values) if spoken() == ENGLISH else _Spoken().vformat(pattern, (), values)
 
 
 @cache

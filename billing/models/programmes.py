@@ -73,7 +73,12 @@ class ProgrammeEvent(Scoped):
 
     def __str__(self) -> str:
         start, end = (self.depot.local(at) for at in (self.start_at, self.end_at))
-        return f"{self.programme} {start:%a} {start.day} {start:%b %Y %H:%M}–{end:%H:%M}"
+        return tr(
+            "{programme} {start:%a %-d %b %Y %H:%M}–{end:%H:%M}",
+            programme=self.programme,
+            start=start,
+            end=end,
+        )
 
     def clean(self) -> None:
         """Refuse what could be neither planned nor settled; each sentence names the cure."""

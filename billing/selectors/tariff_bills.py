@@ -19,6 +19,7 @@ from depot.models import Depot
 from depot.words import tr
 
 YEAR = timedelta(days=366)
+OWN = "own-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class Candidate:
     key: str
     name: str
     origin: str
+
+    @property
+    def own(self) -> bool:
+        """Tell whether it is one of the depot's own, and no shipped example."""
+        return self.key.startswith(OWN)
 
 
 def last_month(depot: Depot, now: datetime) -> date:
@@ -53,12 +59,12 @@ def year_load(depot: Depot, now: datetime) -> LoadSeries | None:
 def candidates(depot: Depot, own: Sequence[TariffRow]) -> list[Candidate]:
     """Return what can be compared: the depot's own versions, then the shipped examples in its currency."""
     found = [
-        Candidate(f"own-{row.pk}", row.name, tr("from {valid_from:%-d %b %Y}", valid_from=row.valid_from))
+        Candidate(f"{OWN}{row.pk}", row.name, tr("from {valid_from:%-d %b %Y}", valid_from=row.valid_from))
         for row in own
     ]
     for key, tariff in _examples().items():
         if tariff.currency == depot.currency:
-            found.append(Candidate(key, tariff.name, "example"))
+            found.append(Candidate(key, tariff.name, tr("example")))
     return found
 
 
@@ -70,7 +76,7 @@ def _examples() -> dict[str, Tariff]:
 
 def chosen(depot: Depot, keys: Iterable[str]) -> list[tuple[str, Tariff]]:
     """Return the tariffs of keys, by the clock of the depot; keys that name none are left out."""
-    rows = {f"own-{row.pk}": row for row in TariffRow.objects.filter(depot=depot)}
+    rows = {f"{OWN}{row.pk}": row for row in TariffRow.objects.filter(depot=depot)}
     found = []
     for key in keys:
         if key in rows:

@@ -16,7 +16,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
 from billing.price_jobs import COMPARE
-from billing.selectors.tariff_bills import chosen
+from billing.selectors.tariff_bills import OWN, chosen
 from billing.selectors.tariffs import tariff_on
 from depot import clock
 from depot.access.pages import depot_page
@@ -62,7 +62,7 @@ def comparison(request: HttpRequest, depot: Depot, job_id: uuid.UUID) -> HttpRes
         raise Http404(tr("This comparison is not finished."))
     today = tariff_on(depot, depot.local(clock.now()).date())
     return render(
-        request, "billing/tariff_compare.html", _context(job.result, f"own-{today.pk}" if today else "")
+        request, "billing/tariff_compare.html", _context(job.result, f"{OWN}{today.pk}" if today else "")
     )
 
 

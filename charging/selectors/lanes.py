@@ -16,7 +16,7 @@ from charging.selectors.bad_day import risks_from
 from charging.selectors.measured import Measured, Stay
 from charging.selectors.timeline import Timeline
 from depot.money import currency_sign
-from depot.words import sign_follows, tr
+from depot.words import mark, sign_follows, tr
 from fleet.models import Vehicle
 from fleet.selectors.duties import Duty
 from fleet.selectors.needs import Need, need_of
@@ -25,7 +25,12 @@ Floats = npt.NDArray[np.float64]
 LEVELS = 4
 MOVING_KW = 0.2
 ENOUGH = 0.005
-ACTIONS = {"charge": "charging", "discharge": "discharging", "wait": "waiting", "away": "away"}
+ACTIONS = {
+    "charge": mark("charging"),
+    "discharge": mark("discharging"),
+    "wait": mark("waiting"),
+    "away": mark("away"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,6 @@ class Silent:
     vehicles: int
     heard_at: datetime | None
 
-    @property
-    def noun(self) -> str:
-        return "vehicle" if self.vehicles == 1 else "vehicles"
-
 
 NOBODY = Silent(0, None)
 
@@ -88,9 +84,13 @@ class SiteNow:
         return tr("{level} of the import limit", level=percent(self.level))
 
     @property
-    def parts(self) -> list[tuple[str, Live | None]]:
-        """Return what the net power is made of, by name."""
-        return [(tr("Building"), self.building), (tr("Solar"), self.solar), (tr("Vehicles"), self.vehicles)]
+    def parts(self) -> list[tuple[str, Live | None, int]]:
+        """Return what the net power is made of: its name, the power, and of how many vehicles it says nothing."""
+        return [
+            (tr("Building"), self.building, 0),
+            (tr("Solar"), self.solar, 0),
+            (tr("Vehicles"), self.vehicles, self.silent.vehicles),
+        ]
 
 
 @dataclass(frozen=True, slots=True)

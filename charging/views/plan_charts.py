@@ -170,7 +170,7 @@ def _power_table(view: PlanView) -> charts.Table:
     rows = [
         [
             view.axis.label(view.line.grid.time_of(step)),
-            "measured" if step + steps <= view.line.now_step else "planned",
+            tr("measured") if step + steps <= view.line.now_step else tr("planned"),
             *(_mean(column[step : step + steps]) for column in columns),
             f"{price:.4f}" if (price := _mean(power.import_price[step : step + steps])) is not None else None,
         ]
@@ -305,7 +305,7 @@ def _moves(lane: Lane) -> list[tuple[datetime, datetime, str, float | None]]:
     """Return charging and discharging as spans of one direction, whatever the power."""
     found: list[tuple[datetime, datetime, str, float | None]] = []
     for flow in lane.flows:
-        words, energy = ACTIONS[flow.action].capitalize(), flow.energy_kwh
+        words, energy = tr(ACTIONS[flow.action]).capitalize(), flow.energy_kwh
         if found and found[-1][1:3] == (flow.from_at, words):
             start, _, _, before = found.pop()
             found.append((start, flow.to_at, words, (before or 0.0) + energy))

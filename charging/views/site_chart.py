@@ -32,7 +32,7 @@ def site_chart(view: SiteView) -> charts.Chart:
     rows = [
         [
             axis.label(at),
-            "measured" if step < view.line.now_step else "planned",
+            tr("measured") if step < view.line.now_step else tr("planned"),
             values(power.net_kw[step : step + 1])[0],
         ]
         for step, at in enumerate(view.line.grid.times()[part])

@@ -106,8 +106,11 @@ def _split(points: list[tuple[datetime, float]]) -> tuple[list[datetime], list[f
 def _table(page: VehiclePage, planned: list[tuple[datetime, float]], axis: charts.TimeAxis) -> charts.Table:
     rows = [
         *((at, tr("heard of"), soc, "") for at, soc in _hourly(page.trace)),
-        *((row.need.duty.pull_out_at, "left", row.soc, _needs(row.need.required_soc)) for row in page.left),
-        *((at, "planned", soc, "") for at, soc in _hourly(planned)),
+        *(
+            (row.need.duty.pull_out_at, tr("left"), row.soc, _needs(row.need.required_soc))
+            for row in page.left
+        ),
+        *((at, tr("planned"), soc, "") for at, soc in _hourly(planned)),
     ]
     ordered = sorted(rows, key=lambda row: row[0])
     return charts.table_of(
