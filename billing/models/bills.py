@@ -123,6 +123,9 @@ class BillLine(Scoped):
         ordering = ["bill", "position"]
         constraints = [models.UniqueConstraint(fields=["bill", "position"], name="one_line_per_position")]
 
+    def __str__(self) -> str:
+        return self.label
+
 
 class BillInputs(Scoped):
     """What a final bill was made from, kept with it: `manage.py bill` on these files gives the bill again."""
@@ -169,6 +172,9 @@ class SavingsStatement(Scoped):
                 fields=["depot", "start_at", "revision"], name="one_statement_per_period_and_revision"
             )
         ]
+
+    def __str__(self) -> str:
+        return month_year(self.depot.local(self.start_at))
 
     @property
     def programme_revenue(self) -> Decimal:

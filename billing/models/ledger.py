@@ -49,3 +49,6 @@ class Interval(Scoped):
                 name="intervals_not_final",
             )
         ]
+
+    def __str__(self) -> str:
+        return f"{self.start_at:%Y-%m-%d %H:%M} UTC"

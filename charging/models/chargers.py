@@ -315,6 +315,9 @@ class ChargingSession(Scoped):
         ]
         indexes = [models.Index(fields=["vehicle", "plugged_in_at"], name="sessions_of_vehicle")]
 
+    def __str__(self) -> str:
+        return f"{self.transaction_id} ({self.plugged_in_at:%Y-%m-%d %H:%M} UTC)"
+
 
 class MeterSample(Scoped):
     """What a charger measured in a session: power now, both registers, and the vehicle's SoC if it knows it."""
