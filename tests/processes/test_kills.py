@@ -8,7 +8,7 @@ from depot.project.benchmarks import kills
 from depot.project.benchmarks.scratch import BenchmarkError
 from depot.project.benchmarks.servers import programs
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.any_database]  # it brings its own
 
 SEED = 8
 """Its first five kills are of all four kinds."""

@@ -23,6 +23,8 @@ from depot.project.benchmarks import pages_run
 from fleet.battery.cells import CELL_MODELS
 from tests.project.conftest import NOW
 
+pytestmark = pytest.mark.xdist_group("demo")
+
 LOOKED_UP = "ж"
 """Stands for each letter of what is looked up."""
 AS_THEY_ARE = re.compile(r"(\{[^{}]*\}|%\([^)]*\)[a-z]|%[a-z-]|<[^>]*>|&[a-z]+;)")
