@@ -62,7 +62,7 @@ def lines(statement: str, *params: object) -> list[tuple]:
 
 def places() -> list[str]:
     """Return the partition of each reading, oldest first."""
-    return [row[0] for row in lines(f"SELECT tableoid::regclass::text FROM {TABLE} ORDER BY observed_at")]
+    return [row[0] for row in lines(f"SELECT tableoid::regclass::text FROM {TABLE} ORDER BY observed_at")]  # noqa: S608
 
 
 def partitions(table: str = TABLE) -> set[str]:
@@ -181,7 +181,7 @@ def test_what_is_in_use_is_left_for_the_next_night(months: None) -> None:
     try:
         other.set_autocommit(False)
         with other.cursor() as cursor:
-            cursor.execute(f"SELECT 1 FROM {TABLE}_rest")
+            cursor.execute(f"SELECT 1 FROM {TABLE}_rest")  # noqa: S608
         ensure_partitions(TABLES, Month(2027, 1).begin)
         assert Month(2027, 4).partition(TABLE) not in partitions()
     finally:
