@@ -22,7 +22,7 @@ from charging.services.outlook import look_again, make_outlook
 from charging.services.planning import plan_and_dispatch, prune_plans
 from charging.services.relinking import plan_for_links
 from charging.services.retention import JOB as RETENTION
-from charging.services.retention import thin
+from charging.services.retention import MONTHLY, thin
 from charging.services.rollup import roll_up
 from charging.services.vehicle_days import record_vehicle_days
 from depot import clock
@@ -30,6 +30,7 @@ from depot.alerts.mail import MailError, mail_alerts
 from depot.jobs import Progress, job
 from depot.jobs.services import JobError, prune_jobs
 from depot.models import Job
+from depot.partitions import ensure_partitions
 from depot.services.meter_sources import watch_meters
 from depot.words import mark, tr
 from fleet.assignment.propose import CannotProposeError
@@ -141,6 +142,7 @@ def vary_baselines(job: Job, progress: Progress) -> dict[str, Any]:
 @job(RETENTION, title=mark("Thinning of old readings"), local_at=time(3, 30))
 def thin_old_readings(job: Job, progress: Progress) -> dict[str, Any]:
     """Keep only a few readings of each old quarter of an hour, and drop what nothing reads any more."""
+    ensure_partitions(MONTHLY, clock.now())
     forgotten = forget_old(job.own_depot, clock.now())
     return thin(job.own_depot, clock.now(), progress).as_json() | forgotten
 

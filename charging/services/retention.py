@@ -28,6 +28,8 @@ JOB = "retention"
 BATCH = 500
 MOST_DAYS = 31
 """Days of one run: years of a depot that was never thinned are worked off night by night."""
+MONTHLY = (TelemetryReading._meta.db_table, MeterReading._meta.db_table)
+"""Tables that lie in monthly partitions on PostgreSQL."""
 LATE_DATA = timedelta(days=3)
 LONGEST_STEP = 15
 """Minutes of the steps in which the first and last reading stay, where the ledger's are not shorter."""
@@ -44,7 +46,6 @@ SAID = (
 )
 
 Row = tuple[Any, ...]
-Thinnable = type[MeterReading] | type[MeterSample] | type[TelemetryReading]
 
 
 @dataclass(slots=True)
@@ -122,7 +123,7 @@ def _meters(depot: Depot, begin: datetime, end: datetime, step_s: float) -> int:
         counting = rows.exclude(quality=Quality.SUSPECT).order_by("observed_at")
         values = counting.values_list("pk", "observed_at", "import_kwh_total", "export_kwh_total", "quality")
         limit_kw = meter_kw(meter, solar_kw if meter.kind == Meter.Kind.SOLAR else 0.0)
-        number += _drop(MeterReading, _spare(list(values), limit_kw, step_s))
+        number += _drop(rows, _spare(list(values), limit_kw, step_s))
     return number
 
 
@@ -144,7 +145,7 @@ def _chargers(depot: Depot, begin: datetime, end: datetime, step_s: float) -> in
         ratings[session_id] = charger_kw(charge_kw, discharge_kw)
         by_session[session_id].append(tuple(row))
     spare = [pk for session, own in by_session.items() for pk in _spare(own, ratings[session], step_s)]
-    return _drop(MeterSample, spare)
+    return _drop(MeterSample.objects.all(), spare)
 
 
 def _spare(rows: list[Row], greatest_kw: float, step_s: float) -> list[int]:
@@ -160,7 +161,8 @@ def _spare(rows: list[Row], greatest_kw: float, step_s: float) -> list[int]:
 
 def _telemetry(depot: Depot, begin: datetime, end: datetime, step_s: float) -> int:
     """Thin what vehicles said: the first and last word of each step on each matter stay."""
-    rows = TelemetryReading.objects.of_depot(depot).filter(observed_at__gte=begin, observed_at__lt=end)
+    of_day = TelemetryReading.objects.filter(observed_at__gte=begin, observed_at__lt=end)
+    rows = of_day.filter(vehicle__depot=depot)
     by_vehicle: dict[int, list[Row]] = defaultdict(list)
     values = rows.order_by("vehicle", "observed_at", "source", "source_event_id")
     for vehicle_id, *row in values.values_list(
@@ -172,15 +174,16 @@ def _telemetry(depot: Depot, begin: datetime, end: datetime, step_s: float) -> i
         seconds = np.array([row[1].timestamp() for row in own])
         kinds = [(row[2], row[3], *(value is None for value in row[4:])) for row in own]
         spare += _ids(own, spare_said(seconds, kinds, step_s))
-    return _drop(TelemetryReading, spare)
+    return _drop(of_day, spare)
 
 
 def _ids(rows: list[Row], places: Indices) -> list[int]:
     return [rows[place][0] for place in places]
 
 
-def _drop(model: Thinnable, ids: Iterable[int]) -> int:
+def _drop(rows: QuerySet[Any, Any], ids: Iterable[int]) -> int:
+    """Delete rows by their ids; those of `rows` are of one day, so that PostgreSQL looks into its month only."""
     keys = list(ids)
     for start in range(0, len(keys), BATCH):
-        model.objects.filter(pk__in=keys[start : start + BATCH]).delete()
+        rows.filter(pk__in=keys[start : start + BATCH]).delete()
     return len(keys)

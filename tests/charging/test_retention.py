@@ -157,6 +157,6 @@ def test_a_stopped_run_has_done_a_part_and_the_next_does_the_rest(
     read_often(depot)
     monkeypatch.setattr(retention, "BATCH", 50)
     keys = list(TelemetryReading.objects.values_list("pk", flat=True))
-    retention._drop(TelemetryReading, keys[1 : 1 + number])
+    retention._drop(TelemetryReading.objects.all(), keys[1 : 1 + number])
     thin(depot, OLD, quiet)
     assert TelemetryReading.objects.count() == 2 * HOURS * 4 + 1
