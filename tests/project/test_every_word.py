@@ -82,8 +82,8 @@ def everything_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
         "npgettext": lambda context, one, many, count: Pseudo().ngettext(one, many, count),
     }
     for name, look_up in found.items():
+        monkeypatch.setattr(translation._trans, name, look_up)  # first: it copies what it is asked for
         monkeypatch.setattr(trans_real, name, look_up)
-        monkeypatch.setattr(translation._trans, name, look_up, raising=False)
 
 
 def written_by_people() -> list[str]:

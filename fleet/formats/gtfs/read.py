@@ -59,7 +59,7 @@ def _require(archive: Archive) -> None:
     if lacking:
         raise FileError(
             tr(
-                "{name} lacks {lacking}, so it is no GTFS feed. Upload the feed's ZIP file as the "
+                "{name} has no {lacking}, so it is no GTFS feed. Upload the feed's ZIP file as the "
                 "planning system exports it.",
                 name=archive.name,
                 lacking=listed(lacking),

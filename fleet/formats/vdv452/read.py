@@ -57,7 +57,7 @@ def read(content: bytes, name: str, fleet: Fleet) -> Reading:
     if lacking:
         raise FileError(
             tr(
-                "{name} lacks {lacking}. Export the whole VDV 452 timetable as one ZIP file.",
+                "{name} has no table {lacking}. Export the whole VDV 452 timetable as one ZIP file.",
                 name=name,
                 lacking=listed(lacking),
             )

@@ -144,7 +144,7 @@ def test_a_workbook_reads_like_its_table() -> None:
     reading = read_prices(out.getvalue(), "co2.xlsx", BERLIN)
     assert starts(reading) == ["2024-12-31T23:00", "2025-01-01T01:00"]
     assert [point.per_kwh for point in reading.points] == [Decimal("0.3015"), Decimal("0.25")]
-    assert reading.warnings[0].message.startswith("1 row has no value (the first is row 3)")
+    assert reading.warnings[0].message.startswith("1 row has no value (row 3)")
 
 
 FAULTS = {
