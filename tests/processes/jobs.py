@@ -35,8 +35,8 @@ def note(job: Job, progress: Progress) -> dict[str, Any]:
 
 @job("long", title="Wait for the test's word")
 def long(job: Job, progress: Progress) -> None:
-    leave_line("began", job)
     progress(0.5, "half way")
+    leave_line("began", job)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (settings.VAR_DIR / "go").exists():
         if time.monotonic() > deadline:
