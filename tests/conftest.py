@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import translation
 
+from charging.selectors.plans import plan_documents
 from depot.models import Depot, User
 from tests import factories
 
@@ -79,6 +80,13 @@ def login(client: Client) -> Iterator:
 def plain_files(settings) -> None:
     """Serve static files by name, and keep what a test writes out of the installation's folder."""
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+
+@pytest.fixture(autouse=True)
+def plans_read_again() -> Iterator[None]:
+    """Forget the plans of a test: their numbers come again when its transaction is taken back."""
+    yield
+    plan_documents.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -105,9 +105,9 @@ def options(known: Situation, duty: Duty) -> list[Option]:
     Work that the other vehicle has at that time goes to the vehicle of `duty` where it can, else it stays open.
     Charge is judged by what full power can give until each pull-out; the plan that follows knows the site's limits.
     """
-    kind = duty.block.vehicle_type_id
+    kind, left = duty.block.vehicle_type_id, _left_behind(known, duty)
     found = [
-        _option(known, duty, vehicle)
+        _option(known, duty, vehicle, left)
         for vehicle in known.vehicles
         if vehicle != duty.vehicle and kind in (None, vehicle.type_id)
     ]
@@ -130,27 +130,42 @@ def _is_out(known: Situation, vehicle: Vehicle, duty: Duty) -> bool:
     )
 
 
-def _option(known: Situation, duty: Duty, vehicle: Vehicle) -> Option:
-    moved: dict[str, Vehicle | None] = {duty.key: vehicle}
-    own = [one for one in known.of(vehicle) if one.pull_out_at > known.now]
-    in_the_way = [one for one in own if _overlap(one, duty)]
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What the vehicle that gives a duty away still does, and how that is judged if nothing else comes to it."""
+
+    duties: list[Duty]
+    rows: list[Readiness]
+
+
+def _left_behind(known: Situation, duty: Duty) -> _Left:
     staying = [one for one in known.of(duty.vehicle) if one.key != duty.key]
-    for one in in_the_way:
-        fits = (
-            duty.vehicle is not None
-            and duty.outage is None
-            and not any(_overlap(one, other) for other in staying)
-        )
-        moved[one.key] = duty.vehicle if fits else None
-    concerned = sorted([duty, *staying, *known.of(vehicle)], key=in_order)
-    after = [
-        replace(one, vehicle=moved[one.key], outage=None) if one.key in moved else one for one in concerned
-    ]
+    return _Left(staying, _judged_as_trials(known, staying))
+
+
+def _judged_as_trials(known: Situation, after: Sequence[Duty]) -> list[Readiness]:
     keys = {one.key for one in after}
-    rows = judged(after, known.connectors, None, known.now, known.end_at - known.now, keys)
+    return judged(after, known.connectors, None, known.now, known.end_at - known.now, keys)
+
+
+def _option(known: Situation, duty: Duty, vehicle: Vehicle, left: _Left) -> Option:
+    moved: dict[str, Vehicle | None] = {duty.key: vehicle}
+    own = known.of(vehicle)
+    for one in own:
+        if one.pull_out_at > known.now and _overlap(one, duty):
+            free = not any(_overlap(one, other) for other in left.duties)
+            moved[one.key] = duty.vehicle if duty.outage is None and free else None
+    concerned = sorted([duty, *own], key=in_order)
+    changed = [one for one in concerned if one.key in moved]
+    after = {one.key: replace(one, vehicle=moved[one.key], outage=None) for one in changed}
+    work = [after.get(one.key, one) for one in concerned]
+    if any(one.vehicle == duty.vehicle for one in work if one.vehicle):
+        rows = _judged_as_trials(known, sorted([*work, *left.duties], key=in_order))
+    else:
+        rows = sorted([*_judged_as_trials(known, work), *left.rows], key=lambda row: in_order(row.duty))
     return Option(
         vehicle,
-        [choice_of(one, moved[one.key]) for one in concerned if one.key in moved],
+        [choice_of(one, moved[one.key]) for one in changed],
         [row for row in rows if row.duty.key in moved],
         [row for row in rows if row.duty.key not in moved],
     )

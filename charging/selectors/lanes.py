@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -87,15 +87,25 @@ class Lane:
     flows: list[Flow]
     absences: list[Absence]
     departures: list[Departure]
-    reasons: list[Reason]
     notes: list[str]
+    line: Timeline
+    row: dict[str, Any] | None
+    """What the plan was told of the vehicle; None where it is in no plan."""
     need: Need | None = None
     """Of the next departure."""
 
     @property
+    def reasons(self) -> list[Reason]:
+        """Return what it does from now on, and why."""
+        return list(self._reasons())
+
+    @property
     def now(self) -> Reason | None:
         """Return what it does now."""
-        return self.reasons[0] if self.reasons else None
+        return next(self._reasons(), None)
+
+    def _reasons(self) -> Iterator[Reason]:
+        return iter(()) if self.row is None else _reasons(self.line, self.row)
 
     @property
     def next_departure(self) -> Departure | None:
@@ -125,7 +135,7 @@ def _lane(
     need = _next_need(line, duties)
     if row is None:
         power = line.joined(before, np.zeros(line.plan.steps))
-        return Lane(vehicle, power, _flows(line, power, None), absences, [], [], notes, need)
+        return Lane(vehicle, power, _flows(line, power, None), absences, [], notes, line, row, need)
     answer = line.plan.answer["vehicles"][row["id"]]
     signed = np.asarray(answer["charge_kw"]) - np.asarray(answer["discharge_kw"])
     power = line.joined(before, signed)
@@ -135,8 +145,9 @@ def _lane(
         flows=_flows(line, power, row),
         absences=absences + _will_be_away(line, row, duties),
         departures=_departures(line, row, answer["soc"], duties),
-        reasons=_reasons(line, row, signed),
         notes=notes + risks_from(line.plan, vehicle.pk, line.now_step - line.plan_step),
+        line=line,
+        row=row,
         need=need,
     )
 
@@ -224,23 +235,21 @@ def reason_now(line: Timeline, row: dict[str, Any]) -> Reason | None:
     step = line.now_step - line.plan_step
     for told in line.plan.answer["explanations"].get(row["id"], []):
         if told["from_step"] <= step < told["to_step"]:
-            answer = line.plan.answer["vehicles"][row["id"]]
-            return _reason(line, row, told, answer["charge_kw"][step] - answer["discharge_kw"][step])
+            return _reason(line, row, told, step)
     return None
 
 
-def _reasons(line: Timeline, row: dict[str, Any], signed_kw: Floats) -> list[Reason]:
-    """Return the plan's own explanations from now on."""
-    found = []
+def _reasons(line: Timeline, row: dict[str, Any]) -> Iterator[Reason]:
+    """Yield the plan's own explanations from now on."""
     for told in line.plan.answer["explanations"].get(row["id"], []):
-        if line.step_of(told["to_step"]) <= line.now_step:
-            continue
-        start = max(told["from_step"], line.now_step - line.plan_step)
-        found.append(_reason(line, row, told, float(signed_kw[start])))
-    return found
+        if line.step_of(told["to_step"]) > line.now_step:
+            yield _reason(line, row, told, max(told["from_step"], line.now_step - line.plan_step))
 
 
-def _reason(line: Timeline, row: dict[str, Any], told: dict[str, Any], power_kw: float) -> Reason:
+def _reason(line: Timeline, row: dict[str, Any], told: dict[str, Any], step: int) -> Reason:
+    """Return an explanation with the power at a step of the plan."""
+    answer = line.plan.answer["vehicles"][row["id"]]
+    power_kw = answer["charge_kw"][step] - answer["discharge_kw"][step]
     return Reason(
         line.grid.time_of(line.step_of(told["from_step"])),
         line.grid.time_of(line.step_of(told["to_step"])),

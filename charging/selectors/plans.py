@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
 from django.core.cache import cache
 
@@ -17,6 +19,7 @@ from depot.timegrid import TimeGrid
 from depot.words import tr
 
 A_DAY_S = 86_400
+DOCUMENTS_KEPT = 8
 WORTH_SAYING = 0.2
 
 
@@ -30,8 +33,19 @@ class Unmanaged:
 
 
 def latest_plan(depot: Depot, now: datetime) -> Plan | None:
-    """Return the newest plan made at or before `now`, from one query."""
-    return Plan.objects.filter(depot=depot, made_at__lte=now).order_by("-made_at", "-pk").first()
+    """Return the newest plan made at or before `now`, from one query and one more for a plan not seen before."""
+    known = Plan.objects.filter(depot=depot, made_at__lte=now).defer("case", "answer")
+    plan = known.order_by("-made_at", "-pk").first()
+    if plan is not None:
+        plan.case, plan.answer = plan_documents(plan.pk, plan.made_at)
+    return plan
+
+
+@lru_cache(maxsize=DOCUMENTS_KEPT)
+def plan_documents(plan_id: int, made_at: datetime) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return case and answer of a plan, read once: they never change, and nobody may change what is returned."""
+    case, answer = Plan.objects.values_list("case", "answer").get(pk=plan_id, made_at=made_at)
+    return case, answer
 
 
 def running_plan(depot: Depot, now: datetime) -> Plan | None:

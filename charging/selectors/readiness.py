@@ -44,8 +44,12 @@ class Readiness:
     state: State
     reason: str
     act_by: datetime | None
-    because: str = ""
-    """Why it needs that much."""
+    need: Need | None = None
+
+    @property
+    def because(self) -> str:
+        """Say why it needs that much; "" where the reason of its state says so already."""
+        return self.need.reason if self.need and not self.need.exceeds_battery else ""
 
     @property
     def sure(self) -> bool:
@@ -189,9 +193,10 @@ def _judge(case: Case) -> Readiness:
     planned = _reachable_soc(case) if case.trial else planned_soc(case.plan, case.vehicle, duty.pull_out_at)
     state, reason = _verdict(case, planned)
     act_by = _act_by(case) if state in ("at_risk", "will_miss") else None
-    required = case.need.required_soc
-    because = case.need.reason
-    return Readiness(duty, case.vehicle, case.soc_now, planned, required, state, reason, act_by, because)
+    need = case.need
+    return Readiness(
+        duty, case.vehicle, case.soc_now, planned, need.required_soc, state, reason, act_by, need
+    )
 
 
 def _out_of_service(case: Case) -> Readiness:

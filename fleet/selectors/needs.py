@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from depot.measures import consumption, distance, temperature
 from depot.words import tr, trn
-from fleet.demand.departure import required_departure_soc
+from fleet.demand.departure import RequiredSoc, required_departure_soc
 from fleet.demand.energy import REFERENCE_TEMPERATURE_C, Consumption, EnergyNeed, energy_needed
 from fleet.demand.learnt import Learnt, margin
 from fleet.models import Vehicle
@@ -24,18 +24,28 @@ class Need:
 
     duty: Duty
     energy_kwh: float
-    required_soc: float
-    reason: str
-    exceeds_battery: bool
+    required: RequiredSoc
+
+    @property
+    def required_soc(self) -> float:
+        return self.required.soc
+
+    @property
+    def exceeds_battery(self) -> bool:
+        return self.required.exceeds_battery
+
+    @property
+    def reason(self) -> str:
+        return self.required.reason
 
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """The energy of a duty, by how much it may turn out higher (kWh), and where both are from."""
+    """The energy of a duty, by how much it may turn out higher (kWh), and what says where both are from."""
 
     energy: EnergyNeed
     margin_kwh: float
-    basis: str
+    basis: Callable[[], str]
 
 
 def need_of(duty: Duty, vehicle: Vehicle) -> Need:
@@ -62,7 +72,7 @@ def need_of(duty: Duty, vehicle: Vehicle) -> Need:
         margin_kwh=use.margin_kwh,
         basis=use.basis,
     )
-    return Need(duty, use.energy.total_kwh, required.soc, required.reason, required.exceeds_battery)
+    return Need(duty, use.energy.total_kwh, required)
 
 
 def needs_of(coming: Iterable[Duty]) -> dict[int, list[Need]]:
@@ -83,10 +93,13 @@ def _as_entered(duty: Duty, vehicle: Vehicle) -> _Use:
     kind = vehicle.type
     energy = _energy(duty, vehicle, Consumption(kind.consumption_kwh_per_km, kind.auxiliary_kw))
     if energy.given:
-        return _Use(energy, 0.0, tr("the energy in the schedule"))
-    use = consumption(kind.consumption_kwh_per_km, duty.block.depot.units)
-    per_km = tr("{use} (as entered for its type)", use=use)
-    return _Use(energy, 0.0, _basis(duty, energy, per_km))
+        return _Use(energy, 0.0, lambda: tr("the energy in the schedule"))
+
+    def basis() -> str:
+        use = consumption(kind.consumption_kwh_per_km, duty.block.depot.units)
+        return _basis(duty, energy, tr("{use} (as entered for its type)", use=use))
+
+    return _Use(energy, 0.0, basis)
 
 
 def _as_learnt(duty: Duty, vehicle: Vehicle, learnt: Learnt) -> _Use:
@@ -95,19 +108,26 @@ def _as_learnt(duty: Duty, vehicle: Vehicle, learnt: Learnt) -> _Use:
         (weather.outside_temp_c, weather.sigma_c) if weather else (REFERENCE_TEMPERATURE_C, 0.0)
     )
     energy = _energy(duty, vehicle, learnt.consumption(vehicle.type.auxiliary_kw), celsius)
-    units = duty.block.depot.units
     driving_kwh = energy.driving_kwh + energy.weather_kwh
-    trips = trn("{count} trip", "{count} trips", learnt.trips)
+    margin_kwh = driving_kwh * margin(learnt.sigma(celsius, sigma_c))
+    return _Use(
+        energy,
+        margin_kwh,
+        lambda: _basis(duty, energy, _learnt_words(duty, driving_kwh, learnt.trips, weather)),
+    )
+
+
+def _learnt_words(duty: Duty, driving_kwh: float, trips_seen: int, weather: DayWeather | None) -> str:
+    units = duty.block.depot.units
+    trips = trn("{count} trip", "{count} trips", trips_seen)
     at = (
-        tr("at {temperature}", temperature=temperature(celsius, units))
+        tr("at {temperature}", temperature=temperature(weather.outside_temp_c, units))
         + (f", {weather.source}" if weather.source else "")
         if weather
         else ""
     )
     use = consumption(driving_kwh / (duty.block.distance_km or 1.0), units)
-    per_km = f"{use} ({trips}{', ' + at if at else ''})"
-    margin_kwh = driving_kwh * margin(learnt.sigma(celsius, sigma_c))
-    return _Use(energy, margin_kwh, _basis(duty, energy, per_km))
+    return f"{use} ({trips}{', ' + at if at else ''})"
 
 
 def _weather(duty: Duty, learnt: Learnt) -> DayWeather | None:

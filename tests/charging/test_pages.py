@@ -278,8 +278,9 @@ def test_more_vehicles_cost_no_more_queries(
     for number in range(10, 30):
         make_charger(yard.depot, make_vehicle(yard.depot, f"Bus {number}"))
     make_yard_plan(yard.depot)
-    with time_machine.travel(NOW + timedelta(minutes=2), tick=False), django_assert_num_queries(18):
-        client.get(url(yard.depot))
+    for queries in (19, 18):  # a plan is read whole once
+        with time_machine.travel(NOW + timedelta(minutes=2), tick=False), django_assert_num_queries(queries):
+            client.get(url(yard.depot))
 
 
 def test_long_names_stay_apart_on_the_axis(depot: Depot) -> None:

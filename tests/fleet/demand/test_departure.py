@@ -20,7 +20,12 @@ def test_block_minimum_and_reserve_add_up() -> None:
 
 def test_uncertainty_widens_the_reserve_and_the_basis_is_told() -> None:
     required = required_departure_soc(
-        94, 200, min_soc=0.1, reserve_soc=0.05, margin_kwh=14, basis="84 km × 1.12 kWh/km (31 trips, at 4 °C)"
+        94,
+        200,
+        min_soc=0.1,
+        reserve_soc=0.05,
+        margin_kwh=14,
+        basis=lambda: "84 km × 1.12 kWh/km (31 trips, at 4 °C)",
     )
     assert required.soc == pytest.approx(0.69)
     assert required.reason == (
