@@ -46,6 +46,20 @@ def decode(content: bytes, name: str, max_bytes: int = MAX_BYTES) -> Decoded:
     A byte order mark decides; else UTF-16 shows by its zero bytes, UTF-8 by being valid, and what is left is
     Windows-1252 (or Latin-1 where that leaves a byte undefined).
     """
+    refuse_large(content, name, max_bytes)
+    for magic, problem in OTHER_FILES:
+        if content.startswith(magic):
+            raise FileError(tr(problem, name=name, save_as_csv=tr(SAVE_AS_CSV)))
+    decoded = _decoded(content, name)
+    if not decoded.text.strip("\ufeff \t\r\n\f,;"):
+        raise FileError(tr("{name} is empty. Download the template, fill it in and upload it.", name=name))
+    if not CONTROLS.isdisjoint(decoded.text):
+        raise _not_text(decoded.text, name)
+    return decoded
+
+
+def refuse_large(content: bytes, name: str, max_bytes: int = MAX_BYTES) -> None:
+    """Raise FileError for a file of more than `max_bytes`."""
     if len(content) > max_bytes:
         raise FileError(
             tr(
@@ -56,15 +70,6 @@ def decode(content: bytes, name: str, max_bytes: int = MAX_BYTES) -> Decoded:
                 most_mb=max_bytes // 2**20,
             )
         )
-    for magic, problem in OTHER_FILES:
-        if content.startswith(magic):
-            raise FileError(tr(problem, name=name, save_as_csv=tr(SAVE_AS_CSV)))
-    decoded = _decoded(content, name)
-    if not decoded.text.strip("\ufeff \t\r\n\f,;"):
-        raise FileError(tr("{name} is empty. Download the template, fill it in and upload it.", name=name))
-    if not CONTROLS.isdisjoint(decoded.text):
-        raise _not_text(decoded.text, name)
-    return decoded
 
 
 def _decoded(content: bytes, name: str) -> Decoded:

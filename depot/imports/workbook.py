@@ -13,7 +13,7 @@ from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 
-from depot.imports.decode import MAX_BYTES
+from depot.imports.decode import refuse_large
 from depot.imports.delimited import MAX_CELL, MAX_COLUMNS, MAX_ROWS
 from depot.imports.table import FileError, Row, RowError, Table
 from depot.words import tr
@@ -93,16 +93,7 @@ def write_workbook(title: str, header: Sequence[str], rows: Iterable[Sequence[st
 
 def _refuse_bombs(content: bytes, name: str) -> None:
     """Look at a packed workbook's table of contents before anything is unpacked."""
-    if len(content) > MAX_BYTES:
-        raise FileError(
-            tr(
-                "{name} has {mb:.1f} MB; at most {most_mb} MB are read. Split it into several "
-                "files, for instance by month.",
-                name=name,
-                mb=len(content) / 2**20,
-                most_mb=MAX_BYTES // 2**20,
-            )
-        )
+    refuse_large(content, name)
     if not content.startswith(b"PK"):
         return
     try:
