@@ -17,6 +17,7 @@ from billing.selectors.market import Market, market_on
 from billing.selectors.prices import follows_market
 from billing.selectors.tariffs import parsed, tariffs_by_day
 from billing.tariff import PriceCurve, TariffError, price_curve
+from depot.many_rows import update_rows
 from depot.models import Depot, Quality
 from depot.timegrid import TimeGrid
 
@@ -159,10 +160,10 @@ def revise(depot: Depot, rows: Sequence[Measured], at: datetime) -> Revision:
                 setattr(interval, name, getattr(row, name))
             interval.v2g_wear_cost = Decimal(row.wear_cost).quantize(SIX)
             interval.quality, interval.closed_at, interval.baseline_frozen_at = row.quality, at, None
-        Interval.objects.bulk_update(
+        update_rows(
+            Interval,
             [interval for interval, _ in changed],
             [*ENERGY, "v2g_wear_cost", "quality", "closed_at", "baseline_frozen_at"],
-            batch_size=500,
         )
     if not changed:
         return Revision()
@@ -239,10 +240,10 @@ def record_unmanaged(depot: Depot, rows: Sequence[Unmanaged], at: datetime) -> i
             for interval in still_open.order_by("start_at")
             if interval.start_at in wanted and _follow(interval, wanted[interval.start_at], at)
         ]
-        Interval.objects.bulk_update(
+        update_rows(
+            Interval,
             changed,
             ["unmanaged_charge_kwh", "unmanaged_import_kwh", "unmanaged_export_kwh", "baseline_frozen_at"],
-            batch_size=500,
         )
     return len(changed)
 

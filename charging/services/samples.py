@@ -17,9 +17,9 @@ from depot import clock
 from depot.alerts.services import raise_alert
 from depot.forecasting.registers import SAME_KWH, SLACK_S
 from depot.intake import FUTURE_LIMIT
+from depot.many_rows import update_rows
 from depot.models import Quality
 from depot.words import speaking
-from fleet.services.many_rows import update_rows
 from fleet.services.telemetry import CHARGER, Observation, observe
 
 JUST_BEFORE = timedelta(seconds=1)

@@ -43,7 +43,8 @@ def required_departure_soc(
 
     soc = (energy + margin) / (usable * soh) + min_soc + reserve_soc, and never less than `min_soc_departure`, which
     the schedule may demand. `usable_kwh` is that of the new battery; `margin_kwh` is by how much the energy may turn
-    out higher, and widens the reserve; `basis` says where the energy is from, "" where that is not told. Raises ValueError for impossible values.
+    out higher, and widens the reserve; `basis` says where the energy is from, "" where that is not told. Raises
+    ValueError for impossible values.
     """
     _check(energy_kwh, usable_kwh, soh, (min_soc, reserve_soc, min_soc_departure))
     capacity_kwh = usable_kwh * soh

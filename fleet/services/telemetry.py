@@ -10,8 +10,8 @@ from typing import Any
 from django.db import transaction
 
 from depot.intake import FUTURE_LIMIT
+from depot.many_rows import insert_new, insert_or_update
 from fleet.models import TelemetryReading, Vehicle, VehicleState
-from fleet.services.many_rows import insert_new, insert_or_update
 
 CHARGER = VehicleState.Source.CHARGER.value
 STATE_FIELDS = ("soc", "plugged_in", "charging_power_kw", "odometer_km", "battery_temp_c", "soh")

@@ -21,7 +21,7 @@ ENGLISH_ONLY = {
     r"^fleet/ingest/|^fleet/services/telemetry_batches|^depot/project/body_limit",
     "protocols: what is said to stations and other programs": r"^charging/ocpp/(compiled|frames|inbox|keeping|"
     r"gateway|link|outbox|simulator|profiles|schemas|events|journal|v16|wording)|^charging/vdv463|formats/vdv463",
-    "SQL": r"^fleet/services/many_rows|^depot/partitions",
+    "SQL": r"^depot/many_rows|^depot/partitions",
     "the repr of rows in lists of the administration": r"^depot/models/people|^charging/models/not_ready",
     "servers' own errors": r"^depot/project/(asgi|redis_broker)|^depot/alerts/services|^depot/templatetags",
 }

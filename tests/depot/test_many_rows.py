@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from billing.models import Interval
+from depot.many_rows import insert_new, insert_or_update, update_rows
+from depot.timegrid import TimeGrid
 from fleet.models import TelemetryReading, VehicleState
-from fleet.services.many_rows import insert_new, insert_or_update, update_rows
+from tests.billing.money import fill
 from tests.factories import NOW, make_vehicle
 
 
@@ -75,3 +79,19 @@ def test_no_rows_are_written_as_none_and_a_number_that_is_none_stops_nothing(dep
     state.charging_power_kw = math.inf
     update_rows(VehicleState, [state], ("charging_power_kw",))
     assert VehicleState.objects.get(pk=state.pk).charging_power_kw == math.inf
+
+
+def test_prices_keep_all_their_digits_and_what_is_not_known_is_none(depot) -> None:
+    fill(depot, TimeGrid(NOW, 15, 2), 50.0)
+    rows = list(Interval.objects.order_by("start_at"))
+    for row, price in zip(rows, (Decimal("0.123456"), None), strict=True):
+        row.import_price_per_kwh, row.baseline_frozen_at = price, None
+    update_rows(Interval, rows, ("import_price_per_kwh", "baseline_frozen_at"))
+    found = Interval.objects.order_by("start_at").values_list("import_price_per_kwh", "baseline_frozen_at")
+    assert list(found) == [(Decimal("0.123456"), None), (None, None)]
+
+
+def test_a_field_that_is_none_is_named(depot) -> None:
+    state = VehicleState.objects.get(vehicle=make_vehicle(depot))
+    with pytest.raises(ValueError, match="colour"):
+        update_rows(VehicleState, [state], ("colour",))

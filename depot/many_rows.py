@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from django.db import connection
-from django.db.models import Model
+from django.db import connection, transaction
+from django.db.models import Field, Model
 
 from depot.words import tr
 
@@ -37,15 +38,17 @@ def insert_or_update(
 
 
 def update_rows(model: type[Model], rows: Sequence[Model], fields: Sequence[str]) -> None:
-    """Write the named fields of rows that are there."""
+    """Write the named fields of rows that are there, all or none."""
+    if not rows:
+        return
     if connection.vendor != "postgresql":
-        model._default_manager.bulk_update(rows, fields)
+        _update_each(model, rows, fields)
         return
     told = [{"id": row.pk} | {_column(model, name): getattr(row, name) for name in fields} for row in rows]
     try:
-        text = json.dumps(told, default=_moment, allow_nan=False)
+        text = json.dumps(told, default=_text, allow_nan=False)
     except ValueError:
-        model._default_manager.bulk_update(rows, fields)
+        _update_each(model, rows, fields)
         return
     table = _quoted(model._meta.db_table)
     setting = ", ".join(
@@ -57,6 +60,19 @@ def update_rows(model: type[Model], rows: Sequence[Model], fields: Sequence[str]
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, [text])
+
+
+def _update_each(model: type[Model], rows: Sequence[Model], fields: Sequence[str]) -> None:
+    """Run one prepared statement a row: Django's bulk update, one CASE a field, takes ten times as long."""
+    written = [_field(model, name) for name in fields]
+    setting = ", ".join(f"{_quoted(str(field.column))} = %s" for field in written)
+    statement = f"UPDATE {_quoted(model._meta.db_table)} SET {setting} WHERE id = %s"  # noqa: S608 - as below
+    values = [
+        [*(field.get_db_prep_save(getattr(row, field.attname), connection) for field in written), row.pk]
+        for row in rows
+    ]
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+        cursor.executemany(statement, values)
 
 
 def _as_json(model: type[Model], rows: Sequence[Mapping[str, Any]], on_conflict: str) -> bool:
@@ -71,7 +87,7 @@ def _as_json(model: type[Model], rows: Sequence[Mapping[str, Any]], on_conflict:
     table = _quoted(model._meta.db_table)
     columns = ", ".join(_quoted(_column(model, name)) for name in rows[0])
     try:
-        text = json.dumps([_by_column(model, row) for row in rows], default=_moment, allow_nan=False)
+        text = json.dumps([_by_column(model, row) for row in rows], default=_text, allow_nan=False)
     except ValueError:
         return False
     statement = (
@@ -88,9 +104,11 @@ def _by_column(model: type[Model], row: Mapping[str, Any]) -> dict[str, Any]:
     return {columns[name]: value for name, value in row.items()}
 
 
-def _moment(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
     raise TypeError(tr("{value!r} is no value of a row.", value=value))
 
 
@@ -99,14 +117,22 @@ def _quoted(name: str) -> str:
 
 
 def _column(model: type[Model], name: str) -> str:
-    """Return the column of a field; a foreign key may be named as its id is."""
-    columns = _columns(model)
-    if name not in columns:
+    return str(_field(model, name).column)
+
+
+def _field(model: type[Model], name: str) -> Field[Any, Any]:
+    """Return a field; a foreign key may be named as its id is."""
+    fields = _fields(model)
+    if name not in fields:
         raise ValueError(tr("{name} has no field {name2!r}.", name=model.__name__, name2=name))
-    return columns[name]
+    return fields[name]
 
 
 @cache
 def _columns(model: type[Model]) -> dict[str, str]:
-    fields = model._meta.concrete_fields
-    return {name: str(field.column) for field in fields for name in (field.name, field.attname)}
+    return {name: str(field.column) for name, field in _fields(model).items()}
+
+
+@cache
+def _fields(model: type[Model]) -> dict[str, Field[Any, Any]]:
+    return {name: field for field in model._meta.concrete_fields for name in (field.name, field.attname)}
