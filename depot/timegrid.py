@@ -39,7 +39,7 @@ class TimeGrid:
     @property
     def step(self) -> timedelta:
         """Return the length of one step."""
-        return timedelta(minutes=self.step_minutes)
+        return _step(self.step_minutes)
 
     @property
     def step_hours(self) -> float:
@@ -156,6 +156,7 @@ def _utc(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
+@lru_cache
 def _step(minutes: int) -> timedelta:
     if minutes < 1:
         raise ValueError(f"A step must be at least 1 minute, not {minutes}.")

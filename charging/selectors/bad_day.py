@@ -16,10 +16,13 @@ LEAST_SOC = 0.005
 
 def risk_at(plan: Plan | None, vehicle_id: int, at: datetime) -> str:
     """Say with what a vehicle leaves at a pull-out if the day turns out bad; "" where it has what it needs."""
-    if plan is None or not plan.start_at <= at <= grid_of(plan).end_at:
+    if plan is None or not (missed := _missed(plan, vehicle_id)):
         return ""
-    boundary = grid_of(plan).boundary_of(at, "pull_out")
-    return next((_words(plan, row) for row in _missed(plan, vehicle_id) if row["boundary"] == boundary), "")
+    grid = grid_of(plan)
+    if not plan.start_at <= at <= grid.end_at:
+        return ""
+    boundary = grid.boundary_of(at, "pull_out")
+    return next((_words(plan, row) for row in missed if row["boundary"] == boundary), "")
 
 
 def risks_from(plan: Plan, vehicle_id: int, step: int) -> list[str]:

@@ -54,9 +54,13 @@ def running_plan(depot: Depot, now: datetime) -> Plan | None:
     return plan if plan is not None and grid_of(plan).end_at > now else None
 
 
+_grid = lru_cache(TimeGrid)
+"""Pages ask for the same few grids for every vehicle."""
+
+
 def grid_of(plan: Plan) -> TimeGrid:
     """Return the steps of a plan."""
-    return TimeGrid(plan.start_at, plan.step_minutes, plan.steps)
+    return _grid(plan.start_at, plan.step_minutes, plan.steps)
 
 
 def unmanaged_of(plan: Plan) -> Unmanaged:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from statistics import fmean
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
 
 from depot.models import Depot
 from depot.words import tr
@@ -63,8 +63,9 @@ def consumption_books(depots: Sequence[Depot], first: date, last: date) -> dict[
     """Return by depot id what is known for the service days from `first` to `last`, from two queries in all."""
     ids = [depot.pk for depot in depots]
     learnt: dict[int, dict[int, Learnt]] = {pk: {} for pk in ids}
-    for row in _latest(LearntConsumption.objects.of_depots(ids), last).select_related("vehicle"):
-        learnt[row.vehicle.depot_id][row.vehicle_id] = learnt_of(row)
+    rows = _latest(LearntConsumption.objects.of_depots(ids), last).annotate(depot_id=F("vehicle__depot"))
+    for row in rows:
+        learnt[row.depot_id][row.vehicle_id] = learnt_of(row)
     temperatures: dict[int, dict[date, DayTemperature]] = {pk: {} for pk in ids}
     for day in DayTemperature.objects.of_depots(ids).filter(date__range=(first - LOOK_BACK, last)):
         temperatures[day.depot_id][day.date] = day

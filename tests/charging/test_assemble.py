@@ -203,7 +203,7 @@ def test_the_number_of_queries_does_not_grow_with_the_fleet(depot, django_assert
         vehicle = make_vehicle(depot, f"Bus {number:02}")
         make_charger(depot, vehicle)
         make_block(depot, vehicle, block_id=str(number))
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(26):
         assemble(depot, NOW)
 
 

@@ -216,7 +216,7 @@ def test_more_tiles_cost_no_more_queries_and_a_whole_refresh_stays_small(
     login, depot: Depot, technician: User, django_assert_num_queries
 ) -> None:
     client = login(technician)
-    budgets = {url(depot): 15, url(depot, "board-changes"): 14, url(depot, query="?view=technician"): 9}
+    budgets = {url(depot): 16, url(depot, "board-changes"): 15, url(depot, query="?view=technician"): 9}
     for size in (3, 197):
         for number, bus in enumerate(fill(depot, size)[:3]):
             make_block(depot, bus, f"{size}{number}", depart_minute=800, return_minute=900)

@@ -25,7 +25,7 @@ from tests.factories import NOW, make_depot, make_person
 
 pytestmark = pytest.mark.any_database
 
-QUERIES = 14
+QUERIES = 15
 HOME_QUERIES = 22
 
 

@@ -199,7 +199,7 @@ def test_a_month_takes_few_queries(
     browser.get(url(depot))
     for number in range(20):
         make_block(depot, None, f"B{number}", calendar=school)
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(13):
         browser.get(url(depot))
 
 

@@ -150,7 +150,7 @@ def test_queries_do_not_grow_with_rows(depot: Depot, number: int, django_assert_
         bus = make_vehicle(depot, f"Bus {index}", soc=0.5 if index % 2 else None)
         block = make_block(depot, bus, f"B{index}", calendar=calendar)
         Assignment.objects.create(block=block, service_date=MONDAY, vehicle=bus, made_at=NOW)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(8):
         found = span(depot, MONDAY, 5)
         assert len(found) == number * 5
         for duty in found:
