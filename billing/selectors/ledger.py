@@ -63,12 +63,14 @@ def read_ledger(depot: Depot, start_at: datetime, end_at: datetime, names: Seque
     grid = TimeGrid(start_at, minutes, steps)
     columns = {name: np.full(steps, np.nan) for name in names}
     estimated = np.zeros(steps, dtype=bool)
-    rows = Interval.objects.filter(depot=depot, start_at__gte=start_at, start_at__lt=end_at)
-    for at, quality, *values in rows.values_list("start_at", "quality", *names):
-        index = int((at - grid.start_at).total_seconds() // 60 // minutes)
-        estimated[index] = quality == Quality.ESTIMATED
-        for name, value in zip(names, values, strict=True):
-            columns[name][index] = np.nan if value is None else float(value)
+    intervals = Interval.objects.filter(depot=depot, start_at__gte=start_at, start_at__lt=end_at)
+    rows = list(intervals.values_list("start_at", "quality", *names))
+    if rows:
+        moments, qualities, *values = zip(*rows, strict=True)
+        index = [(at - grid.start_at) // grid.step for at in moments]
+        estimated[index] = [quality == Quality.ESTIMATED for quality in qualities]
+        for name, column in zip(names, values, strict=True):
+            columns[name][index] = np.array(column, dtype=np.float64)  # None becomes NaN
     return Ledger(grid, columns, estimated)
 
 

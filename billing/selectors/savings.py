@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
+from django.db.models import Count, Q
 
 from billing.models import BillLine, Interval, SavingsBand, SavingsStatement, Scenario
 from billing.savings import Step
@@ -185,12 +186,12 @@ def cost_of_day(depot: Depot, day: date) -> DayCost:
 def data_quality(depot: Depot, start_at: datetime, end_at: datetime) -> DataQuality:
     """Count the intervals of a span."""
     span = Interval.objects.filter(depot=depot, start_at__gte=start_at, start_at__lt=end_at)
-    rows = list(span.values_list("quality", "baseline_frozen_at"))
-    return DataQuality(
-        recorded=len(rows),
-        estimated=sum(quality == Quality.ESTIMATED for quality, _ in rows),
-        not_final=sum(frozen_at is None for _, frozen_at in rows),
+    counts = span.aggregate(
+        recorded=Count("pk"),
+        estimated=Count("pk", filter=Q(quality=Quality.ESTIMATED)),
+        not_final=Count("pk", filter=Q(baseline_frozen_at__isnull=True)),
     )
+    return DataQuality(**counts)
 
 
 def _amount(line: BillLine | None) -> Decimal:
