@@ -15,10 +15,26 @@ from django.db.models import Field, Model
 from depot.words import tr
 
 
-def insert_new(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows, given by the names of all their fields but the id; one that breaks a constraint is left out."""
-    if not _as_json(model, rows, "ON CONFLICT DO NOTHING"):
-        model._default_manager.bulk_create([model(**row) for row in rows], ignore_conflicts=True)
+def insert_new(
+    model: type[Model], rows: Sequence[Mapping[str, Any]], unique: Sequence[str]
+) -> set[tuple[Any, ...]]:
+    """Insert rows, given by the names of all their fields but the id; one that is there already is left out.
+
+    `unique` are the fields that tell rows apart, and of two alike the first counts; return what these fields are in
+    the rows that were inserted.
+    """
+    told: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    for row in rows:
+        told.setdefault(tuple(row[name] for name in unique), row)
+    wanted = ", ".join(_quoted(_column(model, name)) for name in unique)
+    inserted = _as_json(model, [*told.values()], f"ON CONFLICT DO NOTHING RETURNING {wanted}")
+    if inserted is not None:
+        return set(inserted)
+    within = {f"{name}__in": {row[name] for row in rows} for name in unique}
+    there = set(model._default_manager.filter(**within).values_list(*unique))
+    new = [model(**row) for key, row in told.items() if key not in there]
+    model._default_manager.bulk_create(new, ignore_conflicts=True)
+    return told.keys() - there
 
 
 def insert_or_update(
@@ -28,7 +44,7 @@ def insert_or_update(
     key = _column(model, unique)
     columns = [_column(model, name) for name in update]
     setting = ", ".join(f"{_quoted(column)} = EXCLUDED.{_quoted(column)}" for column in columns)
-    if not _as_json(model, rows, f"ON CONFLICT ({_quoted(key)}) DO UPDATE SET {setting}"):
+    if _as_json(model, rows, f"ON CONFLICT ({_quoted(key)}) DO UPDATE SET {setting}") is None:
         model._default_manager.bulk_create(
             [model(**row) for row in rows],
             update_conflicts=True,
@@ -75,28 +91,31 @@ def _update_each(model: type[Model], rows: Sequence[Model], fields: Sequence[str
         cursor.executemany(statement, values)
 
 
-def _as_json(model: type[Model], rows: Sequence[Mapping[str, Any]], on_conflict: str) -> bool:
-    """Write the rows in one statement; False where this database, or a number that is none, does not allow it.
+def _as_json(
+    model: type[Model], rows: Sequence[Mapping[str, Any]], on_conflict: str
+) -> list[tuple[Any, ...]] | None:
+    """Write the rows in one statement and return what it returns; None where that cannot be done here.
 
-    Django makes one array a column and dumps every cell by itself, which was a third of a batch's time.
+    Only PostgreSQL can, and JSON has no infinite numbers. Django makes one array a column and dumps every cell by
+    itself, which was a third of a batch's time.
     """
     if not rows:
-        return True
+        return []
     if connection.vendor != "postgresql":
-        return False
+        return None
     table = _quoted(model._meta.db_table)
     columns = ", ".join(_quoted(_column(model, name)) for name in rows[0])
     try:
         text = json.dumps([_by_column(model, row) for row in rows], default=_text, allow_nan=False)
     except ValueError:
-        return False
+        return None
     statement = (
         f"INSERT INTO {table} ({columns})"  # noqa: S608 - names of our own models, quoted
         f" SELECT {columns} FROM json_populate_recordset(NULL::{table}, %s) {on_conflict}"
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, [text])
-    return True
+        return list(cursor.fetchall()) if cursor.description else []
 
 
 def _by_column(model: type[Model], row: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,8 @@ class Observation:
 
 
 READING_FIELDS = tuple(field.name for field in fields(Observation))
-Key = tuple[int, datetime, str, str]
+KEY_FIELDS = ("vehicle_id", "observed_at", "source", "source_event_id")
+Key = tuple[Any, ...]
 
 
 def observe(observations: Sequence[Observation], received_at: datetime) -> list[str]:
@@ -68,11 +69,8 @@ def observe(observations: Sequence[Observation], received_at: datetime) -> list[
         list(vehicles.order_by("pk").values_list("pk"))  # one writer at a time for each vehicle
         states = {state.vehicle_id: state for state in VehicleState.objects.filter(vehicle__in=vehicle_ids)}
         _thaw(states, received_at + FUTURE_LIMIT, received_at - UNKNOWN_AGE)
-        statuses, new = _sort_out(observations, states, _stored_keys(observations))
-        insert_new(
-            TelemetryReading,
-            [{"received_at": received_at, **_values(observation)} for observation in new],
-        )
+        rows = [{"received_at": received_at, **_values(observation)} for observation in observations]
+        statuses, new = _sort_out(observations, states, insert_new(TelemetryReading, rows, KEY_FIELDS))
         _move(states, [one for one in new if one.quality == TelemetryReading.Quality.GOOD])
     return statuses
 
@@ -114,34 +112,17 @@ def _values(thing: Observation | TelemetryReading) -> dict[str, Any]:
     return {name: getattr(thing, name) for name in READING_FIELDS}
 
 
-def _key(observation: Observation) -> Key:
-    return (
-        observation.vehicle_id,
-        observation.observed_at,
-        observation.source,
-        observation.source_event_id,
-    )
-
-
-def _stored_keys(observations: Sequence[Observation]) -> set[Key]:
-    rows = TelemetryReading.objects.filter(
-        vehicle__in={one.vehicle_id for one in observations},
-        observed_at__in={one.observed_at for one in observations},
-    )
-    return set(rows.values_list("vehicle_id", "observed_at", "source", "source_event_id"))
-
-
 def _sort_out(
-    observations: Sequence[Observation], states: dict[int, VehicleState], seen: set[Key]
+    observations: Sequence[Observation], states: dict[int, VehicleState], inserted: set[Key]
 ) -> tuple[list[str], list[Observation]]:
-    """Return the status of each observation, and those that were not there before."""
+    """Return the status of each observation, and those that were not there before: of two alike, the first."""
     statuses, new = [], []
     for observation in observations:
-        key = _key(observation)
-        if key in seen:
+        key = tuple(getattr(observation, name) for name in KEY_FIELDS)
+        if key not in inserted:
             statuses.append("duplicate")
             continue
-        seen.add(key)
+        inserted.remove(key)
         new.append(observation)
         state = states.get(observation.vehicle_id)
         late = state is not None and observation.observed_at < state.observed_at

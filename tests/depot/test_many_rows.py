@@ -13,6 +13,7 @@ from billing.models import Interval
 from depot.many_rows import insert_new, insert_or_update, update_rows
 from depot.timegrid import TimeGrid
 from fleet.models import TelemetryReading, VehicleState
+from fleet.services.telemetry import KEY_FIELDS
 from tests.billing.money import fill
 from tests.factories import NOW, make_vehicle
 
@@ -26,7 +27,9 @@ def reading(vehicle_id: int, **values: Any) -> dict[str, Any]:
 
 def test_values_come_back_as_they_were_and_a_double_is_left_out(depot) -> None:
     bus = make_vehicle(depot)
-    insert_new(TelemetryReading, [reading(bus.pk), reading(bus.pk, soc=0.9)])
+    key = (bus.pk, NOW, "charger", "ü\"'\\ %s")
+    assert insert_new(TelemetryReading, [reading(bus.pk), reading(bus.pk, soc=0.9)], KEY_FIELDS) == {key}
+    assert insert_new(TelemetryReading, [reading(bus.pk, soc=0.8)], KEY_FIELDS) == set()
     row = TelemetryReading.objects.get()
     assert (row.soc, row.plugged_in, row.observed_at) == (0.1 + 0.2, None, NOW)
     assert (row.source_event_id, row.vehicle) == ("ü\"'\\ %s", bus)
@@ -46,16 +49,16 @@ def test_what_is_there_is_overwritten_in_the_named_fields_only(depot) -> None:
 
 def test_a_number_that_is_none_stops_nothing(depot) -> None:
     bus = make_vehicle(depot)
-    insert_new(TelemetryReading, [reading(bus.pk, odometer_km=math.nan)])
+    insert_new(TelemetryReading, [reading(bus.pk, odometer_km=math.nan)], KEY_FIELDS)
     kept = TelemetryReading.objects.get().odometer_km
     assert kept is None or math.isnan(kept)
 
 
 def test_nothing_is_nothing_and_unknown_fields_are_named(depot) -> None:
-    insert_new(TelemetryReading, [])
+    assert insert_new(TelemetryReading, [], KEY_FIELDS) == set()
     assert not TelemetryReading.objects.exists()
     with pytest.raises((TypeError, ValueError), match="colour"):
-        insert_new(TelemetryReading, [reading(make_vehicle(depot).pk, colour="red")])
+        insert_new(TelemetryReading, [reading(make_vehicle(depot).pk, colour="red")], KEY_FIELDS)
 
 
 def test_rows_that_are_there_are_written_in_the_named_fields_only(depot) -> None:
