@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any, Protocol
 
 from rest_framework import serializers
@@ -63,7 +63,11 @@ def read_items(request: Request) -> list[object]:
 def answer(results: Sequence[Any]) -> dict[str, Any]:
     """Return the counts and the per-item results as the API answers them."""
     counts = Counter(result.status for result in results)
+    names = [field.name for field in fields(results[0])] if results else []
     return {
         "counts": {status: counts[status] for status in STATUSES},
-        "results": [{"index": index} | asdict(result) for index, result in enumerate(results)],
+        "results": [
+            {"index": index} | {name: getattr(result, name) for name in names}
+            for index, result in enumerate(results)
+        ],
     }

@@ -14,6 +14,7 @@ from depot.many_rows import insert_new, insert_or_update
 from fleet.models import TelemetryReading, Vehicle, VehicleState
 
 CHARGER = VehicleState.Source.CHARGER.value
+SOC_SOURCES = frozenset(VehicleState.Source.values)
 STATE_FIELDS = ("soc", "plugged_in", "charging_power_kw", "odometer_km", "battery_temp_c", "soh")
 
 COLUMNS = ("observed_at", "soc_source", "soc_observed_at", "marks", *STATE_FIELDS)
@@ -207,4 +208,4 @@ def _marks_of(state: VehicleState) -> dict[str, str]:
 
 
 def _soc_source(source: str) -> str:
-    return source if source in VehicleState.Source.values else VehicleState.Source.TELEMATICS.value
+    return source if source in SOC_SOURCES else VehicleState.Source.TELEMATICS.value
