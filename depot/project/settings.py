@@ -130,6 +130,16 @@ else:
     # Every request runs in a thread of its own here, so a connection kept for the next one would only leak.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    if DB_POOL := env.int("DEPOT_DB_POOL", 0):
+        # The web server's requests share so many connections: making a new one takes longer than most queries. When
+        # the database was away, the first request after its return tries again at once.
+        DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+        DATABASES["default"]["OPTIONS"]["pool"] = {
+            "min_size": 1,
+            "max_size": DB_POOL,
+            "timeout": 10,
+            "reconnect_timeout": 1,
+        }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", "")
