@@ -69,7 +69,7 @@ def test_while_the_database_is_away_chargers_are_answered_and_nothing_is_lost(
                 time.sleep(PAUSE_S)
             committed_before = len(yard.chargers)
             assert len(yard.acknowledged) > before + committed_before, "the journal keeps what chargers say"
-        product.until(lambda: send(program, batch) == HTTPStatus.OK)
+        product.until(lambda: send(program, batch) == HTTPStatus.OK, seconds=30)
         product.until(lambda: len(yard.acknowledged) > before + 20)
         yard.unplug()
         product.until(yard.finished)
