@@ -24,4 +24,4 @@ RUN DEPOT_VAR=/tmp/build python manage.py collectstatic --noinput --verbosity 0 
 USER depot
 VOLUME /app/var
 EXPOSE 8000 9000
-CMD ["sh", "-c", "exec env DEPOT_DB_POOL=${DEPOT_DB_POOL:-40} uvicorn depot.project.asgi:application --host 0.0.0.0 --port 8000 --log-level warning"]
+CMD ["sh", "-c", "exec env DEPOT_WEB_POOL=${DEPOT_DB_POOL:-60} uvicorn depot.project.asgi:application --host 0.0.0.0 --port 8000 --log-level warning"]

@@ -60,7 +60,10 @@ def update_rows(model: type[Model], rows: Sequence[Model], fields: Sequence[str]
     if connection.vendor != "postgresql":
         _update_each(model, rows, fields)
         return
-    told = [{"id": row.pk} | {_column(model, name): getattr(row, name) for name in fields} for row in rows]
+    written = [_field(model, name) for name in fields]
+    told = [
+        {"id": row.pk} | {str(field.column): getattr(row, field.attname) for field in written} for row in rows
+    ]
     try:
         text = json.dumps(told, default=_text, allow_nan=False)
     except ValueError:

@@ -120,7 +120,7 @@ class Known:
 
 
 def facts_of(depot: Depot, now: datetime, plan: Plan | None) -> tuple[list[Facts], list[Readiness]]:
-    """Return what is known of every connector, and all coming pull-outs by the latest plan; from nine queries."""
+    """Return what is known of every connector, and all coming pull-outs by the latest plan."""
     connectors = _connectors(depot)
     visits = {visit.connector_id: visit for visit in _visits(depot, now)}
     coming = duties(depot, now - JUST_BACK, now + HORIZON)

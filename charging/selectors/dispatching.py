@@ -78,7 +78,7 @@ class Suggestion:
 
 
 def situation(depot: Depot, day: date, now: datetime) -> Situation:
-    """Return what is known of `day`, and from now to 12 hours after its end, from ten queries at most."""
+    """Return what is known of `day`, and from now to 12 hours after its end, from eleven queries at most."""
     day_from, day_to = local_day_bounds(day, depot.tz)
     begin_at, end_at = now - JUST_BACK, max(day_to, now) + AFTER
     read = duties(depot, min(begin_at, day_from), max(end_at, day_from + LONGEST_DAY))

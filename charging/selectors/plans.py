@@ -20,6 +20,7 @@ from depot.words import tr
 
 A_DAY_S = 86_400
 DOCUMENTS_KEPT = 8
+"""The plan of 100 vehicles takes some megabytes; of more depots at once each look reads its plan anew."""
 WORTH_SAYING = 0.2
 
 
@@ -36,8 +37,12 @@ def latest_plan(depot: Depot, now: datetime) -> Plan | None:
     """Return the newest plan made at or before `now`, from one query and one more for a plan not seen before."""
     known = Plan.objects.filter(depot=depot, made_at__lte=now).defer("case", "answer")
     plan = known.order_by("-made_at", "-pk").first()
-    if plan is not None:
+    if plan is None:
+        return None
+    try:
         plan.case, plan.answer = plan_documents(plan.pk, plan.made_at)
+    except Plan.DoesNotExist:  # an old one, deleted meanwhile
+        return latest_plan(depot, now)
     return plan
 
 

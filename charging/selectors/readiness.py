@@ -48,8 +48,13 @@ class Readiness:
 
     @property
     def because(self) -> str:
-        """Say why it needs that much; "" where the reason of its state says so already."""
-        return self.need.reason if self.need and not self.need.exceeds_battery else ""
+        """Say why it needs that much."""
+        return self.need.reason if self.need else ""
+
+    @property
+    def aside(self) -> str:
+        """Say why it needs that much where the reason of its state does not say so already."""
+        return "" if self.need is None or self.need.exceeds_battery else self.because
 
     @property
     def sure(self) -> bool:

@@ -130,15 +130,15 @@ else:
     # Every request runs in a thread of its own here, so a connection kept for the next one would only leak.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
-    if DB_POOL := env.int("DEPOT_DB_POOL", 0):
-        # The web server's requests share so many connections: making a new one takes longer than most queries. When
-        # the database was away, the first request after its return tries again at once.
+    if WEB_POOL := env.int("DEPOT_WEB_POOL", 0):
+        # Set by the web server's command alone: its requests share so many connections, as making a new one takes
+        # longer than most queries. While the database is away, a request waits as long as it is tried again.
         DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
         DATABASES["default"]["OPTIONS"]["pool"] = {
             "min_size": 1,
-            "max_size": DB_POOL,
-            "timeout": 10,
-            "reconnect_timeout": 1,
+            "max_size": WEB_POOL,
+            "timeout": 3,
+            "reconnect_timeout": 3,
         }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

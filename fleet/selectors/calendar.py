@@ -57,7 +57,10 @@ class Month:
 
 
 def month_of(depot: Depot, first: date) -> Month:
-    """Return the month that begins on `first`, from four queries. Cancelled runs of single days are the Day page's."""
+    """Return the month that begins on `first`, from seven queries at most.
+
+    Cancelled runs of single days are the Day page's.
+    """
     last = first.replace(day=months.monthrange(first.year, first.month)[1])
     begin = first - timedelta(days=first.weekday())
     end = last + timedelta(days=6 - last.weekday())

@@ -10,7 +10,7 @@ from statistics import fmean
 from django.db.models import F, OuterRef, QuerySet, Subquery
 
 from depot.models import Depot
-from depot.words import tr
+from depot.words import mark
 from fleet.demand.learnt import Learnt
 from fleet.models import DayTemperature, LearntConsumption, Vehicle
 
@@ -24,7 +24,7 @@ SIGMA_ENTERED_C, SIGMA_AS_LATELY_C = 2.0, 4.0
 
 @dataclass(frozen=True, slots=True)
 class DayWeather:
-    """The outside temperature that a day is planned with, its standard error (°C), and where it is from in words."""
+    """The outside temperature that a day is planned with, its standard error (°C), and where it is from, in words."""
 
     outside_temp_c: float
     sigma_c: float
@@ -51,7 +51,7 @@ class ConsumptionBook:
         ]
         if not before:
             return None
-        return DayWeather(fmean(before[-DAYS_TAKEN:]), SIGMA_AS_LATELY_C, tr("as lately"))
+        return DayWeather(fmean(before[-DAYS_TAKEN:]), SIGMA_AS_LATELY_C, mark("as lately"))
 
 
 def consumption_book(depot: Depot, first: date, last: date) -> ConsumptionBook:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from depot.measures import consumption, distance, temperature
-from depot.words import tr, trn
+from depot.words import mark, tr, trn
 from fleet.demand.departure import RequiredSoc, required_departure_soc
 from fleet.demand.energy import REFERENCE_TEMPERATURE_C, Consumption, EnergyNeed, energy_needed
 from fleet.demand.learnt import Learnt, margin
@@ -122,7 +122,7 @@ def _learnt_words(duty: Duty, driving_kwh: float, trips_seen: int, weather: DayW
     trips = trn("{count} trip", "{count} trips", trips_seen)
     at = (
         tr("at {temperature}", temperature=temperature(weather.outside_temp_c, units))
-        + (f", {weather.source}" if weather.source else "")
+        + (f", {tr(weather.source)}" if weather.source else "")
         if weather
         else ""
     )
@@ -135,7 +135,7 @@ def _weather(duty: Duty, learnt: Learnt) -> DayWeather | None:
     if learnt.mean_temp_c is None:
         return None
     return duty.book.weather(duty.service_date) or DayWeather(
-        learnt.mean_temp_c, UNTOLD_SIGMA_C, tr("as on its trips")
+        learnt.mean_temp_c, UNTOLD_SIGMA_C, mark("as on its trips")
     )
 
 

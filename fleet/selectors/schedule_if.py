@@ -17,7 +17,7 @@ from fleet.services.schedules import block_for, row_of, settings_of, take_over
 def duties_if(
     depot: Depot, found: Preview, replacing: bool, from_at: datetime, to_at: datetime
 ) -> list[Duty]:
-    """Return the duties away in `[from_at, to_at)` with the file saved, from nine queries.
+    """Return the duties away in `[from_at, to_at)` with the file saved, from twelve queries at most.
 
     Blocks that stay keep their assignments of single days; new ones have ids below zero.
     """

@@ -94,8 +94,11 @@ def test_database_and_broker_are_out_of_reach_from_outside() -> None:
 def test_example_environment_names_every_variable_that_is_read() -> None:
     read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "depot/project/settings.py").read_text()))
     named = set(re.findall(r"^#? ?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    in_procfile = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "Procfile").read_text()))
-    assert named == read | in_procfile | READ_BY_LIBRARIES | READ_BY_COMPOSE
+    procfile = (ROOT / "Procfile").read_text()
+    in_procfile, set_there = (
+        set(re.findall(pattern, procfile)) for pattern in (r"\$\{([A-Z_]+)", r"env ([A-Z_]+)=")
+    )
+    assert named == (read - set_there) | in_procfile | READ_BY_LIBRARIES | READ_BY_COMPOSE
 
 
 def test_image_leaves_data_secrets_and_tests_outside() -> None:

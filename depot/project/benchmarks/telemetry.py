@@ -24,5 +24,5 @@ class Size:
 
 def measure(size: Size, database_url: str) -> dict[str, Any]:
     """Return the figures of one run of `telemetry_run`; raise BenchmarkError where it failed."""
-    more = {"DEPOT_API_RATE": "1000000/min", "DEPOT_DB_POOL": "40"}
+    more = {"DEPOT_API_RATE": "1000000/min", "DEPOT_WEB_POOL": "60"}
     return run_apart("depot.project.benchmarks.telemetry_run", asdict(size), database_url, "", more)
