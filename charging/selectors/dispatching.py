@@ -92,10 +92,17 @@ def situation(depot: Depot, day: date, now: datetime) -> Situation:
     return Situation(depot, now, coming, list(vehicles), connectors_of(depot), end_at, by_vehicle, of_day)
 
 
-def day_readiness(known: Situation) -> dict[str, Readiness]:
-    """Return by duty how its pull-out is judged."""
+def readiness_of(known: Situation, wanted: Sequence[Duty]) -> dict[str, Readiness]:
+    """Return by duty how the coming pull-outs of `wanted` are judged, and those that their vehicles have before."""
     plan = latest_plan(known.depot, known.now)
-    rows = judged(known.coming, known.connectors, plan, known.now, known.end_at - known.now)
+    vehicles = {one.vehicle.pk for one in wanted if one.vehicle is not None}
+    last_at = max((one.pull_out_at for one in wanted), default=known.now)
+    concerned = [
+        one
+        for one in known.coming
+        if one.pull_out_at <= last_at and (one.vehicle is None or one.vehicle.pk in vehicles)
+    ]
+    rows = judged(concerned, known.connectors, plan, known.now, known.end_at - known.now)
     return {row.duty.key: row for row in rows}
 
 

@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from charging.dispatch_forms import LateForm, OutageForm
-from charging.selectors.dispatching import Situation, day_readiness, options, situation
+from charging.selectors.dispatching import Situation, options, readiness_of, situation
 from charging.services import proposals
 from depot import clock
 from depot.access.pages import depot_page
@@ -36,10 +36,10 @@ def day(request: HttpRequest, depot: Depot) -> HttpResponse:
     wanted = _day(depot, request.GET.get("date", ""))
     if wanted >= depot.local(now).date():
         known = situation(depot, wanted, now)
-        judged, of_day = day_readiness(known), known.of_day
+        judged, of_day = readiness_of(known, known.of_day), known.of_day
     else:
         judged, of_day = {}, service.duties_of_day(depot, wanted)
-    rows = [{"duty": duty, "row": judged.get(duty.key)} for duty in of_day]
+    rows = [(duty, judged.get(duty.key)) for duty in of_day]
     outages = Outage.objects.of_depot(depot).exclude(to_at__lte=now).select_related("vehicle", "made_by")
     seen = [judged[duty.key] for duty in of_day if duty.key in judged]
     context = {
@@ -70,7 +70,7 @@ def duty(request: HttpRequest, depot: Depot, block_id: int, service_date: str) -
     found = [] if left else options(known, one)
     context = {
         "duty": one,
-        "row": day_readiness(known).get(one.key),
+        "row": readiness_of(known, [one]).get(one.key),
         "left": left,
         "over": one.pull_in_at <= now,
         "options": found[:OPTIONS_SHOWN],
