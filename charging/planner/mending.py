@@ -10,7 +10,9 @@ from charging.planner.mending_losses import improved, losses_decided
 from charging.planner.run import ENERGY_KWH, Found, Idle, found_in
 from charging.planner.settle import flows_of, stored_kwh
 
-TURNS = 10
+TURNS = 20
+# After so many of them every device is held near what it does.
+FREE_TURNS = 5
 # A share below this one decides generously.
 MENDING_HALF = 0.5
 
@@ -31,18 +33,22 @@ def mended(found: Found, share: float) -> Found | None:
     held = nothing
     for turn in range(TURNS):
         # One stretch can push the trouble to the next: after some turns all are held where they are.
-        marked = (spread(found.broken.floor, stretches) | (turn >= TURNS // 2)) & ~held
+        marked = (spread(found.broken.floor, stretches) | (turn >= FREE_TURNS)) & ~held
         least, silent = _held(found, share, marked, least)
         held = held | marked
         idle = _least_decided(_idler(idle, found), found, share, turn)
         others = replace(found.broken, loss=nothing).any()
-        if found.broken.loss.any() and (turn >= TURNS // 2 or not others):
+        if found.broken.loss.any() and (turn >= FREE_TURNS or not others):
             idle = losses_decided(idle, found, one_more=share < MENDING_HALF)
         idle = replace(
             idle, discharge=idle.discharge | silent | spread(found.broken.floor & ~marked, stretches)
         )
         run.restrict(idle, least)
         answer, goals = run.solve()
+        if answer.values is None and found.broken.least.any():
+            run, idle = run.again(), _thawed(idle, found)
+            run.restrict(idle, least)
+            answer, goals = run.solve()
         if answer.values is None:
             return None
         found = replace(found_in(run, answer, answer.values, goals), bound=-np.inf)
@@ -71,12 +77,14 @@ def _idler(idle: Idle, found: Found) -> Idle:
 def _least_decided(idle: Idle, found: Found, share: float, turn: int) -> Idle:
     """Return what is idle and what is on at least at its least power.
 
-    A power that is too small is on where it is at least a share of the least one, and idle elsewhere. After half of
-    the turns each power is what the answer has: on, or idle, and what is too small is idle.
+    A power that is too small is on where it is at least a share of the least one, and idle elsewhere. A device with
+    none that is too small stays on and idle where it is: else solving again only moves small powers to others. After
+    some turns all devices stay, and what is too small is idle.
     """
-    devices, last = found.run.problem.devices, turn >= TURNS // 2
+    devices, last = found.run.problem.devices, turn >= FREE_TURNS
     if not found.broken.least.any():
         return idle
+    settled = ~found.broken.least.any(axis=1, keepdims=True) | last
     decided = []
     for power, least, off, on in (
         (found.decision.charge_kw, devices.least_charge_kw, idle.charge, idle.charge_on),
@@ -85,10 +93,24 @@ def _least_decided(idle: Idle, found: Found, share: float, turn: int) -> Idle:
         rows = (least > 0.0)[:, None]
         small = found.broken.least & rows & (power > 0.0) & (power < least[:, None])
         enough = small & (power >= share * least[:, None]) & (not last) & ~off
-        decided.append(off | (small & ~enough) | (rows & last & (power <= 0.0)))
-        decided.append((on | enough | (rows & last & (power >= least[:, None]))) & ~decided[-1])
+        decided.append(off | (small & ~enough) | (rows & settled & (power <= 0.0)))
+        decided.append((on | enough | (rows & settled & (power >= least[:, None]))) & ~decided[-1])
     return replace(
         idle, charge=decided[0], charge_on=decided[1], discharge=decided[2], discharge_on=decided[3]
+    )
+
+
+def _thawed(idle: Idle, found: Found) -> Idle:
+    """Free the devices with a power that is too small from all that was decided for them, and have that power on."""
+    broken = found.broken.least
+    rows = broken.any(axis=1, keepdims=True)
+    charging, discharging = found.decision.charge_kw > 0.0, found.decision.discharge_kw > 0.0
+    return replace(
+        idle,
+        charge=idle.charge & ~rows,
+        charge_on=(idle.charge_on & ~rows) | (broken & charging),
+        discharge=idle.discharge & ~rows,
+        discharge_on=(idle.discharge_on & ~rows) | (broken & discharging),
     )
 
 

@@ -10,6 +10,7 @@ from charging.planner.baseline import unmanaged
 from charging.planner.case import case_from_json
 from charging.planner.solve import fallback, solve
 from charging.planner.verify import verify
+from depot.project.benchmarks.planner import random_depot
 from tests.charging.planner.cases import depots
 from tests.charging.planner.featured import EXAMPLES, profile
 from tests.charging.planner.test_properties import same_as_the_reference
@@ -106,3 +107,15 @@ def test_a_plan_below_the_least_power_is_found_out():
     strict = case_from_json(depot())
     plan = solve(case)
     assert [item.kind for item in verify(strict, plan)] == ["least_power"]
+
+
+def test_least_powers_of_many_chargers_are_mended_near_the_linear_answer():
+    data = random_depot(200, 1)
+    for charger in data["chargers"]:
+        charger["min_charge_kw"] = 0.1 * charger["max_charge_kw"]
+        charger["min_discharge_kw"] = 0.1 * charger["max_discharge_kw"]
+    case = case_from_json(data)
+    plan = solve(case)
+    assert plan.status == "optimal"
+    assert plan.gap <= 1e-4
+    assert not verify(case, plan)
