@@ -1,4 +1,4 @@
-"""Write many rows of one table with little work: on PostgreSQL as one JSON text, elsewhere as Django does."""
+"""Write many rows of one table with little work: on PostgreSQL as one JSON text, elsewhere row by row."""
 
 from __future__ import annotations
 
@@ -70,9 +70,8 @@ def update_rows(model: type[Model], rows: Sequence[Model], fields: Sequence[str]
         _update_each(model, rows, fields)
         return
     table = _quoted(model._meta.db_table)
-    setting = ", ".join(
-        f"{column} = told.{column}" for column in (_quoted(_column(model, name)) for name in fields)
-    )
+    columns = [_quoted(str(field.column)) for field in written]
+    setting = ", ".join(f"{column} = told.{column}" for column in columns)
     statement = (
         f"UPDATE {table} SET {setting}"  # noqa: S608 - names of our own models, quoted
         f" FROM json_populate_recordset(NULL::{table}, %s) AS told WHERE {table}.id = told.id"

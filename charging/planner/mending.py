@@ -22,8 +22,9 @@ def mended(found: Found, share: float) -> Found | None:
 
     A broken stretch is held at its discharge floor from where it comes up to it, or from where its switch says so by
     `share` or more, and discharges nothing before. Devices with a loss keep to the steps in which the answer uses them,
-    with a small share to one more a stretch. Whatever else breaks a rule is forbidden until nothing does. The bound is
-    -inf: the powers may not be the best.
+    with a small share to one more a stretch. Whatever else breaks a rule is forbidden until nothing does; where that
+    leaves no answer, the devices with powers that are too small begin anew with these on. The bound is -inf: the powers
+    may not be the best.
     """
     problem, run = found.run.problem, found.run.again()
     stretches = stretches_of(problem.devices.plugged)
